@@ -1,0 +1,46 @@
+# The front door: every verb works on a fresh checkout with Python 3.11+ and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Measured rows live outside of the package; tests and fits that want them read this folder.
+export SILMARK_DATA ?= $(if $(wildcard ../shared/measurements),$(abspath ../shared),)
+
+.PHONY: demo test lint bench docs calibrate clean
+
+demo: $(VENV)/.installed  ## the main job: one model in, every chip's answer out
+	$(BIN)/silmark compare llama-3.1-70b
+
+test: lint  ## environment, lint, types, layers, tests
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev  ## the four speeds, printed
+	$(BIN)/python benchmarks/speed.py
+
+docs: $(VENV)/.docs  ## pages generated from the data, then the site
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --strict
+
+calibrate: $(VENV)/.dev  ## fits every mechanism again and writes data/calibration
+	$(BIN)/silmark calibrate all
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.installed requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.dev requirements-docs.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-docs.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,34 @@
+"""Silmark puts every AI accelerator on one scale.
+
+    >>> import silmark
+    >>> answer = silmark.compare("llama-3.1-8b", chips="h100,groq")
+    >>> [row.chip.id for row in answer.rows]
+    ['nvidia-h100-sxm5-80gb', 'groq-groqchip-1']
+
+Everything is imported when first used: importing the package alone costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from silmark.api import Depth, compare, estimate
+    from silmark.errors import SilmarkError
+
+__version__ = "0.1.0"
+__all__ = ["Depth", "SilmarkError", "__version__", "compare", "estimate"]
+
+_WHERE = {
+    "compare": "silmark.api",
+    "estimate": "silmark.api",
+    "Depth": "silmark.api",
+    "SilmarkError": "silmark.errors",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type depends on the name
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
+    raise AttributeError(f"module 'silmark' has no attribute {name!r}")

@@ -1,0 +1,5 @@
+"""`python -m silmark` is the `silmark` command."""
+
+from silmark.cli import main
+
+main()

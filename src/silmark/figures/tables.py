@@ -1,0 +1,155 @@
+"""Reading tables of figures: TOML text from anybody to checked figures, and the packaged ones quickly.
+
+A leaf of such a file is an inline table with `value`, `unit`, `source` and `grade`; everything above it is
+a path (`memory.main.bandwidth`). Strangers' files are hostile: size, depth, types and ranges are bounded.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import math
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from silmark.errors import BadFile
+from silmark.figures.figure import Figure, Grade
+from silmark.figures.units import UNITS
+
+MAX_BYTES = 1 << 20
+_LARGEST = 1e30
+_LEAF_KEYS = {"value", "unit", "source", "grade", "low", "high", "note", "date", "derived_from", "alternatives"}
+
+
+def data_folder() -> Path:
+    """Where the package's own data lies."""
+    return Path(str(resources.files("silmark"))) / "data"
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parses a TOML file of at most 1 MiB; raises BadFile with the remedy."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise BadFile(path, f"larger than {MAX_BYTES} bytes; a chip or system takes a few kB")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise BadFile(path, f"not valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise BadFile(path, "not UTF-8 text") from None
+    except RecursionError:
+        raise BadFile(path, "nested too deeply") from None
+    except OSError as error:
+        raise BadFile(path, error.strerror or "cannot be read") from None
+
+
+def _cache_file(name: str) -> Path:
+    chosen = os.environ.get("SILMARK_CACHE")
+    shared = os.environ.get("XDG_CACHE_HOME")
+    folder = Path(chosen) if chosen else (Path(shared) if shared else Path("~/.cache").expanduser()) / "silmark"
+    return folder / f"{name}.json"
+
+
+@cache
+def packaged(kind: str) -> dict[str, dict[str, Any]]:
+    """All TOML tables of one packaged folder (`chips`, `systems`), by file stem.
+
+    Parsing sixty files costs more than all else that a question needs, so the parsed data (never an
+    answer) is kept as JSON in the user's cache folder, keyed on every file's name, size and time.
+    """
+    folder = data_folder() / kind
+    with os.scandir(folder) as entries:
+        stats = sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in entries if e.name.endswith(".toml"))
+    signature = repr((str(folder), stats))
+    kept = _cache_file(kind)
+    try:
+        cached = json.loads(kept.read_text(encoding="utf-8"))
+        if cached["signature"] == signature:
+            return dict(cached["tables"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    tables = {name[: -len(".toml")]: read_toml(folder / name) for name, _, _ in stats}
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        scratch = kept.with_suffix(f".{os.getpid()}")
+        scratch.write_text(json.dumps({"signature": signature, "tables": tables}), encoding="utf-8")
+        scratch.replace(kept)
+    except (OSError, TypeError):
+        pass  # a read-only home only costs time
+    return tables
+
+
+@cache
+def schema(name: str) -> dict[str, dict[str, Any]]:
+    """The schema of one kind of file: key pattern -> unit, families, description."""
+    return read_toml(data_folder() / "schema" / f"{name}.toml")
+
+
+def walk(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields (dotted key, leaf) for every figure table and every plain value below `table`."""
+    for key, value in table.items():
+        path = f"{prefix}.{key}" if prefix else key
+        if isinstance(value, dict) and not ("value" in value or "unit" in value):
+            yield from walk(value, path)
+        else:
+            yield path, value
+
+
+def read_figure(path: Path | str, key: str, leaf: Mapping[str, Any], si_unit: str | None = None) -> Figure:
+    """Checks one leaf and returns it in SI; `si_unit` is the unit that the schema expects."""
+    unknown = set(leaf) - _LEAF_KEYS
+    if unknown:
+        raise BadFile(path, f"unknown entry {sorted(unknown)[0]!r}; a figure has {', '.join(sorted(_LEAF_KEYS))}", key)
+    missing = [name for name in ("value", "unit", "source", "grade") if name not in leaf]
+    if missing:
+        raise BadFile(path, f"missing {', '.join(missing)}; every figure has value, unit, source and grade", key)
+    unit = leaf["unit"]
+    if not isinstance(unit, str) or unit not in UNITS or (si_unit is not None and UNITS[unit][0] != si_unit):
+        expected = f"a unit of {si_unit}" if si_unit else f"one of {', '.join(UNITS)}"
+        raise BadFile(path, f"unit {str(unit)[:40]!r} does not fit; expected {expected}", key)
+    for name in ("source", "grade", "note", "date", "derived_from"):
+        if not isinstance(leaf.get(name, ""), str):
+            raise BadFile(path, f"{name} must be text", key)
+    try:
+        grade = Grade.parse(leaf["grade"])
+    except KeyError:
+        raise BadFile(
+            path, f"grade {leaf['grade'][:40]!r}; expected one of {', '.join(map(str, Grade))}", key
+        ) from None
+    value, low, high = (_number(path, key, n, leaf.get(n, leaf["value"])) for n in ("value", "low", "high"))
+    if not low <= value <= high:
+        raise BadFile(path, f"low {low:g} <= value {value:g} <= high {high:g} does not hold", key)
+    factor = UNITS[unit][1]
+    return Figure(
+        key=key,
+        value=value * factor,
+        low=low * factor,
+        high=high * factor,
+        unit=UNITS[unit][0],
+        source=leaf["source"],
+        grade=grade,
+        shown=f"{leaf['value']:g} {unit}" if unit != "1" else f"{leaf['value']:g}",
+        note=leaf.get("note", ""),
+        date=leaf.get("date", ""),
+        derived_from=leaf.get("derived_from", ""),
+        alternatives=tuple(leaf.get("alternatives", ())),
+    )
+
+
+def _number(path: Path | str, key: str, name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadFile(path, f"{name} must be a number, not {type(value).__name__}", key)
+    if not math.isfinite(value) or value < 0 or value > _LARGEST:
+        raise BadFile(path, f"{name} = {value} is out of range; expected a finite number from 0 to {_LARGEST:g}", key)
+    return float(value)
+
+
+def expected_unit(name: str, key: str) -> str | None:
+    """SI unit that the schema gives a key, None if the schema does not know it."""
+    entries = schema(name)
+    entry = entries.get(key) or next((e for pattern, e in entries.items() if fnmatch.fnmatch(key, pattern)), None)
+    return None if entry is None else str(entry["unit"])

@@ -1,0 +1,57 @@
+"""Workload: the shape of the requests and what their users will wait for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from silmark.errors import BadValue
+
+MAX_TOKENS = 10_000_000
+MAX_BATCH = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Requests of one kind.
+
+    Attributes:
+        name: as typed after `--workload`.
+        prompt, output: mean tokens per request.
+        ttft_s, tpot_s: what the service promises (infinite: nothing).
+        users: sequences in flight, None for as many as the promise allows.
+        power_w: power limit of the whole system, None for no limit.
+    """
+
+    name: str
+    prompt: int
+    output: int
+    ttft_s: float = float("inf")
+    tpot_s: float = float("inf")
+    users: int | None = None
+    power_w: float | None = None
+
+    def __post_init__(self) -> None:
+        for label, value, top in (("prompt", self.prompt, MAX_TOKENS), ("output", self.output, MAX_TOKENS)):
+            if not 1 <= value <= top:
+                raise BadValue(label, value, f"a number of tokens from 1 to {top:,}")
+        for label, seconds in (("ttft", self.ttft_s), ("tpot", self.tpot_s)):
+            if not seconds > 0:
+                raise BadValue(label, seconds, "a time above 0, such as 2s or 50ms")
+        if self.users is not None and not 1 <= self.users <= MAX_BATCH:
+            raise BadValue("batch", self.users, f"a number of sequences from 1 to {MAX_BATCH:,}, or auto")
+        if self.power_w is not None and not self.power_w > 0:
+            raise BadValue("power", self.power_w, "a power above 0 W")
+
+
+WORKLOADS: dict[str, Workload] = {
+    w.name: w
+    for w in (
+        Workload("chat", 1024, 256, ttft_s=2.0, tpot_s=0.050),
+        Workload("code", 2048, 128, ttft_s=1.0, tpot_s=0.030),
+        Workload("summarize", 8192, 512, ttft_s=5.0, tpot_s=0.100),
+        Workload("reasoning", 1024, 8192, ttft_s=5.0, tpot_s=0.050),
+        Workload("offline", 1024, 256),
+        Workload("edge", 256, 128, ttft_s=5.0, tpot_s=0.200, users=1, power_w=75.0),
+    )
+}
+"""The bracketed shapes of `silmark compare --workload`; prompt, output and promises can be overridden."""
