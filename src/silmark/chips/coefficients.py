@@ -1,0 +1,17 @@
+"""Fitted parameters of the mechanisms: `data/calibration/<family>.toml`, written by `silmark calibrate`."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from silmark.figures import Figure
+from silmark.figures.tables import packaged, read_figure, walk
+
+
+@cache
+def load(family: str) -> dict[str, Figure]:
+    """Parameters of one family by dotted key, e.g. `gemm.flop_share`; empty where nothing was fitted."""
+    table = packaged("calibration").get(family, {}).get("parameters", {})
+    path = Path(f"{family}.toml")
+    return {key: read_figure(path, key, leaf) for key, leaf in walk(table)}

@@ -1,0 +1,64 @@
+"""Chip: the facts about one accelerator package as sold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from silmark.errors import BadValue
+from silmark.figures import Figure
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chip:
+    """One accelerator, its figures in SI by dotted key (`memory.main.bandwidth`).
+
+    Attributes:
+        id: full SKU, vendor first.
+        family: the mechanism that reads these facts.
+        status: shipping | announced | demonstrated | withdrawn.
+        precision: format in which it runs a model unless asked otherwise.
+        evidence: measured | published | none - on what predictions for it were checked.
+        system: id of its usual node, rack or appliance.
+        cannot: operator kinds that it cannot run, each with the reason.
+        kinds: names such as {"memory.main": "HBM3"}.
+    """
+
+    id: str
+    name: str
+    vendor: str
+    family: str
+    status: str
+    since: str
+    system: str
+    precision: str
+    evidence: str
+    stack: str
+    notes: str = ""
+    aliases: tuple[str, ...] = ()
+    purpose: tuple[str, ...] = ()
+    cannot: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+    def figure(self, key: str) -> Figure:
+        """The figure of that key; raises BadValue if the chip's file does not give it."""
+        try:
+            return self.figures[key]
+        except KeyError:
+            raise BadValue(f"{self.id}", key, "its file to give this figure; add it with source and grade") from None
+
+    def si(self, key: str, default: float | None = None) -> float:
+        """The value of a figure in SI, or the default where the file does not give it."""
+        if default is not None and key not in self.figures:
+            return default
+        return self.figure(key).value
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Number formats in which it multiplies matrices natively."""
+        return tuple(k[5:] for k in self.figures if k.startswith("peak.") and k != "peak.vector")
+
+    def with_figure(self, key: str, value: float) -> Chip:
+        """A copy with one figure set, for what-if questions and laws."""
+        return replace(self, figures={**self.figures, key: self.figure(key).at(value)})
