@@ -1,0 +1,133 @@
+"""Parameter counts, to the last one, against published counts and independent builds."""
+
+import pytest
+
+from silmark import models
+from silmark.graph import Gemm
+from silmark.models import catalogue
+from silmark.workloads.step import Step
+
+# What transformers 5.23.0 builds from the same configuration on torch's meta device (sum of numel over parameters),
+# plus, for DeepSeek-V3, the router's learned bias (58 layers * 256 experts), which is a parameter of the published
+# checkpoint and a buffer in transformers.
+BUILT = {
+    "llama-2-7b": 6_738_415_616,
+    "llama-2-70b": 68_976_648_192,
+    "llama-3-8b": 8_030_261_248,
+    "llama-3.1-70b": 70_553_706_496,
+    "llama-3.1-405b": 405_853_388_800,
+    "llama-3.2-1b": 1_235_814_400,
+    "mistral-7b": 7_248_023_552,
+    "qwen2.5-72b": 72_706_203_648,
+    "qwen3-32b": 32_762_123_264,
+    "phi-2": 2_779_683_840,
+    "phi-4": 14_659_507_200,
+    "gemma-2-27b": 27_227_128_320,
+    "gemma-3-27b": 27_009_346_304,
+    "falcon-7b": 6_921_720_704,
+    "falcon-40b": 41_303_293_952,
+    "opt-66b": 65_719_701_504,
+    "mpt-30b": 29_957_200_896,
+    "gpt-j-6b": 6_050_882_784,
+    "gpt-neox-20b": 20_554_567_680,
+    "mixtral-8x7b": 46_702_792_704,
+    "mixtral-8x22b": 140_620_634_112,
+    "qwen3-235b-a22b": 235_093_634_560,
+    "gpt-oss-20b": 20_914_757_184,
+    "gpt-oss-120b": 116_829_156_672,
+    "llama-4-scout": 107_769_861_120,
+    "deepseek-v2": 235_741_434_880,
+    "deepseek-v2-lite": 15_706_484_224,
+    "deepseek-v3": 671_026_419_200,
+    "mamba2-2.7b": 2_702_599_680,
+    "mamba-codestral-7b": 7_285_403_648,
+    "nemotron-h-8b": 8_100_852_736,
+    "bert-large": 335_141_888,
+    "minilm-l6": 22_713_216,
+    "resnet-50": 25_557_032,
+}
+
+
+@pytest.mark.parametrize(("name", "parameters"), BUILT.items())
+def test_equals_independent_build(name: str, parameters: int) -> None:
+    assert models.load(name).parameters == parameters
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_equals_the_catalogue(name: str) -> None:
+    """Every exact count of models.toml; the notes of a packaged file list no key without effect."""
+    model = models.load(name)
+    assert model.parameters == catalogue.entries()[name].get("parameters", model.parameters)
+    assert not any("without effect" in note for note in model.notes)
+    assert 0 <= model.active_parameters <= model.parameters
+
+
+# Published in billions, for active parameters: gpt-oss model card (arXiv:2508.10925, table 1; without the embedding);
+# DeepSeek-V3 (arXiv:2412.19437, abstract: 37B); Mixtral (arXiv:2401.04088: 13B); Qwen3 (arXiv:2505.09388, table 2:
+# 22B and 3B, 3.3B on its card with the embedding); Kimi K2 (arXiv:2507.20534: 32B); GLM-4.5 (arXiv:2508.06471: 32B).
+ACTIVE = [
+    ("gpt-oss-120b", 5.13, 0.002),
+    ("gpt-oss-20b", 3.61, 0.002),
+    ("deepseek-v3", 37, 0.02),
+    ("mixtral-8x7b", 13, 0.03),
+    ("qwen3-235b-a22b", 22, 0.03),
+    ("qwen3-30b-a3b", 3.3, 0.1),
+    ("kimi-k2", 32, 0.02),
+    ("glm-4.5", 32, 0.03),
+    ("glm-4.5-air", 12, 0.07),
+    ("llama-4-maverick", 17, 0.06),
+]
+
+
+@pytest.mark.parametrize(("name", "billions", "tolerance"), ACTIVE)
+def test_active_parameters(name: str, billions: float, tolerance: float) -> None:
+    assert models.load(name).active_parameters / 1e9 == pytest.approx(billions, rel=tolerance)
+
+
+def test_palm_is_540b() -> None:
+    """PaLM, arXiv:2204.02311, table 1: 540.35 billion."""
+    assert models.load("palm-540b-like").parameters / 1e9 == pytest.approx(540.35, abs=0.01)
+
+
+@pytest.mark.parametrize(("name", "gib"), [("gpt-oss-120b", 60.8), ("gpt-oss-20b", 12.8)])
+def test_bytes_of_an_mxfp4_checkpoint(name: str, gib: float) -> None:
+    """Checkpoint sizes of the gpt-oss model card (arXiv:2508.10925, table 1)."""
+    assert models.load(name).weight_bytes(16) / 2**30 == pytest.approx(gib, rel=0.005)
+
+
+@pytest.mark.parametrize("name", ["llama-3-70b", "deepseek-v3", "resnet-50"])
+def test_bytes_follow_the_plan_unless_the_checkpoint_fixes_fewer(name: str) -> None:
+    model = models.load(name)
+    assert model.weight_bytes(8) == model.parameters
+
+
+def test_fp8_is_information_only() -> None:
+    model = models.load("deepseek-v3")
+    assert model.stored_bits == 8
+    assert all(op.weight_bits is None for op in model.lower(Step.decode(1, 1)) if isinstance(op, Gemm))
+
+
+# Elements cached per token over all layers: 2 * kv_heads * head_dim * layers; MLA: (512 + 64) * layers. DeepSeek-V3's
+# 70,272 bytes in 16 bits are those that transformers allocates.
+@pytest.mark.parametrize(
+    ("name", "elements"),
+    [
+        ("llama-3-70b", 2 * 8 * 128 * 80),
+        ("deepseek-v3", 70_272 // 2),
+        ("llama-2-7b", 2 * 4096 * 32),
+        ("mamba2-2.7b", 0),
+    ],
+)
+def test_cache_per_token(name: str, elements: int) -> None:
+    assert models.load(name).kv_elements(1.0) == elements
+
+
+def test_windows_bound_the_cache() -> None:
+    model = models.load("gpt-oss-120b")
+    per_layer = 2 * 8 * 64
+    assert model.kv_elements(1000.0) == per_layer * (18 * 128 + 18 * 1000)
+
+
+def test_state_of_mamba() -> None:
+    """64 layers of 80 heads * 64 * 128, and three inputs of a convolution over 5120 + 2 * 128 channels."""
+    assert models.load("mamba2-2.7b").state_elements == 64 * (80 * 64 * 128 + 3 * (5120 + 256))
