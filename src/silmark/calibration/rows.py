@@ -1,0 +1,61 @@
+"""Measured rows that fits read: `$SILMARK_DATA/measurements/public/*.csv.gz`, never anything else there."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import os
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from silmark.errors import BadFile, BadValue
+from silmark.graph import Array
+
+CHIPS = {
+    "a100_sxm": "nvidia-a100-sxm4-80gb",
+    "h100_sxm": "nvidia-h100-sxm5-80gb",
+    "b200_sxm": "nvidia-b200-sxm-180gb",
+    "a100": "nvidia-a100-sxm4-80gb",
+    "a40": "nvidia-a40-48gb",
+    "A100": "nvidia-a100-sxm4-80gb",
+    "RTX4090": "nvidia-rtx-4090-24gb",
+    "H20": "nvidia-h20-96gb",
+}
+"""Hardware as the tables name it -> id of the chip."""
+
+Row = dict[str, str]
+
+
+def folder() -> Path:
+    """The folder of the public tables; raises BadValue if SILMARK_DATA is not set."""
+    root = os.environ.get("SILMARK_DATA")
+    if not root:
+        raise BadValue("SILMARK_DATA", "", "the folder that holds measurements/public; set it in the environment")
+    return Path(root) / "measurements" / "public"
+
+
+@cache
+def table(name: str) -> tuple[Row, ...]:
+    """Rows of one public table, flagged and unsplit ones left out."""
+    path = folder() / f"{name}.csv.gz"
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+    except OSError as error:
+        raise BadFile(path, error.strerror or "cannot be read") from None
+    return tuple(row for row in rows if row.get("split") == "public" and row.get("flag", "") != "IMPOSSIBLE")
+
+
+def numbers(rows: list[Row], column: str) -> Array:
+    """One column as numbers, 0 where empty."""
+    return np.array([float(row[column] or 0.0) for row in rows])
+
+
+def grouped(rows: list[Row], *keys: str) -> dict[tuple[str, ...], list[Row]]:
+    """Rows by the values of some columns, in the order of first appearance."""
+    groups: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[key] for key in keys), []).append(row)
+    return groups

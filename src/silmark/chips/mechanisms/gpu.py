@@ -1,0 +1,200 @@
+"""GPUs: tiles on many identical units behind a cache and one main memory, operators launched as kernels.
+
+Reads peak and achieved rates, units, clock, cache, memory and launch overhead; the fitted ratios come from
+`data/calibration/gpu.toml`. The formulas are in `gpu_gemm`, `gpu_attention` and `gpu_experts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest
+from silmark.chips.mechanisms.gpu_attention import AttentionRates, attention, attention_rates
+from silmark.chips.mechanisms.gpu_experts import ExpertRates, expert_rates, experts
+from silmark.chips.mechanisms.gpu_gemm import Facts, GemmRates, gemm_rates, gemm_seconds, read_facts, wide_format
+from silmark.chips.spec import Chip
+from silmark.errors import BadValue
+from silmark.formats import FORMATS, Precision
+from silmark.graph import Array, Attention, Boundary, Conv, Elementwise, Experts, Gemm, Gibbs, Op, Scan
+
+_BOUNDS: dict[str, Resource] = {
+    "memory": "memory", "resident_weights": "memory", "memory_share": "memory", "resident_share": "memory", "row_traffic": "memory",
+    "query_traffic": "memory", "cache": "sram", "cache_share": "sram", "kernel_cycles": "overhead",
+    "quantise_cycles": "overhead", "launches": "overhead", "merge_cycles": "overhead",
+}  # fmt: skip
+"""Which resource's time a fitted ratio sets, where that is not the matrix unit's."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRates:
+    """Element-wise kernels: B/s of memory and cache, bytes that the cache keeps, seconds per kernel."""
+
+    memory: float
+    cache: float
+    resident: float
+    fixed: float
+
+    def seconds(self, moved: Array) -> tuple[Array, Array]:
+        """Times of memory, for what the cache cannot hold, and of the cache, for everything."""
+        return np.maximum(moved - self.resident, 0.0) / self.memory, moved / self.cache
+
+
+def stream_rates(facts: Facts, coefficient: Callable[[str], float]) -> StreamRates:
+    """Combines a chip's facts with the fitted ratios of element-wise kernels."""
+    return StreamRates(
+        memory=facts.memory * coefficient("memory_share"),
+        cache=facts.cache * coefficient("cache_share"),
+        resident=facts.cache_bytes * coefficient("resident_share"),
+        fixed=facts.launch + coefficient("kernel_cycles") / facts.clock,
+    )
+
+
+class Gpu(AbstractMechanism):
+    """NVIDIA, AMD and Intel GPUs."""
+
+    family: ClassVar[str] = "gpu"
+    runs: ClassVar[frozenset[str]] = frozenset(
+        {"gemm", "attention", "experts", "conv", "scan", "elementwise", "boundary", "gibbs"}
+    )
+
+    def __init__(self, chip: Chip, precision: Precision, placement: Placement) -> None:
+        super().__init__(chip, precision, placement)
+        self._wide = wide_format(chip, precision.compute)
+        self._facts = read_facts(chip, self.fact, self._ratio, precision.compute)
+        self._operand_bytes = FORMATS[precision.compute].bytes
+        self._gemm: dict[float, GemmRates] = {}
+        self._experts: dict[float, ExpertRates] = {}
+        self._attention: AttentionRates = attention_rates(self._facts, self._ratio, self._wide)
+        self._vector = self._read_vector()
+        self._host = self.coefficient("host.step", "overhead")
+        self._streams = stream_rates(self._facts, lambda key: self._ratio(f"elementwise.{key}"))
+        self._gemm_rates(precision.weight_bytes)
+
+    def cost(self, op: Op) -> Cost:
+        match op:
+            case Gemm():
+                return self.finish(op, self._gemm_parts(op))
+            case Attention():
+                kv, io = self.precision.kv_bytes, self.precision.activation_bytes
+                return self._two(op, *attention(self._attention, op, kv, io))
+            case Experts():
+                return self._two(op, *experts(self._expert_rates(self._bytes(op.weight_bits)), op))
+            case Conv():
+                return self.finish(op, self._conv_parts(op))
+            case Scan():
+                return self.finish(op, self._scan_parts(op))
+            case Elementwise():
+                element = self.precision.activation_bytes
+                moved = op.m * ((op.read + op.write) * element)
+                return self.finish(op, self._stream_parts(moved, op.m * (op.flops / self._vector)))
+            case Gibbs():
+                return self.finish(op, self._gibbs_parts(op))
+            case Boundary():
+                host = self._host if op.scope == "step" else 0.0
+                return self.finish(op, {"overhead": np.full(np.shape(op.m), host)})
+            case _:
+                raise BadValue("operator", op.kind, f"one of {', '.join(sorted(self.runs))}")
+
+    def gemm_time(self, m: Array | float, n: Array | float, k: Array | float, copies: float | None = None) -> Array:
+        """Seconds of the products `[m, k] @ [k, n]` for arrays of any broadcastable shapes, in bulk.
+
+        Args:
+            m, n, k: rows, outputs, depth.
+            copies: how many copies of the weights a benchmark cycles through (small ones then stay in the
+                cache); None as in a model.
+        """
+        busy, _, fixed = gemm_seconds(self._gemm_rates(self.precision.weight_bytes), m, n, k, copies=copies)
+        return busy + fixed
+
+    def _ratio(self, key: str) -> float:
+        return self.coefficient(key, _BOUNDS.get(key.rpartition(".")[2], "compute"))
+
+    def _read_vector(self) -> float:
+        if "peak.vector" in self.chip.figures:
+            peak = self.fact("peak.vector", "vector")
+        else:
+            peak = self.fact(f"peak.{self._wide}", "vector") * self.coefficient("vector.matrix_share", "vector")
+        return peak * self.coefficient("vector.share", "vector")
+
+    def _bytes(self, bits: float | None) -> float:
+        return self.precision.weight_bytes if bits is None else bits / 8.0
+
+    def _gemm_rates(self, weight_bytes: float) -> GemmRates:
+        rates = self._gemm.get(weight_bytes)
+        if rates is None:
+            rates = self._gemm[weight_bytes] = gemm_rates(
+                self._facts,
+                lambda key: self._ratio(f"gemm.{key}"),
+                self.precision.compute,
+                weight_bytes,
+                self._operand_bytes,
+            )
+        return rates
+
+    def _expert_rates(self, weight_bytes: float) -> ExpertRates:
+        rates = self._experts.get(weight_bytes)
+        if rates is None:
+            rates = self._experts[weight_bytes] = expert_rates(
+                self._facts,
+                lambda key: self._ratio(f"experts.{key}"),
+                self.precision.compute,
+                weight_bytes,
+            )
+        return rates
+
+    def _two(self, op: Op, memory: Array, compute: Array, overhead: Array) -> Cost:
+        bound = memory >= compute
+        parts: dict[Resource, Array] = {
+            "memory": np.where(bound, memory, 0.0),
+            "compute": np.where(bound, 0.0, compute),
+            "overhead": overhead,
+        }
+        return self.finish(op, parts)
+
+    def _product(self, rates: GemmRates, busy: Array, memory: Array, fixed: Array) -> dict[Resource, Array]:
+        """Parts of a matrix product; waiting for operands from the cache counts as the matrix unit's time."""
+        bound = memory * (1.0 + rates.overlap) + float(rates.merge[-1, 0]) >= busy
+        return {"memory": np.where(bound, busy, 0.0), "compute": np.where(bound, 0.0, busy), "overhead": fixed}
+
+    def _gemm_parts(self, op: Gemm) -> dict[Resource, Array]:
+        rates = self._gemm_rates(self._bytes(op.weight_bits))
+        return self._product(rates, *gemm_seconds(rates, op.m, op.n, op.k, op.groups))
+
+    def _conv_parts(self, op: Conv) -> dict[Resource, Array]:
+        """Implicit GEMM (cuDNN, Chetlur et al., arXiv:1410.0759): m * out^2 rows; the input is read once."""
+        rates = self._gemm_rates(self.precision.weight_bytes)
+        gathered = min(1.0, op.in_size**2 / (op.out_size**2 * op.kernel**2))
+        rows = op.m * float(op.out_size**2)
+        columns, groups = op.n // op.groups, float(op.groups)
+        return self._product(rates, *gemm_seconds(rates, rows, columns, op.depth, groups, gathered))
+
+    def _stream_parts(self, moved: Array, vector: Array) -> dict[Resource, Array]:
+        """Element-wise kernels: what the cache cannot hold crosses the main memory, everything the cache."""
+        memory, sram = self._streams.seconds(moved)
+        return slowest(self._streams.fixed, memory=memory, sram=sram, vector=vector)
+
+    def _scan_parts(self, op: Scan) -> dict[Resource, Array]:
+        """Mamba-2's SSD (Dao and Gu, arXiv:2405.21060, section 6): state read and written once per sequence; per
+        token a product with the state and, in chunks, products with the other tokens of the chunk."""
+        state = float(op.heads * op.head_dim * op.state)
+        element = self.precision.activation_bytes
+        tokens = op.heads * (2.0 * op.head_dim) + 2.0 * op.state
+        memory = (op.seqs * (2.0 * state * element) + op.m * (tokens * element)) / self._streams.memory
+        if op.chunk <= 1:
+            return slowest(self._streams.fixed, memory=memory, vector=op.m * (6.0 * state / self._vector))
+        inside = op.chunk * float(op.heads * (op.head_dim + op.state))
+        flops = op.m * (4.0 * state + inside)
+        matrix = self._facts.matrix[self._wide] * self.coefficient("scan.flop_share", "compute")
+        return slowest(self._streams.fixed, memory=memory, compute=flops / matrix)
+
+    def _gibbs_parts(self, op: Gibbs) -> dict[Resource, Array]:
+        """Block Gibbs sampling: every update gathers its neighbours' states and couplings from memory."""
+        updates = op.m * float(op.sweeps * op.nodes)
+        moved = updates * self.coefficient("gibbs.bytes_per_edge", "memory") * op.degree
+        flops = updates * (2.0 * op.degree + 4.0)
+        launches = self._streams.fixed * float(op.sweeps * op.colours)
+        return slowest(launches, memory=moved / self._streams.memory, vector=flops / self._vector)

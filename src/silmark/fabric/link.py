@@ -1,0 +1,47 @@
+"""Link: what a chip has to reach the others of its group, as a collective sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from silmark.errors import BadValue
+from silmark.fabric.topology import SHAPES
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The fabric that joins the chips of one group.
+
+    Attributes:
+        topology: switch | all-to-all | ring | torus | dragonfly | mesh | bridge | fat-tree.
+        bandwidth_bytes_per_s: one direction of all links of one chip together.
+        latency_s: one message between neighbours, wire to wire.
+        in_network_reduction: switches add (NVLink SHARP).
+        share: achieved share of the bandwidth; None takes the fitted one of each algorithm.
+        size: chips that the topology joins in all (0: just the group); matters where links are not shared,
+            since two of eight chips that are wired all to all use one link of seven.
+        dimensions: of a torus or mesh.
+        library: whose overheads apply: "gpu" (NCCL and the engines' own kernels) or "static" (compile-time
+            schedules without any library).
+    """
+
+    topology: str
+    bandwidth_bytes_per_s: float
+    latency_s: float
+    in_network_reduction: bool = False
+    share: float | None = None
+    size: int = 0
+    dimensions: int = 2
+    library: str = "gpu"
+
+    def __post_init__(self) -> None:
+        if self.topology not in SHAPES:
+            raise BadValue("topology", self.topology, f"one of {', '.join(SHAPES)}")
+        if not self.bandwidth_bytes_per_s > 0:
+            raise BadValue("bandwidth_bytes_per_s", self.bandwidth_bytes_per_s, "a positive number of bytes per second")
+        if not self.latency_s >= 0:
+            raise BadValue("latency_s", self.latency_s, "a number of seconds, not negative")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise BadValue("share", self.share, "above 0, at most 1")
+        if self.dimensions < 1:
+            raise BadValue("dimensions", self.dimensions, "1 or more")

@@ -1,0 +1,97 @@
+"""The one formula of all collectives, and its fitted parameters (`data/calibration/fabric.toml`).
+
+    t = launch + step * steps * latency + factor * (P + sqrt(ramp * B * P)) / (share * B)
+
+Hockney's alpha-beta model with a bandwidth that saturates: the second summand of the bracket is what small
+payloads P lose until all channels of a link of bandwidth B are busy. `steps` and `factor` follow from algorithm,
+topology and group; `launch`, `step`, `ramp` and `share` belong to the communication library.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silmark.errors import BadValue
+from silmark.fabric.link import Link
+from silmark.fabric.topology import Shape
+from silmark.figures import Figure
+from silmark.figures.tables import packaged, read_figure, walk
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Fitted parameters of one algorithm of one library.
+
+    Attributes:
+        launch: seconds before the first byte moves.
+        step: link latencies per message of a chain.
+        share: share of the bandwidth that large payloads reach.
+        ramp: seconds; times bandwidth it is the payload at which half of that share is reached.
+    """
+
+    launch: float
+    step: float
+    share: float
+    ramp: float
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """One way to run a collective.
+
+    Attributes:
+        factor: times the payload that crosses one chip's links, per group size and shape; the part of the
+            links that is busy is counted in.
+        steps: messages one after another, per group size and shape.
+        available: whether the fabric can do it.
+    """
+
+    factor: Callable[[int, Shape], float]
+    steps: Callable[[int, Shape], float]
+    available: Callable[[int, Link], bool] = lambda n, link: True
+
+
+def seconds(payload: Array, link: Link, terms: Terms, factor: float, steps: float) -> Array:
+    """The formula of this module for payloads of any shape, in bytes."""
+    rate = link.bandwidth_bytes_per_s
+    per_byte = factor / ((terms.share if link.share is None else link.share) * rate)
+    fixed = terms.launch + terms.step * steps * link.latency_s
+    if terms.ramp == 0.0:
+        return np.asarray(payload * per_byte + fixed)
+    return np.asarray((payload + np.sqrt(payload * (terms.ramp * rate))) * per_byte + fixed)
+
+
+@cache
+def figures() -> dict[str, Figure]:
+    """All fitted parameters by dotted key, e.g. `gpu.all_reduce_ring.share`."""
+    table = packaged("calibration").get("fabric", {}).get("parameters", {})
+    return {key: read_figure("fabric.toml", key, leaf) for key, leaf in walk(table)}
+
+
+@cache
+def library(name: str) -> dict[str, Terms]:
+    """Algorithms that a library offers, with their parameters; raises BadValue for an unknown library."""
+    found: dict[str, dict[str, float]] = {}
+    for key, figure in figures().items():
+        owner, _, rest = key.partition(".")
+        algorithm, _, parameter = rest.partition(".")
+        if owner == name and parameter:
+            found.setdefault(algorithm, {})[parameter] = figure.value
+    if not found:
+        known = sorted({key.split(".")[0] for key in figures()} - {"topology"})
+        raise BadValue("library", name, f"one of {', '.join(known)}")
+    return {algorithm: Terms(**values) for algorithm, values in found.items()}
+
+
+def beyond_pair() -> float:
+    """Share of a bridge's bandwidth that groups larger than the pair reach, through the host."""
+    figure = figures().get("topology.beyond_pair")
+    return figure.value if figure is not None else math.nan

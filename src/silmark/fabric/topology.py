@@ -1,0 +1,116 @@
+"""What a topology means to a collective: how far messages travel and how many links work at once.
+
+A new topology is one function here and one line in SHAPES.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+GROUP_OF_NODES = 8
+"""Chips of one all-to-all group of a dragonfly where the system names no other (GroqNode: 8, ISCA 2022)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A group of n chips on a topology.
+
+    Attributes:
+        hops: links that an average message between two members crosses.
+        depth: messages one after another until the farthest member has heard from all.
+        steps: messages one after another in a pass of the ring or bucket algorithm.
+        ring: share of a chip's bandwidth that this algorithm keeps busy.
+        direct: share of a chip's bandwidth that leads straight to members of the group.
+        pair: share of a chip's bandwidth that leads to one other chip.
+    """
+
+    hops: float = 1.0
+    depth: float = 1.0
+    steps: float = 1.0
+    ring: float = 1.0
+    direct: float = 1.0
+    pair: float = 1.0
+
+
+def _switch(n: int, size: int, dimensions: int, beyond: float) -> Shape:
+    """Every chip reaches every other with its whole bandwidth."""
+    return Shape(steps=n - 1)
+
+
+def _all_to_all(n: int, size: int, dimensions: int, beyond: float) -> Shape:
+    """One link per pair: a group smaller than the whole uses as many links as it has peers."""
+    others = max(size, n) - 1
+    used = (n - 1) / others
+    return Shape(steps=n - 1, ring=used, direct=used, pair=1 / others)
+
+
+def _ring(n: int, size: int, dimensions: int, beyond: float) -> Shape:
+    """Two neighbours per chip; both directions carry."""
+    ways = 2 if n > 2 else 1
+    mean = (n**2 // 4) / (n - 1)
+    return Shape(hops=mean, depth=n // 2, steps=math.ceil((n - 1) / ways), ring=ways / 2, direct=ways / 2, pair=0.5)
+
+
+def _grid(n: int, dimensions: int, wrapped: bool) -> Shape:
+    """A cube of side n^(1/d) in as many dimensions as the group can fill."""
+    used = max(1, min(dimensions, int(math.log2(n))))
+    side = n ** (1 / used)
+    ways = min(2.0, max(1.0, side - 1.0))
+    # Without wrap-around links the chips at the rim have half of their neighbours, and everybody waits for them.
+    busy = used * ways / (2 * dimensions) * (1.0 if wrapped else 0.5)
+    mean = max(1.0, used * side * (1 / 4 if wrapped else 1 / 3) * n / (n - 1))
+    depth = used * (max(1.0, side / 2) if wrapped else side - 1)
+    return Shape(
+        hops=mean, depth=depth, steps=depth, ring=busy, direct=used * ways / (2 * dimensions), pair=1 / (2 * dimensions)
+    )
+
+
+def _torus(n: int, size: int, dimensions: int, beyond: float) -> Shape:
+    return _grid(n, dimensions, wrapped=True)
+
+
+def _mesh(n: int, size: int, dimensions: int, beyond: float) -> Shape:
+    return _grid(n, dimensions, wrapped=False)
+
+
+def _dragonfly(n: int, size: int, dimensions: int, beyond: float) -> Shape:
+    """All-to-all inside a group of nodes, local - global - local beyond it: three hops, links used up by transit."""
+    if n <= GROUP_OF_NODES:
+        return _all_to_all(n, GROUP_OF_NODES, dimensions, beyond)
+    return Shape(hops=3.0, depth=3.0, steps=n - 1, ring=0.5, direct=1.0, pair=1 / (GROUP_OF_NODES - 1))
+
+
+def _bridge(n: int, size: int, dimensions: int, beyond: float) -> Shape:
+    """A cable between two cards; larger groups go through the host, at a share that was measured."""
+    if n <= 2:
+        return Shape()
+    return Shape(steps=n - 1, ring=beyond, direct=beyond, pair=beyond)
+
+
+SHAPES: dict[str, Callable[[int, int, int, float], Shape]] = {
+    "switch": _switch,
+    "fat-tree": _switch,
+    "all-to-all": _all_to_all,
+    "ring": _ring,
+    "torus": _torus,
+    "mesh": _mesh,
+    "dragonfly": _dragonfly,
+    "bridge": _bridge,
+}
+
+
+@cache
+def shape(topology: str, n: int, size: int, dimensions: int, beyond: float) -> Shape:
+    """How a group of n chips lies on a topology.
+
+    Args:
+        topology: a key of SHAPES.
+        n: chips of the group, at least 2.
+        size: chips that the topology joins in all, 0 if just the group.
+        dimensions: of a torus or mesh.
+        beyond: share of the bandwidth left to groups larger than a bridged pair.
+    """
+    return SHAPES[topology](n, size, dimensions, beyond)

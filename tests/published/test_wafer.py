@@ -1,0 +1,96 @@
+"""Published speeds of Cerebras wafers: what the mechanism says of each."""
+
+import numpy as np
+import pytest
+
+from silmark import chips
+from silmark.calibration import points, wafer
+from silmark.chips.mechanisms import Placement, build
+from silmark.formats import Precision
+from silmark.graph import Attention, Boundary, Gemm
+
+ROWS = points.read("waferllm")
+
+
+def layer(hidden, inner, tokens, past, kv=None, head=None):
+    """One layer in operators; WaferLLM's kernels have one head as wide as the model and as many KV as query heads."""
+    one, m = np.ones(()), np.asarray(float(tokens))
+    kv, heads = kv or hidden, hidden // (head or hidden)
+    head = head or hidden
+    return (
+        Gemm(name="qkv", m=m, n=hidden + 2 * kv, k=hidden),
+        Gemm(name="o", m=m, n=hidden, k=hidden),
+        Gemm(name="up", m=m, n=2 * inner, k=hidden),
+        Gemm(name="down", m=m, n=hidden, k=inner),
+        Attention(
+            name="a", seqs=one, new=m, past=np.asarray(float(past)), heads=heads, kv_heads=kv // head, qk_dim=head,
+            v_dim=head, kv_width=2 * kv,
+        ),
+        Boundary(name="layer", scope="layer", m=m, hidden=hidden),
+    )  # fmt: skip
+
+
+def seconds(row, side, tokens, past):
+    mechanism = build(chips.load("cerebras-wse-2"), Precision.of("fp16"), Placement("sram", "sram", side))
+    ops = layer(int(row["hidden"]), int(row["inner"]), tokens, past)
+    return int(row["layers"]) * sum(float(mechanism.cost(op).time_s) for op in ops)
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if r["table"] == "4"], ids=lambda r: r["point"])
+def test_decode(row):
+    """WaferLLM (OSDI 2025) Table 4, time per token; in the fit, so within 5 %. A miss: operators lost a term."""
+    assert seconds(row, int(row["side"]), 1, 4095) == pytest.approx(1 / float(row["value"]), rel=0.05)
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if r["table"] == "3"], ids=lambda r: r["point"])
+def test_prefill(row):
+    """WaferLLM Table 3, time of the prompt; in the fit, so within 10 %. A miss: operators lost a term."""
+    assert seconds(row, int(row["side"]), 4096, 0) == pytest.approx(4096 / float(row["value"]), rel=0.10)
+
+
+@pytest.mark.parametrize("row", [r for r in ROWS if r["table"] == "2"], ids=lambda r: r["point"])
+def test_end_to_end_was_left_out_of_the_fit(row):
+    """WaferLLM Table 2: output tokens over prefill plus decode time, prompts of 2048 and 4096.
+
+    8B within 5 %, 13B within 20 % (its prefill region of 750 lies outside of the fitted 480 to 720). A miss at 2048
+    means that the shift cost was made to scale with the prompt: that would be 35 % and 63 % off.
+    """
+    prompt, output = int(row["prompt"]), int(row["output"])
+    prefill = seconds(row, int(row["side"]), prompt, 0)
+    decode = output * seconds(row, int(row["side2"]), 1, prompt + output / 2)
+    bound = 0.05 if row["model"] == "LLaMA3-8B" else 0.20
+    assert output / (prefill + decode) == pytest.approx(float(row["value"]), rel=bound)
+
+
+def test_leave_one_model_out_residuals():
+    """The fit predicts a model it has not seen within 5 % (decode) and 15 % (prefill)."""
+    for table, relative, bound, skip in (("4", False, 0.05, 0), ("3", True, 0.15, 1)):
+        design, cycles, models = wafer.observations(table)
+        _, errors = wafer.leave_one_out(design[:, skip:], cycles, models, relative)
+        assert np.abs(errors).max() <= bound
+
+
+@pytest.mark.parametrize(
+    ("published", "layers", "hidden", "inner", "wafers"),
+    [(1800, 32, 4096, 14336, 1), (450, 80, 8192, 28672, 4)],
+    ids=["llama-3.1-8b", "llama-3.1-70b"],
+)
+def test_public_endpoint_of_cs3(published, layers, hidden, inner, wafers):
+    """Cerebras, 2024-08-27: 1,800 tok/s for 8B, 450 tok/s for 70B on four CS-3; tolerance a factor of 2.2.
+
+    Unknown: the region that the service uses, how many users share the pipeline, its clock, and whether API
+    time is in. The prediction is for kernels like WaferLLM's, one user, and comes out 1.4 to 2.1 times faster.
+    """
+    mechanism = build(chips.load("cerebras-wse-3"), Precision.of("fp16"), Placement("sram", "sram"))
+    ops = layer(hidden, inner, 1, 1000, kv=1024, head=128)
+    token = layers * sum(float(mechanism.cost(op).time_s) for op in ops) + (wafers - 1) * 5e-6
+    assert published / 1.1 <= 1 / token <= 2.2 * published
+
+
+def test_power_while_decoding_is_the_limit():
+    """xPU-Athalon (ISPASS 2026): CS-3 idles at 80 % of its limit and decodes at 100 %."""
+    mechanism = build(chips.load("cerebras-wse-3"), Precision.of("fp16"), Placement("sram", "sram"))
+    cost = mechanism.cost(Gemm(name="g", m=np.ones(()), n=4096, k=4096))
+    watts = mechanism.idle_w + float(cost.energy_j / cost.time_s)
+    assert watts == pytest.approx(chips.load("cerebras-wse-3").si("power.tdp"))
+    assert mechanism.idle_w == pytest.approx(0.8 * chips.load("cerebras-wse-3").si("power.tdp"))
