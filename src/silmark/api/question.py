@@ -1,0 +1,101 @@
+"""Turns what users type into values, refusing what makes no sense with a sentence."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from silmark import chips as catalogue
+from silmark import formats
+from silmark.chips import HOST, Chip
+from silmark.errors import BadValue, UnknownName
+from silmark.formats import Precision
+from silmark.workloads import WORKLOADS, Workload
+
+_DURATION = re.compile(r"([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(s|ms|us|min)?")
+_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0, None: 1.0}
+
+Duration = str | float
+Count = int | str
+
+
+def duration(label: str, value: Duration) -> float:
+    """Seconds from `2s`, `50ms`, `2` or a number; `none` is no limit. Raises BadValue."""
+    if isinstance(value, str):
+        if value.strip().lower() in ("none", "inf"):
+            return math.inf
+        match = _DURATION.fullmatch(value.strip()) if len(value) < 40 else None
+        if match is None:
+            raise BadValue(label, value, "a time such as 2s, 50ms or none")
+        value = float(match[1]) * _SECONDS[match[2]]
+    if not (isinstance(value, int | float) and value > 0):
+        raise BadValue(label, value, "a time above 0, such as 2s or 50ms")
+    return float(value)
+
+
+def whole(label: str, value: Count, least: int = 1) -> int:
+    """A whole number from a number or its digits; raises BadValue."""
+    if isinstance(value, str):
+        text = value.strip().replace("_", "").replace(",", "")
+        if not text.isdigit() or len(text) > 18:
+            raise BadValue(label, value, f"a whole number of at least {least}")
+        value = int(text)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise BadValue(label, value, f"a whole number of at least {least}")
+    return value
+
+
+def workload(
+    name: str,
+    prompt: Count | None = None,
+    output: Count | None = None,
+    ttft: Duration | None = None,
+    tpot: Duration | None = None,
+    batch: Count = "auto",
+    power: float | None = None,
+) -> Workload:
+    """A named workload with the given fields in place of its own."""
+    if name not in WORKLOADS:
+        raise UnknownName("workload", name, WORKLOADS, hint=f"known workloads: {', '.join(WORKLOADS)}")
+    base = WORKLOADS[name]
+    return replace(
+        base,
+        prompt=base.prompt if prompt is None else whole("prompt", prompt),
+        output=base.output if output is None else whole("output", output),
+        ttft_s=base.ttft_s if ttft is None else duration("ttft", ttft),
+        tpot_s=base.tpot_s if tpot is None else duration("tpot", tpot),
+        users=base.users if batch == "auto" else whole("batch", batch),
+        power_w=base.power_w if power is None else power,
+    )
+
+
+def precision(name: str, chip: Chip) -> Precision:
+    """`default` is the chip's own 16-bit format, else its native one; other names as in formats."""
+    return Precision.of(chip.precision if name == "default" else name)
+
+
+def chip_list(names: str | Sequence[str]) -> list[Chip]:
+    """`all`, or names, aliases and `.toml` paths, separated by commas; `-name` leaves one out of all."""
+    parts = [p.strip() for p in names.split(",")] if isinstance(names, str) else [str(p) for p in names]
+    parts = [p for p in parts if p]
+    if not parts:
+        raise BadValue("chips", names, "all, or names such as h100,groq,./mychip.toml")
+    dropped = {p[1:] if p[1:] == HOST else catalogue.resolve(p[1:]) for p in parts if p.startswith("-")}
+    wanted = [p for p in parts if not p.startswith("-")] or ["all"]
+    found: dict[str, Chip] = {}
+    for part in wanted:
+        everything = (*catalogue.names(), HOST) if part == "all" else (part,)
+        for chip in map(catalogue.load, everything):
+            if chip.id not in dropped:
+                found[chip.id] = chip
+    return list(found.values())
+
+
+def known_format(name: str) -> str:
+    """Checks a format name early, so that a typing error is not sixty refusals."""
+    if name != "default":
+        for part in name.split(":"):
+            formats.get(part)
+    return name

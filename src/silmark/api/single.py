@@ -1,0 +1,181 @@
+"""One system in depth: a plan as asked, an array of batches, operator by operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Literal
+
+from silmark import models, systems
+from silmark.api.question import Count, Duration, precision, whole, workload
+from silmark.chips.mechanisms import Placement
+from silmark.economics import price
+from silmark.errors import BadValue
+from silmark.estimation import Estimate
+from silmark.estimation import estimate as run_estimate
+from silmark.mapping import Infeasible, Plan
+from silmark.mapping.candidates import cut, placements
+from silmark.models import Model
+from silmark.report.rows import Row
+from silmark.step import StepModel, compile_step
+from silmark.systems import Target
+
+SCHEMA = "silmark.estimate/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """One system under one plan.
+
+    Attributes:
+        step_model: the compiled plan; evaluates any step. None if the plan is infeasible.
+        rows: one per batch asked, as in a comparison.
+    """
+
+    question: dict[str, Any]
+    step_model: StepModel | None
+    rows: tuple[Row, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The document of silmark.estimate/1: rows as in silmark.compare/1, and operators of the last row."""
+        return {
+            "schema": SCHEMA,
+            "question": self.question,
+            "rows": [row.as_dict() for row in self.rows],
+            "operators": self.operators(),
+        }
+
+    def operators(self) -> list[dict[str, Any]]:
+        """Every operator of the last row's phases: name, kind, instances, seconds, joules, what bounds it."""
+        last = self.rows[-1].estimate
+        if last is None or self.step_model is None:
+            return []
+        found = []
+        for phase, step in last.steps().items():
+            total = float(self.step_model.cost(step).time_s)
+            for share in self.step_model.shares(step):
+                seconds = float(share.cost.time_s)
+                found.append(
+                    {
+                        "phase": phase,
+                        "operator": share.op.name,
+                        "kind": share.op.kind,
+                        "count": share.op.count,
+                        "time_s": seconds,
+                        "share": seconds / total if total else 0.0,
+                        "joules": float(self.step_model.collect([share]).energy_j),
+                        "bound_by": share.cost.bound_by() if seconds else "-",
+                    }
+                )
+        return found
+
+
+def estimate(
+    model: str,
+    on: str,
+    *,
+    tp: Count | None = None,
+    pp: Count | None = None,
+    dp: Count | None = None,
+    ep: Count | None = None,
+    batch: Count | Sequence[Count] = "auto",
+    workload_name: str = "chat",
+    prompt: Count | None = None,
+    output: Count | None = None,
+    ttft: Duration | None = None,
+    tpot: Duration | None = None,
+    precision_name: str = "default",
+    weights_in: Literal["auto", "main", "sram"] = "auto",
+    region: Count = 0,
+    maturity: Literal["own", "equal"] = "own",
+) -> Depth:
+    """What one system does for a model under a plan.
+
+    Args:
+        model: catalogue name, path of a `config.json`, or `hf:owner/name`.
+        on: `8x:nvidia-h100-sxm5-80gb`, a system's id, or a `.toml` file.
+        tp, pp, dp, ep: the cut; what is not given is the usual cut for the rest of the chips.
+        batch: sequences in flight on the whole system: a number, several, "1,2,4", or "auto".
+        workload_name, prompt, output, ttft, tpot: as in `compare`.
+        precision_name: a format, "weights:compute[:kv]", or "default".
+        weights_in: memory tier of the weights on chips that have a choice.
+        region: cores per side of a layer's region on a wafer, 0 for the default.
+        maturity: "own" or "equal".
+
+    Raises:
+        SilmarkError: a name that is unknown or a value that makes no sense.
+    """
+    if maturity not in ("own", "equal"):
+        raise BadValue("maturity", maturity, "own or equal")
+    loaded, target = models.load(model), systems.target(on)
+    ways = tuple(None if way is None else whole(n, way) for n, way in (("tp", tp), ("pp", pp), ("dp", dp), ("ep", ep)))
+    plan = _plan(loaded, target, ways, precision_name, weights_in, whole("region", region, least=0))
+    compiled = _compiled(loaded, target, plan, maturity)
+    rows = []
+    for users in _batches(batch):
+        asked = workload(workload_name, prompt, output, ttft, tpot, users)
+        answer = compiled if isinstance(compiled, Infeasible) else run_estimate(compiled, asked, quick=True)
+        rows.append(_row(target, answer))
+    question = {
+        "model": loaded.name,
+        "on": target.name,
+        "workload": workload_name,
+        "plan": str(plan),
+        "batch": str(batch),
+        "maturity": maturity,
+    }
+    return Depth(question, None if isinstance(compiled, Infeasible) else compiled, tuple(rows))
+
+
+def _row(target: Target, answer: Estimate | Infeasible) -> Row:
+    if isinstance(answer, Infeasible):
+        status: Literal["cannot-run", "infeasible"] = (
+            "cannot-run" if answer.reason.startswith("cannot run") else "infeasible"
+        )
+        return Row(target.chip, status, answer.reason)
+    return Row(target.chip, "ok", answer.misses, answer, price(answer))
+
+
+def _batches(batch: Count | Sequence[Count]) -> list[Count]:
+    if isinstance(batch, str):
+        parts: list[Count] = [part.strip() for part in batch.split(",")]
+    else:
+        parts = [batch] if isinstance(batch, int) else list(batch)
+    if not 1 <= len(parts) <= 1000:
+        raise BadValue("batch", batch, "1 to 1000 numbers, or auto")
+    return parts
+
+
+def _plan(
+    model: Model, target: Target, ways: tuple[int | None, ...], precision_name: str, weights_in: str, region: int
+) -> Plan:
+    tp, pp, dp, ep = ways
+    wanted = precision(precision_name, target.chip)
+    places = placements(target.chip)
+    place = places[-1] if weights_in == "auto" else next((p for p in places if p.weights == weights_in), None)
+    if place is None:
+        raise BadValue(
+            "weights-in", weights_in, f"one of {', '.join(p.weights for p in places)}, the tiers of this chip"
+        )
+    replicas = dp or 1
+    each = target.count // replicas
+    usual = cut(model, replace(target, count=max(1, each)), wanted, place)
+    tp = tp or (usual.tp if pp is None else max(1, each // pp))
+    pp = pp or max(1, each // tp)
+    plan = replace(
+        usual,
+        tp=tp,
+        pp=pp,
+        dp=replicas,
+        ep=ep or (usual.ep if usual.tp == tp else 1),
+        placement=Placement(place.weights, place.kv, region or usual.placement.region),
+    )
+    if plan.chips > target.count:
+        raise BadValue("tp x pp x dp", plan.chips, f"at most {target.count}, the chips of {target.name}")
+    return plan
+
+
+@lru_cache(maxsize=256)
+def _compiled(model: Model, target: Target, plan: Plan, maturity: Literal["own", "equal"]) -> StepModel | Infeasible:
+    return compile_step(model, target, plan, maturity)

@@ -1,0 +1,245 @@
+"""The commands. Each imports what it needs when it runs, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from silmark.report.rows import Comparison
+
+app = typer.Typer(
+    name="silmark",
+    help="Every AI accelerator on one scale: what a model would really do on it, with sources and error bars.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+Model = Annotated[str, typer.Argument(help="catalogue name, path of a config.json, or hf:owner/name")]
+WorkloadName = Annotated[str, typer.Option("--workload", help="chat, code, summarize, reasoning, offline or edge")]
+Prompt = Annotated[str | None, typer.Option(help="tokens of a prompt [chat: 1024]", show_default=False)]
+Output = Annotated[str | None, typer.Option(help="tokens of an answer [chat: 256]", show_default=False)]
+Ttft = Annotated[str | None, typer.Option(help="promise, such as 2s, or none [chat: 2s]", show_default=False)]
+Tpot = Annotated[str | None, typer.Option(help="promise, such as 50ms, or none [chat: 50ms]", show_default=False)]
+PrecisionName = Annotated[str, typer.Option("--precision", help="format, weights:compute[:kv], or default")]
+Maturity = Annotated[str, typer.Option(help="own software as it is, or equal (a mature stack for everybody)")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema)")]
+Explain = Annotated[bool, typer.Option("--explain", help="print every input figure with source and grade")]
+
+
+@app.command()
+def compare(
+    model: Model,
+    workload: WorkloadName = "chat",
+    prompt: Prompt = None,
+    output: Output = None,
+    ttft: Ttft = None,
+    tpot: Tpot = None,
+    batch: Annotated[str, typer.Option(help="sequences in flight, or auto")] = "auto",
+    power: Annotated[
+        float | None, typer.Option(help="limit of all chips together, in watts", show_default=False)
+    ] = None,
+    chips: Annotated[
+        str, typer.Option(help="all, or names and .toml files, comma-separated; -name leaves one out")
+    ] = "all",
+    precision: PrecisionName = "default",
+    maturity: Maturity = "own",
+    sort: Annotated[str, typer.Option(help="throughput, ttft, tpot, energy, cost or chip")] = "throughput",
+    json_: Json = False,
+    explain: Explain = False,
+    plot: Annotated[Path | None, typer.Option(help="write a picture (.png, .svg, .pdf)", show_default=False)] = None,
+) -> None:
+    """One model in, every chip's answer out: one row per chip, sorted as asked."""
+    from silmark.api import compare as ask  # noqa: PLC0415
+
+    answer = ask(
+        model,
+        workload_name=workload,
+        prompt=prompt,
+        output=output,
+        ttft=ttft,
+        tpot=tpot,
+        batch=batch,
+        power=power,
+        chips=chips,
+        precision_name=precision,
+        maturity=cast("Literal['own', 'equal']", maturity),
+        sort=sort,
+    )
+    if plot is not None:
+        from silmark.report.plot import draw  # noqa: PLC0415
+
+        draw(answer, plot)
+    if json_:
+        _json(answer.as_dict())
+        return
+    _print_comparison(answer)
+    if explain:
+        from silmark.report.table import console, explanation  # noqa: PLC0415
+
+        for row in answer.rows:
+            if row.estimate is not None:
+                console().print()
+                console().print(explanation(row))
+
+
+def _print_comparison(answer: Comparison) -> None:
+    from silmark.report.table import comparison, console, heading  # noqa: PLC0415
+
+    screen = console()
+    screen.print(heading(answer))
+    screen.print(comparison(answer))
+    for note in answer.notes:
+        screen.print(f"note: {note}", markup=False)
+
+
+@app.command()
+def estimate(
+    model: Model,
+    on: Annotated[str, typer.Option(help="8x:nvidia-h100-sxm5-80gb, a system's id, or a .toml file")],
+    tp: Annotated[str | None, typer.Option(help="chips that share every layer", show_default=False)] = None,
+    pp: Annotated[str | None, typer.Option(help="consecutive groups of layers", show_default=False)] = None,
+    dp: Annotated[str | None, typer.Option(help="replicas", show_default=False)] = None,
+    ep: Annotated[str | None, typer.Option(help="parts that the experts are divided into", show_default=False)] = None,
+    batch: Annotated[str, typer.Option(help="sequences in flight: 32, or 1,2,4, or auto")] = "auto",
+    workload: WorkloadName = "chat",
+    prompt: Prompt = None,
+    output: Output = None,
+    ttft: Ttft = None,
+    tpot: Tpot = None,
+    precision: PrecisionName = "default",
+    weights_in: Annotated[str, typer.Option(help="memory tier of the weights: auto, main or sram")] = "auto",
+    region: Annotated[str, typer.Option(help="cores per side of a layer's region on a wafer; 0: default")] = "0",
+    maturity: Maturity = "own",
+    json_: Json = False,
+    explain: Explain = False,
+) -> None:
+    """One system in depth: a plan as asked, operator by operator, with what bounds each."""
+    from silmark.api import estimate as ask  # noqa: PLC0415
+
+    depth = ask(
+        model,
+        on,
+        tp=tp,
+        pp=pp,
+        dp=dp,
+        ep=ep,
+        batch=batch,
+        workload_name=workload,
+        prompt=prompt,
+        output=output,
+        ttft=ttft,
+        tpot=tpot,
+        precision_name=precision,
+        weights_in=cast("Literal['auto', 'main', 'sram']", weights_in),
+        region=region,
+        maturity=cast("Literal['own', 'equal']", maturity),
+    )
+    if json_:
+        _json(depth.as_dict())
+        return
+    from silmark.report import depth as page  # noqa: PLC0415
+    from silmark.report.table import console, explanation  # noqa: PLC0415
+
+    screen = console()
+    for part in page.tables(depth.question, depth.rows, depth.operators()):
+        screen.print(part)
+        screen.print()
+    if explain:
+        screen.print(explanation(depth.rows[-1]))
+
+
+chips_app = typer.Typer(help="The accelerators of the catalogue.", invoke_without_command=True, no_args_is_help=False)
+app.add_typer(chips_app, name="chips")
+
+
+@chips_app.callback()
+def chips_list(context: typer.Context, json_: Json = False) -> None:
+    """List the accelerators, one line each."""
+    if context.invoked_subcommand is None:
+        _catalogue("chips", json_)
+
+
+@chips_app.command("show")
+def chips_show(name: str, json_: Json = False) -> None:
+    """Every fact about one chip, with source and grade."""
+    _show("chip", name, json_)
+
+
+systems_app = typer.Typer(help="What chips are built into.", invoke_without_command=True, no_args_is_help=False)
+app.add_typer(systems_app, name="systems")
+
+
+@systems_app.callback()
+def systems_list(context: typer.Context, json_: Json = False) -> None:
+    """List nodes, racks and appliances, one line each."""
+    if context.invoked_subcommand is None:
+        _catalogue("systems", json_)
+
+
+@systems_app.command("show")
+def systems_show(name: str, json_: Json = False) -> None:
+    """Every fact about one system, with source and grade."""
+    _show("system", name, json_)
+
+
+@app.command()
+def models(json_: Json = False) -> None:
+    """List the models of the catalogue."""
+    _catalogue("models", json_)
+
+
+@app.command()
+def schema(name: Annotated[str, typer.Argument(help="compare or estimate")] = "compare") -> None:
+    """Print the JSON schema of an answer."""
+    from silmark.report.schema import json_schema  # noqa: PLC0415
+
+    _json(json_schema(name))
+
+
+@app.command()
+def calibrate(family: Annotated[str, typer.Argument(help="a mechanism's family, residuals, or all")]) -> None:
+    """Fit a mechanism's coefficients again and write data/calibration (needs SILMARK_DATA for measured rows)."""
+    from silmark.calibration import run  # noqa: PLC0415
+
+    for line in run(family):
+        sys.stdout.write(line + "\n")
+
+
+def _catalogue(kind: str, as_json: bool) -> None:
+    from silmark.report import catalogue  # noqa: PLC0415
+
+    headers, rows = catalogue.listing(kind)
+    if as_json:
+        _json([dict(zip(headers, row, strict=True)) for row in rows])
+        return
+    from silmark.report.table import console, grid  # noqa: PLC0415
+
+    console().print(grid(headers, rows))
+
+
+def _show(kind: str, name: str, as_json: bool) -> None:
+    from silmark.report import catalogue  # noqa: PLC0415
+
+    page = catalogue.page(kind, name)
+    if as_json:
+        _json(page.as_dict())
+        return
+    from silmark.report.table import console, grid  # noqa: PLC0415
+
+    screen = console()
+    screen.print(grid(["", ""], page.facts))
+    screen.print()
+    screen.print(grid(["figure", "value", "interval", "grade", "source", "note"], page.figures))
+    screen.print()
+    screen.print(grid(["source", "title, publisher, date, address"], page.sources))
+
+
+def _json(document: Any) -> None:  # noqa: ANN401 - any JSON document
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")

@@ -1,0 +1,7 @@
+"""From steps to requests: TTFT, TPOT, throughput, power and joules per token, with error bars."""
+
+from silmark.estimation.choose import Asked, choose
+from silmark.estimation.request import estimate
+from silmark.estimation.result import Estimate
+
+__all__ = ["Asked", "Estimate", "choose", "estimate"]

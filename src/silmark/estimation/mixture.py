@@ -1,0 +1,137 @@
+"""Decoders under load: continuous batching in steady state.
+
+Source of the mixture: with B sequences in flight that each make `output` tokens, B prompts are prefilled
+per `output` decode steps, so a token costs its step plus B / output of a prompt's prefill (chunked prefill
+spreads exactly this work; Agrawal et al., arXiv:2403.02310). A pipeline of depth D works on D groups of
+B / D sequences at once (PaLM inference: Pope et al., arXiv:2211.05102, section 3.2).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silmark.chips.mechanisms import Resource
+from silmark.estimation.power import power
+from silmark.estimation.result import Estimate, worst_grade
+from silmark.figures import Figure, Grade, Interval
+from silmark.figures.figure import quadrature
+from silmark.graph import Array
+from silmark.step import StepCost, StepModel, log_widths, residual
+from silmark.step.error import figure_weight
+from silmark.workloads import Step, Workload
+
+
+class Mixture:
+    """One replica of a decoder in steady state, for an array of batches; picks one of them.
+
+    Attributes:
+        keeps: whether any batch keeps the workload's promises.
+        rate_per_chip: output tokens per second and chip at the chosen batch.
+        distance: by how much the worse of the two promises is missed there, as a ratio.
+    """
+
+    def __init__(self, step_model: StepModel, workload: Workload, most: int, quick: bool) -> None:
+        self.model, self.workload, self.most = step_model, workload, most
+        self.depth = step_model.depth
+        self.batches = _batches(workload, most, self.depth, step_model.plan.dp)
+        cost = step_model.quick if quick else step_model.cost
+        inside = np.maximum(1.0, self.batches / self.depth)
+        self.decode = cost(Step.decode(inside, workload.prompt + workload.output / 2))
+        self.prefill = cost(Step.prefill(1, workload.prompt))
+        full = np.minimum(1.0, self.batches / self.depth)
+        self.stall = 1.0 + (step_model.imbalance - 1.0) * full
+        self.per_token = self.batches / (self.depth * workload.output)
+        self.tpot = self.decode.time_s * self.stall + self.prefill.time_s * step_model.imbalance * self.per_token
+        wait = np.where(self.batches > 1, 0.5, 0.0) * self.decode.time_s / self.depth
+        self.ttft = self.prefill.time_s + wait
+        rate = self.batches / self.tpot
+        kept = (self.tpot <= workload.tpot_s) & (self.ttft <= workload.ttft_s)
+        self.index = best_index(rate, kept)
+        self.keeps = bool(kept[self.index])
+        plan = step_model.plan
+        self.rate_per_chip = float(rate[self.index]) / (plan.tp * plan.pp)
+        self.distance = float(max(self.tpot[self.index] / workload.tpot_s, self.ttft[self.index] / workload.ttft_s))
+
+    def _missed(self) -> str:
+        slow = []
+        for name, got, wanted in (("TTFT", self.ttft, self.workload.ttft_s), ("TPOT", self.tpot, self.workload.tpot_s)):
+            if got[self.index] > wanted:
+                slow.append(f"{name} {_time(float(got[self.index]))} > {_time(wanted)}")
+        return "misses " + ", ".join(slow)
+
+    def estimate(self) -> Estimate:
+        """The figures at the chosen batch, with their intervals."""
+        index, model, batch = self.index, self.model, float(self.batches[self.index])
+        decode = self.decode.at(index)
+        mixed = _mix(decode, self.prefill, float(self.stall[index]), float(self.per_token[index]))
+        tpot, ttft = float(self.tpot[index]), float(self.ttft[index])
+        tpot_s = Interval.around(tpot, *log_widths(model, mixed, "tpot"))
+        rate = Interval.around(batch / tpot, *reversed(log_widths(model, mixed, "throughput")))
+        # Energy of one token's share of the steps, spread over the time that a token takes.
+        groups = min(self.depth, batch)
+        dynamic = (float(decode.energy_j) * groups + float(self.prefill.energy_j) * batch / self.workload.output) / tpot
+        watts = power(model, dynamic)
+        dp = model.plan.dp
+        final = self.workload.prompt + self.workload.output
+        return Estimate(
+            step_model=model,
+            workload=self.workload,
+            batch=int(batch) * dp,
+            batch_max=self.most * dp,
+            kv_tokens=self.most * final * dp,
+            ttft_s=Interval.around(ttft, *log_widths(model, self.prefill, "ttft")),
+            tpot_s=tpot_s,
+            tokens_per_s=rate.scaled(dp),
+            latency_s=None,
+            items_per_s=None,
+            power_w=watts.scaled(dp),
+            joules=per_item(watts, rate),
+            bound_by={"prefill": self.prefill.bound_by(), "decode": decode.bound_by()},
+            grade=grade_of(model, mixed, "tpot"),
+            misses="" if self.keeps else self._missed(),
+            phases={"prefill": self.prefill, "decode": decode},
+        )
+
+
+def best_index(rate: Array, kept: NDArray[np.bool_]) -> int:
+    """The smallest batch within 2 % of the best rate that keeps the promises; the smallest of all if none does."""
+    allowed = np.where(kept, rate, 0.0)
+    return int(np.argmax(allowed >= 0.98 * allowed.max())) if kept.any() else 0
+
+
+def _batches(workload: Workload, most: int, depth: int, dp: int) -> Array:
+    if workload.users is not None:
+        return np.array([float(math.ceil(workload.users / dp))])
+    steps = [eighths * 2**i // 8 for i in range(21) for eighths in (8, 10, 12, 14)]
+    candidates = {1, *steps, *(b * depth for b in steps), most}
+    return np.array(sorted(float(b) for b in candidates if 1 <= b <= most))
+
+
+def _mix(decode: StepCost, prefill: StepCost, stall: float, prompts: float) -> StepCost:
+    """One token's time: its decode step, and its share of the prompts prefilled meanwhile."""
+    parts: dict[Resource, Array] = {r: np.asarray(p * stall) for r, p in decode.parts.items()}
+    for resource, seconds in prefill.parts.items():
+        extra = np.asarray(seconds * prompts)
+        parts[resource] = parts[resource] + extra if resource in parts else extra
+    return StepCost(parts, decode.energy_j + prefill.energy_j * prompts)
+
+
+def per_item(watts: Interval, rate: Interval) -> Interval:
+    """Joules per token or item; power and rate are off independently."""
+    low = quadrature([math.log(watts.mid / watts.low), math.log(rate.high / rate.mid)])
+    high = quadrature([math.log(watts.high / watts.mid), math.log(rate.mid / rate.low)])
+    return Interval.around(watts.mid / rate.mid, low, high)
+
+
+def grade_of(model: StepModel, cost: StepCost, metric: str) -> Grade:
+    """Worst grade of the figures that carry the result, the class's residual included."""
+    shares = cost.shares()
+    weighted: list[tuple[Figure, float]] = [(f, figure_weight(model, k, shares)) for k, f in model.figures.items()]
+    return worst_grade([*weighted, (residual(model.target.chip, metric), 1.0)])
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"

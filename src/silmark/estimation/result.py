@@ -1,0 +1,76 @@
+"""Estimate: what one system under one plan does for a workload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from silmark.figures import Figure, Grade, Interval
+from silmark.step import StepCost, StepModel
+from silmark.workloads import Step, Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Steady state of a system that serves a workload at a fixed number of sequences in flight.
+
+    Models that make no tokens have `latency_s` and `items_per_s`; the token fields are then None.
+
+    Attributes:
+        batch: sequences (or items) in flight on the whole system.
+        batch_max: most that the memory holds.
+        kv_tokens: tokens of cache that the whole system holds, None without a cache.
+        tokens_per_s: output tokens per second of the whole system.
+        power_w: of the whole system, hosts included.
+        joules: per output token, or per item.
+        bound_by: resource that takes the largest share, by phase.
+        misses: what promise of the workload is not kept, empty if all are.
+    """
+
+    step_model: StepModel
+    workload: Workload
+    batch: int
+    batch_max: int
+    kv_tokens: int | None
+    ttft_s: Interval | None
+    tpot_s: Interval | None
+    tokens_per_s: Interval | None
+    latency_s: Interval | None
+    items_per_s: Interval | None
+    power_w: Interval
+    joules: Interval
+    bound_by: Mapping[str, str]
+    grade: Grade
+    misses: str = ""
+    phases: Mapping[str, StepCost] = field(default_factory=dict)
+
+    def steps(self) -> dict[str, Step]:
+        """The steps behind the estimate, by phase: what one replica's chips run."""
+        work, model = self.workload, self.step_model
+        each = max(1.0, self.batch / model.plan.dp / model.depth)
+        if model.model.kind == "decoder":
+            return {"prefill": Step.prefill(1, work.prompt), "decode": Step.decode(each, work.prompt + work.output / 2)}
+        tokens = min(work.prompt, model.model.max_context) if model.model.kind == "encoder" else 1
+        return {"forward": Step.forward(self.batch / model.plan.dp, tokens)}
+
+    @property
+    def rate(self) -> Interval:
+        """Tokens or items per second of the whole system."""
+        rate = self.tokens_per_s or self.items_per_s
+        assert rate is not None
+        return rate
+
+    @property
+    def chips(self) -> int:
+        """Chips of the plan, replicas included."""
+        return self.step_model.plan.chips
+
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """Every figure behind the numbers, by key."""
+        return self.step_model.figures
+
+
+def worst_grade(figures: Iterable[tuple[Figure, float]]) -> Grade:
+    """The worst grade among the figures that carry more than a tenth of a result."""
+    return max((figure.grade for figure, weight in figures if weight > 0.1), default=Grade.MEASURED)

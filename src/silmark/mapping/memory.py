@@ -1,0 +1,70 @@
+"""What fits: weights and cache per chip against the memory tier that holds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from silmark.chips import Chip
+from silmark.formats import FORMATS
+from silmark.graph import Array, Attention
+from silmark.mapping.assumptions import engine
+from silmark.mapping.plan import Infeasible, Plan
+from silmark.mapping.sharding import shard
+from silmark.models import Model
+from silmark.workloads import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes on one chip under a plan.
+
+    Attributes:
+        weights: bytes of weights.
+        capacity: usable bytes of the tier that holds the cache, weights already taken off if they share it.
+    """
+
+    weights: float
+    capacity: float
+    model: Model
+    plan: Plan
+
+    def per_sequence(self, context: float) -> Array:
+        """Bytes of cache and state that one sequence of that many tokens takes on one chip."""
+        if self.model.kind != "decoder":
+            return np.zeros(())
+        graph = shard(self.model.lower(Step.decode(1, max(context - 1, 0))), self.plan)
+        cache = sum(
+            (op.count * op.cached() * op.kv_width for op in graph if isinstance(op, Attention)), start=np.zeros(())
+        )
+        state = self.model.state_elements / self.plan.tp
+        return np.asarray((cache * self.plan.precision.kv_bytes + state * 4.0) / self.plan.pp)
+
+    def sequences(self, context: float) -> int:
+        """Largest number of sequences of that many tokens that one replica holds."""
+        each = float(self.per_sequence(context))
+        return int(1_000_000 if each == 0 else min(1_000_000, self.capacity / each))
+
+
+def memory(model: Model, chip: Chip, plan: Plan) -> Memory | Infeasible:
+    """Places weights and cache; Infeasible says which tier is too small and by how much."""
+    weights = model.weight_bytes(FORMATS[plan.precision.weights].bits) / (plan.tp * plan.pp)
+    if model.kind == "sampler":
+        return Memory(weights=0.0, capacity=float("inf"), model=model, plan=plan)
+    place = plan.placement
+    room = usable(chip, place.weights)
+    if weights > room:
+        where = chip.kinds.get(f"memory.{place.weights}", place.weights)
+        return Infeasible(
+            f"weights take {weights / 1e9:.3g} GB per chip at {plan.tp * plan.pp} chips, "
+            f"{where} holds {room / 1e9:.3g} GB"
+        )
+    cache_room = room - weights if place.kv == place.weights else usable(chip, place.kv)
+    return Memory(weights=weights, capacity=cache_room, model=model, plan=plan)
+
+
+def usable(chip: Chip, tier: str) -> float:
+    """Bytes of a tier that an engine may fill; 0 if the chip has no such tier."""
+    share = engine()["memory.usable" if tier == "main" else "memory.usable_sram"].value
+    return chip.si(f"memory.{tier}.capacity", 0.0) * share

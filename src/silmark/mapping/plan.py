@@ -1,0 +1,56 @@
+"""Plan: how one replica of a model is cut over chips; Infeasible: why no plan exists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from silmark.chips.mechanisms import Placement
+from silmark.errors import BadValue
+from silmark.formats import Precision
+
+
+@dataclass(frozen=True, slots=True)
+class Infeasible:
+    """A negative answer with its reason; a value, not an error."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One layout of a model on chips.
+
+    Attributes:
+        precision: of weights, matrix products and cache.
+        tp: chips that share every layer (tensor parallelism).
+        pp: consecutive groups of layers (pipeline parallelism).
+        dp: independent replicas.
+        ep: parts into which the experts are divided among the tp chips; 1 cuts each expert instead.
+        placement: memory tier of weights and cache, region on a wafer.
+    """
+
+    precision: Precision
+    tp: int = 1
+    pp: int = 1
+    dp: int = 1
+    ep: int = 1
+    placement: Placement = field(default_factory=Placement)
+
+    def __post_init__(self) -> None:
+        for label, value in (("tp", self.tp), ("pp", self.pp), ("dp", self.dp), ("ep", self.ep)):
+            if not 1 <= value <= 100_000:
+                raise BadValue(label, value, "a whole number from 1 to 100,000")
+        if self.tp % self.ep:
+            raise BadValue("ep", self.ep, f"a divisor of tp = {self.tp}")
+
+    @property
+    def chips(self) -> int:
+        """Chips that the plan takes."""
+        return self.tp * self.pp * self.dp
+
+    def __str__(self) -> str:
+        cuts = [
+            f"{n.upper()}{v}" for n, v in (("tp", self.tp), ("pp", self.pp), ("ep", self.ep), ("dp", self.dp)) if v > 1
+        ]
+        places = f", weights in {self.placement.weights}" if self.placement.weights == "sram" else ""
+        return f"{' '.join(cuts) or 'TP1'} {self.precision}{places}"

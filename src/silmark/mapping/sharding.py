@@ -1,0 +1,88 @@
+"""Tensor, expert and pipeline parallelism: an unsharded graph to what one chip does, with its collectives.
+
+Source of the cuts: Shoeybi et al., arXiv:1909.08053 (column then row, one all-reduce each); Pope et al.,
+arXiv:2211.05102 (attention over heads). Where a size does not divide, every chip takes the ceiling: the
+padding is real work and is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from silmark.graph import Array, Attention, Collective, Conv, Elementwise, Experts, Gemm, Graph, Op, Scan
+from silmark.mapping.plan import Plan
+
+
+def shard(graph: Graph, plan: Plan, last_is_gathered: bool = True) -> Graph:
+    """The graph that each chip of a tensor-parallel group runs, collectives included.
+
+    Args:
+        graph: unsharded operators of one step.
+        plan: tp and ep are applied here; pp adds its sends in `step`, dp changes nothing.
+        last_is_gathered: outputs of a column-cut last operator (logits) are gathered on every chip.
+    """
+    if plan.tp == 1:
+        return graph
+    width = plan.precision.activation_bytes
+    last = _last_matrix(graph) if last_is_gathered else -1
+    sharded: list[Op] = []
+    for index, op in enumerate(graph):
+        sharded.append(_cut(op, plan))
+        exchange = _exchange(op, index == last)
+        if exchange is not None:
+            pattern, elements = exchange
+            name = f"{op.name}.{pattern}"
+            sharded.append(
+                Collective(name=name, count=op.count, pattern=pattern, bytes_=elements * width, group=plan.tp)
+            )
+    return tuple(sharded)
+
+
+def _last_matrix(graph: Graph) -> int:
+    return max((i for i, op in enumerate(graph) if isinstance(op, Gemm | Conv | Experts)), default=-1)
+
+
+def _cut(op: Op, plan: Plan) -> Op:
+    """What one chip of the group keeps of an operator."""
+    tp = plan.tp
+    match op:
+        case Gemm(split="column", groups=1):
+            return replace(op, n=_part(op.n, tp))
+        case Gemm(split="column"):
+            return replace(op, groups=_part(op.groups, tp))
+        case Gemm(split="row"):
+            return replace(op, k=_part(op.k, tp))
+        case Attention(split="heads"):
+            kv_heads = _part(op.kv_heads, tp)
+            kv_width = op.kv_width * kv_heads // op.kv_heads
+            return replace(op, heads=_part(op.heads, tp), kv_heads=kv_heads, kv_width=kv_width)
+        case Experts(split="experts"):
+            local = _part(op.experts, plan.ep)
+            inner = _part(op.inner, tp // plan.ep)
+            return replace(op, experts=local, top_k=op.top_k * local / op.experts, inner=inner)
+        case Conv(split="column", groups=1):
+            return replace(op, n=_part(op.n, tp))
+        case Scan(split="heads"):
+            return replace(op, heads=_part(op.heads, tp))
+        case Elementwise(split="heads" | "column"):
+            return replace(op, read=_part(op.read, tp), write=_part(op.write, tp), flops=_part(op.flops, tp))
+    return op
+
+
+def _exchange(op: Op, last: bool) -> tuple[Literal["all-reduce", "all-gather"], Array] | None:
+    """The collective that follows a cut operator, and the elements that it carries."""
+    match op:
+        case Gemm(split="row"):
+            return "all-reduce", op.m * op.n
+        case Gemm(split="column", groups=1) if last:
+            return "all-gather", op.m * op.n
+        case Experts(split="experts"):
+            return "all-reduce", op.m * op.hidden
+        case Conv(split="column", groups=1):
+            return "all-gather", op.m * op.n * op.out_size**2
+    return None
+
+
+def _part(size: int, ways: int) -> int:
+    return -(-size // ways)

@@ -1,0 +1,1 @@
+"""Draws answers: tables, JSON, plots, explanations."""

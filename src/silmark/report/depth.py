@@ -1,0 +1,65 @@
+"""The page of one system in depth: its rows by batch, then its operators by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from silmark.report.numbers import shown, si, three
+from silmark.report.rows import Row
+from silmark.report.table import grid
+
+
+def tables(
+    question: Mapping[str, Any], rows: Sequence[Row], operators: Sequence[Mapping[str, Any]]
+) -> Iterator[Table | Text]:
+    """Yields a heading, the table over batches and one table per phase."""
+    yield Text(f"{question['model']} on {question['on']}, {question['plan']}")
+    if rows[-1].estimate is None:
+        yield Text(f"{rows[-1].status}: {rows[-1].reason}")
+        return
+    yield _over_batches(rows)
+    for phase in dict.fromkeys(entry["phase"] for entry in operators):
+        yield _operators(phase, [entry for entry in operators if entry["phase"] == phase])
+
+
+def _over_batches(rows: Sequence[Row]) -> Table:
+    headers = ["batch", "TTFT", "TPOT", "latency", "per s", "per s and chip", "power", "J", "$/M", "bound by", ""]
+    cells = []
+    for row in rows:
+        answer = row.estimate
+        if answer is None:
+            cells.append([*["-"] * 10, row.reason])
+            continue
+        usd = row.price.usd_per_million if row.price else None
+        times = [shown(x, "s") for x in (answer.ttft_s, answer.tpot_s, answer.latency_s)]
+        rates = [
+            shown(answer.rate),
+            shown(row.per_chip),
+            shown(answer.power_w, "W"),
+            shown(answer.joules, "J"),
+            shown(usd),
+        ]
+        bound = ", ".join(f"{phase}: {what}" for phase, what in answer.bound_by.items())
+        cells.append([f"{answer.batch:,}", *times, *rates, bound, row.reason])
+    return grid(headers, cells, numeric=range(9))
+
+
+def _operators(phase: str, entries: Sequence[Mapping[str, Any]]) -> Table:
+    headers = [f"{phase} operator", "kind", "times", "time", "share", "energy", "bound by"]
+    cells = [
+        [
+            str(entry["operator"]),
+            str(entry["kind"]),
+            three(entry["count"]),
+            si(entry["time_s"], "s"),
+            f"{100 * entry['share']:.1f}%",
+            si(entry["joules"], "J"),
+            str(entry["bound_by"]),
+        ]
+        for entry in entries
+    ]
+    return grid(headers, cells, numeric=(2, 3, 4, 5))

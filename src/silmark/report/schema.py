@@ -1,0 +1,126 @@
+"""The documented shape of the JSON answers, as pydantic models; `silmark schema` prints their JSON schema.
+
+Rules: SI units (seconds, joules, watts), dollars per million tokens or items; every number with an error
+bar is an object of low, mid and high that bound 80 %; what does not apply is null, never 0.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from silmark.errors import UnknownName
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Bounds(_Strict):
+    """Low, mid and high of a number."""
+
+    low: float = Field(ge=0)
+    mid: float = Field(ge=0)
+    high: float = Field(ge=0)
+
+
+class PlanDocument(_Strict):
+    """How the model is cut."""
+
+    tp: int
+    pp: int
+    dp: int
+    ep: int
+    precision: str = Field(description="weights:compute:kv formats, one word where they agree")
+    weights_in: Literal["main", "sram"]
+    kv_in: Literal["main", "sram"]
+
+
+class RowDocument(_Strict):
+    """One chip's answer."""
+
+    chip: str
+    chip_status: Literal["shipping", "announced", "demonstrated", "withdrawn"]
+    system: str
+    chips: int | None = Field(description="chips of the plan")
+    status: Literal["ok", "cannot-run", "infeasible"]
+    reason: str
+    grade: str | None = Field(description="worst grade of the evidence that matters")
+    ttft_s: Bounds | None
+    tpot_s: Bounds | None
+    tokens_per_s_user: Bounds | None
+    tokens_per_s_chip: Bounds | None
+    tokens_per_s: Bounds | None = Field(description="output tokens per second of the whole system")
+    latency_s: Bounds | None = Field(description="models that make no tokens: one pass")
+    items_per_s: Bounds | None
+    power_w: Bounds | None = Field(description="whole system, hosts included")
+    joules_per_token: Bounds | None
+    joules_per_item: Bounds | None
+    usd_per_mtok: Bounds | None
+    usd_per_mitem: Bounds | None
+    price_basis: Literal["own", "rent"] | None
+    batch: int | None = Field(description="sequences or items in flight")
+    batch_max: int | None
+    kv_tokens: int | None
+    plan: PlanDocument | None
+    bound_by: dict[str, str] | None = Field(description="phase -> resource that takes the largest share")
+    sources: list[str]
+
+
+class Question(_Strict):
+    """What was asked, after defaults."""
+
+    model: str
+    workload: str
+    prompt: int
+    output: int
+    ttft_s: float | None
+    tpot_s: float | None
+    batch: int | Literal["auto"]
+    power_w: float | None
+    chips: str
+    precision: str
+    maturity: Literal["own", "equal"]
+    sort: str
+
+
+class CompareDocument(_Strict):
+    """`silmark compare --json`."""
+
+    schema_: Literal["silmark.compare/1"] = Field(alias="schema")
+    question: Question
+    notes: list[str]
+    rows: list[RowDocument]
+
+
+class OperatorDocument(_Strict):
+    """One operator of a phase, all its instances."""
+
+    phase: str
+    operator: str
+    kind: str
+    count: float
+    time_s: float
+    share: float
+    joules: float
+    bound_by: str
+
+
+class EstimateDocument(_Strict):
+    """`silmark estimate --json`."""
+
+    schema_: Literal["silmark.estimate/1"] = Field(alias="schema")
+    question: dict[str, str]
+    rows: list[RowDocument]
+    operators: list[OperatorDocument]
+
+
+DOCUMENTS: dict[str, type[BaseModel]] = {"compare": CompareDocument, "estimate": EstimateDocument}
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """The JSON schema of one document; raises UnknownName."""
+    if name not in DOCUMENTS:
+        raise UnknownName("schema", name, DOCUMENTS, hint=f"known schemas: {', '.join(DOCUMENTS)}")
+    return DOCUMENTS[name].model_json_schema()

@@ -1,0 +1,58 @@
+"""StepCost: time by resource and energy of steps, with the operators behind them on request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from silmark.chips.mechanisms import Cost, Resource
+from silmark.graph import Array, Op
+
+
+@dataclass(frozen=True, slots=True)
+class OpShare:
+    """One operator's part of a step: the sharded operator and the cost of all its instances on one chip."""
+
+    op: Op
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class StepCost:
+    """Time and energy of steps.
+
+    Attributes:
+        parts: seconds by bounding resource; they add up to the step's latency.
+        energy_j: energy above idle of all chips of the replica.
+        ops: operator by operator, in graph order.
+    """
+
+    parts: Mapping[Resource, Array]
+    energy_j: Array
+    ops: tuple[OpShare, ...] = ()
+
+    @property
+    def time_s(self) -> Array:
+        """Latency of the step through all layers."""
+        total: Array = np.zeros(())
+        for part in self.parts.values():
+            total = total + part
+        return total
+
+    def at(self, index: int) -> StepCost:
+        """The cost of one step of a one-dimensional array of them."""
+        shape = self.time_s.shape
+        parts = {r: np.broadcast_to(p, shape)[index] for r, p in self.parts.items()}
+        return StepCost(parts, np.broadcast_to(self.energy_j, shape)[index])
+
+    def bound_by(self) -> Resource:
+        """The resource that takes the largest share."""
+        return max(self.parts, key=lambda r: float(np.sum(self.parts[r])))
+
+    def shares(self) -> dict[Resource, float]:
+        """Share of each resource in the (summed) time."""
+        total = float(np.sum(self.time_s)) or 1.0
+        size = self.time_s.size
+        return {r: float(np.sum(p)) * (size / np.size(p)) / total for r, p in self.parts.items()}

@@ -1,0 +1,92 @@
+"""How wrong a step time may be: residuals of the nearest validated class, and the inputs' own intervals.
+
+The time of a step is a sum of parts, each bound by one resource. To first order a resource whose rate is
+off by a factor f moves the total by f to the power of its share, so its width in logarithms counts with
+that share. Figures of one resource describe the same rate from several sides (a peak, and the arrays and
+clock that explain it): the widest counts. Resources are independent and add in quadrature. An input joins
+only where it is more uncertain than the inputs of the class on which the residuals were taken, which were
+datasheet figures.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from silmark.chips import Chip
+from silmark.chips.mechanisms import Resource
+from silmark.figures import Figure, Grade
+from silmark.figures.figure import quadrature
+from silmark.figures.tables import packaged, read_figure, walk
+from silmark.step.cost import StepCost
+from silmark.step.model import StepModel
+
+_CLASS_WIDTH = 0.1
+"""Widths (in logarithms) below this are what datasheet figures have anyway."""
+
+
+@cache
+def _classes() -> dict[str, Figure]:
+    table = packaged("calibration")["residuals"]["classes"]
+    return {key: read_figure("residuals.toml", key, leaf) for key, leaf in walk(table)}
+
+
+def residual(chip: Chip, metric: str) -> Figure:
+    """Measured over predicted for the nearest validated class: median, 10 % and 90 % quantile.
+
+    Args:
+        metric: ttft, tpot, throughput, latency or power.
+    """
+    classes = _classes()
+    for name in (f"{chip.family}-{chip.evidence}", chip.evidence):
+        if f"{name}.{metric}" in classes:
+            return classes[f"{name}.{metric}"]
+    return classes[f"none.{metric}"]
+
+
+def log_widths(step_model: StepModel, cost: StepCost, metric: str) -> tuple[float, float]:
+    """Widths below and above, in natural logarithms, of a step time.
+
+    Args:
+        cost: of the steps whose time it is; the shares of its resources weigh the figures.
+        metric: whose residuals to take.
+    """
+    chip = step_model.target.chip
+    base = residual(chip, metric)
+    below, above = [base.log_low], [base.log_high]
+    for resource, share in cost.shares().items():
+        widths = [_widths(figure) for figure in _figures(step_model, resource) if _joins(chip, figure)]
+        below.append(share * max((low for low, _ in widths), default=0.0))
+        above.append(share * max((high for _, high in widths), default=0.0))
+    if step_model.maturity is not None:
+        on_chip = 1.0 - cost.shares().get("link", 0.0)
+        low, high = _widths(step_model.maturity)
+        below.append(on_chip * low)
+        above.append(on_chip * high)
+    return quadrature(below), quadrature(above)
+
+
+def _joins(chip: Chip, figure: Figure) -> bool:
+    narrow = max(figure.log_low, figure.log_high) < _CLASS_WIDTH
+    return not narrow and not (chip.evidence == "measured" and figure.grade <= Grade.THIRD_PARTY)
+
+
+def _widths(figure: Figure) -> tuple[float, float]:
+    """How far time may lie below and above: a higher rate or share makes a shorter time."""
+    return (figure.log_low, figure.log_high) if figure.unit == "s" else (figure.log_high, figure.log_low)
+
+
+def _figures(step_model: StepModel, resource: Resource) -> list[Figure]:
+    keys = step_model.mechanism.bounds.get(resource, set())
+    found = [step_model.figures[key] for key in keys]
+    if resource == "link":
+        found += [f for k, f in step_model.figures.items() if k.startswith(("system.scale_", "link.scale_"))]
+    return found
+
+
+def figure_weight(step_model: StepModel, key: str, shares: dict[Resource, float]) -> float:
+    """Share of the time that a figure sets, given the resources' shares."""
+    if key == "software.maturity":
+        return 1.0 - shares.get("link", 0.0)
+    if key.startswith(("system.scale_", "link.scale_")):
+        return shares.get("link", 0.0)
+    return sum(shares.get(r, 0.0) for r, keys in step_model.mechanism.bounds.items() if key in keys)

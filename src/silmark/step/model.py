@@ -1,0 +1,176 @@
+"""Compiles a model on a target under a plan, and evaluates steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from silmark import fabric
+from silmark.chips.mechanisms import AbstractMechanism, Cost, Resource, build
+from silmark.figures import Figure
+from silmark.graph import Array, Collective, Graph, Op
+from silmark.mapping import Infeasible, Memory, Plan, memory, probe, refusal, shard
+from silmark.models import Model
+from silmark.step.cost import OpShare, StepCost
+from silmark.step.table import Table
+from silmark.systems import Target
+from silmark.workloads import Step
+
+Maturity = Literal["own", "equal"]
+_BLOCK = 16_384
+"""Steps evaluated together in bulk: their intermediate arrays stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class StepModel:
+    """A model compiled for one replica of a plan on a target.
+
+    Two ways to the same numbers: `cost` walks the operators of the given steps, exact and with every
+    operator visible; `quick`, `decode_s` and `prefill_s` read tables over the token count and compute only
+    attention and scans per step.
+
+    Attributes:
+        model, target, plan: what was compiled.
+        mechanism: of the target's chip, built for the plan's precision and placement.
+        memory: weights, and room for cache, per chip.
+        maturity: share of the mechanism's rate that the software stack reaches; None counts as 1.
+    """
+
+    model: Model
+    target: Target
+    plan: Plan
+    mechanism: AbstractMechanism
+    memory: Memory
+    maturity: Figure | None = None
+    _tables: dict[str, Table] = field(default_factory=dict, repr=False, compare=False)
+
+    def cost(self, step: Step) -> StepCost:
+        """Time, energy and operators of the given steps (arrays broadcast together)."""
+        return self.collect(self.shares(step))
+
+    def quick(self, step: Step) -> StepCost:
+        """The same from tables (exact at their knots, linear between): no operators, a tenth of the time."""
+        return self.table(step.phase).cost(self, step)
+
+    def decode_s(self, batch: ArrayLike, context: ArrayLike) -> Array:
+        """Seconds of decode steps: one token for each of `batch` sequences with `context` cached tokens."""
+        return self._bulk(Step.decode(batch, context))
+
+    def prefill_s(self, seqs: ArrayLike, prompt: ArrayLike, past: ArrayLike = 0) -> Array:
+        """Seconds of prefill steps: `prompt` new tokens for each of `seqs` sequences after `past` cached ones."""
+        return self._bulk(Step.prefill(seqs, prompt, past))
+
+    @property
+    def depth(self) -> int:
+        """Groups of layers that work on different sequences at the same time (pipeline stages, wafer regions)."""
+        return min(self.plan.pp * self.mechanism.regions(), max(1, self.model.layer_count))
+
+    @property
+    def imbalance(self) -> float:
+        """Time of the fullest pipeline stage over the mean, where stages hold whole layers."""
+        if self.mechanism.splits_layers or self.plan.pp == 1:
+            return 1.0
+        layers = max(1, self.model.layer_count)
+        return max(1.0, -(-layers // self.plan.pp) * self.plan.pp / layers)
+
+    @property
+    def idle_w(self) -> float:
+        """Idle power of the replica's chips."""
+        return self.mechanism.idle_w * self.plan.tp * self.plan.pp
+
+    @cached_property
+    def figures(self) -> dict[str, Figure]:
+        """Every figure that went into this model's times, by key."""
+        used = dict(self.mechanism.used)
+        if self.maturity is not None:
+            used["software.maturity"] = self.maturity
+        if self.plan.tp > 1:
+            used |= self.target.figures("up")
+        if self.plan.pp > 1 and self.target.units > 1:
+            used |= self.target.figures("out")
+        return used
+
+    def sharded(self, step: Step) -> Graph:
+        """What each chip runs in the given steps, collectives and pipeline sends included."""
+        graph = shard(self.model.lower(step), self.plan)
+        if self.plan.pp == 1:
+            return graph
+        message = step.tokens * self.model.hidden * self.plan.precision.activation_bytes
+        level: Literal["up", "out"] = "out" if self.target.units > 1 else "up"
+        hops = self.plan.pp if step.phase == "decode" else self.plan.pp - 1  # decode returns to the first stage
+        return (
+            *graph,
+            Collective(name="pipeline.send", count=hops, pattern="send", bytes_=message, group=2, level=level),
+        )
+
+    def shares(self, step: Step) -> Iterable[OpShare]:
+        """Every sharded operator of the steps with its cost."""
+        return [OpShare(op, self.op_cost(op)) for op in self.sharded(step)]
+
+    def op_cost(self, op: Op) -> Cost:
+        """Cost of one sharded operator on one chip, software maturity counted."""
+        if isinstance(op, Collective):
+            seconds = fabric.collective_time(op.pattern, op.bytes_, op.group, self.target.link(op.level)) * op.count
+            return Cost({"link": seconds}, self.mechanism.busy_energy({"link": seconds}))
+        cost = self.mechanism.cost(op)
+        if self.maturity is None or self.maturity.value == 1.0:
+            return cost
+        return Cost({r: p / self.maturity.value for r, p in cost.parts.items()}, cost.energy_j)
+
+    def collect(self, shares: Iterable[OpShare]) -> StepCost:
+        """Adds up operators; energy is that of the chips that run them.
+
+        A mechanism states a whole chip's energy; where a layer occupies one of several regions, its share.
+        """
+        ops = tuple(shares)
+        parts: dict[Resource, Array] = {}
+        energy: Array = np.zeros(())
+        for share in ops:
+            for resource, seconds in share.cost.parts.items():
+                parts[resource] = parts[resource] + seconds if resource in parts else seconds
+            energy = energy + share.cost.energy_j
+        return StepCost(parts, energy * (self.plan.tp / self.mechanism.regions()), ops)
+
+    def table(self, phase: str) -> Table:
+        """The phase's table, built at first use."""
+        if phase not in self._tables:
+            self._tables[phase] = Table.build(self, phase)
+        return self._tables[phase]
+
+    def _bulk(self, step: Step) -> Array:
+        shape = np.broadcast_shapes(step.seqs.shape, step.new.shape, step.past.shape)
+        table = self.table(step.phase)
+        flat = [np.broadcast_to(x, shape).ravel() for x in (step.seqs, step.new, step.past)]
+        result = np.empty(flat[0].size)
+        for start in range(0, result.size, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            result[block] = table.seconds(self, Step(step.phase, *(x[block] for x in flat)))
+        return result.reshape(shape)
+
+
+def compile_step(model: Model, target: Target, plan: Plan, maturity: Maturity = "own") -> StepModel | Infeasible:
+    """Compiles one replica of a plan.
+
+    Args:
+        model: what to run.
+        target: chips to run it on.
+        plan: how it is cut.
+        maturity: "own" counts the chip's software maturity, "equal" grants every chip a mature stack.
+
+    Returns:
+        The model, or Infeasible with the reason (an operator or format that the chip lacks, memory).
+    """
+    reason = refusal(target.chip, probe(model), plan.precision)
+    if reason is not None:
+        return Infeasible(reason)
+    place = memory(model, target.chip, plan)
+    if isinstance(place, Infeasible):
+        return place
+    mechanism = build(target.chip, plan.precision, plan.placement)
+    own = target.chip.figure("software.maturity") if maturity == "own" else None
+    return StepModel(model, target, plan, mechanism, place, own)

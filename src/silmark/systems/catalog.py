@@ -1,0 +1,119 @@
+"""Reads systems, and turns what a user types after `--on` into a target."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from silmark import chips
+from silmark.chips import Chip
+from silmark.errors import BadFile, BadValue, UnknownName
+from silmark.figures import Figure
+from silmark.figures.tables import expected_unit, packaged, read_figure, read_toml, walk
+from silmark.systems.spec import System, Target
+
+KINDS = ("card", "node", "rack", "appliance", "slice", "machine")
+TOPOLOGIES = ("switch", "all-to-all", "ring", "torus", "dragonfly", "mesh", "bridge", "none", "fat-tree")
+LIBRARIES = ("gpu", "static")
+MAX_CHIPS = 1_000_000
+_PLAIN = {"id", "name", "kind", "chip", "also", "chips", "group", "units_max", "notes"}
+_COUNTED = re.compile(r"(\d+)\s*x:?\s*(.+)")
+
+
+def names() -> tuple[str, ...]:
+    """Ids of all packaged systems."""
+    return tuple(packaged("systems"))
+
+
+def load(name: str) -> System:
+    """A packaged system by id, or one from a `.toml` path."""
+    if name.endswith(".toml"):
+        return parse(Path(name), read_toml(Path(name)))
+    if name not in packaged("systems"):
+        raise UnknownName("system", name, names())
+    return _packaged_system(name)
+
+
+@cache
+def _packaged_system(name: str) -> System:
+    return parse(Path(f"{name}.toml"), packaged("systems")[name])
+
+
+def usual(chip: Chip) -> System:
+    """The unit that a chip usually comes in."""
+    return load(chip.system)
+
+
+def target(text: str) -> Target:
+    """What `--on` names: `8x:h100`, `h100` (one), a system's id, or `.toml` files of either."""
+    counted = _COUNTED.fullmatch(text.strip())
+    count, name = (int(counted[1]), counted[2].strip()) if counted else (0, text.strip())
+    if name in packaged("systems") or (name.endswith(".toml") and _is_system(Path(name))):
+        system = load(name)
+        chip = chips.load(system.chip)
+        return _checked(chip, system, (count or 1) * system.chips)
+    chip = chips.load(name)
+    return _checked(chip, usual(chip), count if counted else 1)
+
+
+def _checked(chip: Chip, system: System, count: int) -> Target:
+    most = min(MAX_CHIPS, system.chips * system.units_max)
+    if not 1 <= count <= most:
+        raise BadValue("number of chips", count, f"1 to {most:,}, what the usual network of {system.id} joins")
+    return Target(chip, system, count)
+
+
+def _is_system(path: Path) -> bool:
+    return "chips" in read_toml(path)
+
+
+def parse(path: Path, table: dict[str, Any]) -> System:
+    """Checks one system file; raises BadFile that names file, key and what is expected."""
+    for key, top in (("chips", 100_000), ("units_max", 1_000_000), ("group", 100_000)):
+        value = table.get(key, 1 if key == "group" else None)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= top:
+            raise BadFile(path, f"expected a whole number from 1 to {top:,}", key)
+    for key in ("id", "name", "kind", "chip"):
+        if not isinstance(table.get(key), str):
+            raise BadFile(path, "missing or not a text", key)
+    if table["kind"] not in KINDS:
+        raise BadFile(path, f"expected one of {', '.join(KINDS)}", "kind")
+    scale_up = table.get("scale_up", {})
+    topology = scale_up.get("topology", "none") if isinstance(scale_up, dict) else None
+    if topology not in TOPOLOGIES:
+        raise BadFile(path, f"expected one of {', '.join(TOPOLOGIES)}", "scale_up.topology")
+    if scale_up.get("library", "gpu") not in LIBRARIES:
+        raise BadFile(path, f"expected one of {', '.join(LIBRARIES)}", "scale_up.library")
+    figures, kinds = _figures(path, table)
+    return System(
+        id=table["id"],
+        name=table["name"],
+        kind=table["kind"],
+        chip=table["chip"],
+        chips=table["chips"],
+        group=table.get("group", table["chips"]),
+        units_max=table["units_max"],
+        topology=topology,
+        in_network_reduction=bool(scale_up.get("in_network_reduction", False)),
+        library=str(scale_up.get("library", "gpu")),
+        also=tuple(str(name) for name in table.get("also", ())),
+        kinds=kinds,
+        figures=figures,
+        notes=str(table.get("notes", "")),
+    )
+
+
+def _figures(path: Path, table: dict[str, Any]) -> tuple[dict[str, Figure], dict[str, str]]:
+    figures: dict[str, Figure] = {}
+    kinds: dict[str, str] = {}
+    for key, leaf in walk({k: v for k, v in table.items() if k not in _PLAIN}):
+        unit = expected_unit("system", key)
+        if isinstance(leaf, dict) and unit is not None:
+            figures[key] = read_figure(path, key, leaf, unit)
+        elif key.endswith((".kind", ".topology", ".library")) and isinstance(leaf, str):
+            kinds[key] = leaf
+        elif key != "scale_up.in_network_reduction":
+            raise BadFile(path, "not a key of a system file; `silmark systems show hgx-h100-8` shows one", key)
+    return figures, kinds
