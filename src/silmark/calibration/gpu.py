@@ -18,7 +18,7 @@ SOURCE = "aiconfigurator-perf-tables"
 SOURCES = {"elementwise": "vidur-profiles"}
 """Part of the family -> source, where that is another one."""
 NOTES = {
-    "gemm.flop_share": "rate of a large tile over the chip's achieved 16-bit rate; short kernels run above its long-run clock",
+    "gemm.flop_share": "rate of a large tile over the chip's achieved 16-bit rate; short ones run above its long-run clock",
     "gemm.tile_area": "elements of a tile at which half the unit's rate is reached",
     "gemm.draw": "bytes per clock that one unit draws from the cache",
     "gemm.memory_share": "of the achieved memory bandwidth",
@@ -28,9 +28,11 @@ NOTES = {
     "gemm.overlap": "part of the shorter of memory and matrix time that still shows",
     "gemm.tail": "how far waves are whole: 0 stream-K, 1 plain tiles",
     "gemm.resident_share": "of the cache that keeps activations between kernels",
-    "gemm.resident_weights": "of the cache in which a repeated test finds its weights; only `gemm_time(copies=...)` uses it",
-    "achievable.memory": "of the peak bandwidth, for chips without a measured one",
-    "achievable.matrix": "of the 16-bit peak, for chips without a measured rate; A40 and RTX 4090, which boost above their sheet",
+    "gemm.resident_weights": "of the cache in which a repeated test finds its weights; only `copies` uses it",
+    "achievable.memory_nvidia": "of the peak bandwidth, for NVIDIA's chips without a measured one",
+    "achievable.matrix_nvidia": "of the 16-bit peak, for NVIDIA's chips without a measured rate: A40, RTX 4090",
+    "achievable.carry_nvidia": "exponent with which the long-run share of the peak carries over to short kernels; the "
+    "fit stops at its lower bound",
     "format.fp8": "share of its peak that fp8 reaches, over the same for 16 bits",
     "format.fp4": "share of its peak that NVFP4 reaches, over the same for 16 bits",
     "format.int8": "share of its peak that int8 reaches, over the same for 16 bits; A100 only",
@@ -62,99 +64,115 @@ NOTES = {
     "elementwise.cache_share": "of the cache bandwidth",
     "elementwise.resident_share": "of the cache that keeps a tensor between two kernels",
 }
+CHIP_TO_CHIP = {"achievable.matrix_nvidia": 0.2, "achievable.memory_nvidia": 0.06, "achievable.carry_nvidia": 0.4}
+"""Logarithmic half-widths that cover the chips' differences: what leaving chips out shows, not the fit's covariance."""
 _NOT_FOR_MODELS = ("resident",)
 
 
 def _rest() -> dict[str, Leaf]:
     """Parameters without public rows of their own."""
     assumed = {"source": "silmark-assumption", "grade": "assumed"}
+    microbenchmarks = {"source": "te42kyfo-gpu-benches", "grade": "derived"}
+    rates = {"source": "stas00-ml-engineering", "grade": "derived"}
     return {
+        "achievable.memory_other": leaf(
+            0.8, 0.7, 0.9, "1", note="as memory_nvidia, other vendors: MI210 0.82, MI300X 0.79", **microbenchmarks
+        ),
+        "achievable.matrix_other": leaf(
+            0.6, 0.45, 0.85, "1", note="as matrix_nvidia, other vendors: MI300X 0.51, MI325X 0.60, MI355X 0.62", **rates
+        ),
+        "achievable.carry_other": leaf(
+            1, 0.7, 1, "1", note="as carry_nvidia, other vendors: no public rows, so nothing is granted", **assumed
+        ),
         "achievable.cache": leaf(
-            30, 15, 36, "1", source="te42kyfo-gpu-benches", grade="derived",
-            note="bytes per clock and unit where a chip file gives no cache bandwidth: A100 36, H100 35, MI210 24, L40 15",
+            30, 15, 36, "1", **microbenchmarks,
+            note="bytes per clock and unit where a chip gives no cache bandwidth: A100 36, H100 35, MI210 24, L40 15",
         ),
         "vector.matrix_share": leaf(
-            0.06, 0.03, 0.25, "1", source="stas00-ml-engineering", grade="derived",
-            note="vector peak over 16-bit matrix peak where a chip file gives none: A100 0.063, H100 0.068, B200 0.036",
+            0.06, 0.03, 0.25, "1", **rates,
+            note="vector over 16-bit matrix peak where a chip file gives none: A100 0.063, H100 0.068, B200 0.036",
         ),
-        "vector.share": leaf(0.5, 0.25, 0.9, "1", note="of the vector peak; norms and activations mix in slow operations", **assumed),
-        "scan.flop_share": leaf(0.25, 0.1, 0.6, "1", note="of the achieved 16-bit rate in the chunked scan: small products", **assumed),
+        "vector.share": leaf(0.5, 0.25, 0.9, "1", note="of the vector peak; slow operations are mixed in", **assumed),
+        "scan.flop_share": leaf(
+            0.25, 0.1, 0.6, "1", note="of the achieved 16-bit rate in the chunked scan: small products", **assumed
+        ),
         "gibbs.bytes_per_edge": leaf(
             20, 5, 30, "1", source="thrml-fps-figure", grade="derived",
-            note="one point: 8 x B200 reach 186 updates/ns on a Pegasus graph of degree 15 (23.25e9 per chip and s); an "
+            note="one point: 8 x B200 reach 186 updates/ns on a Pegasus graph of degree 15, 23.25e9 per chip and s; an "
             "update then moves 7 TB/s / 23.25e9 / 15 bytes per edge: index, coupling, state and their write-back",
         ),
         "host.step": leaf(1, 0.2, 3, "ms", note="until `gpu_host` has run", **assumed),
     }  # fmt: skip
 
 
+Table = dict[str, float | list[float]]
+Part = tuple[Fit, list[Group], dict[str, dict[str, float]]]
+
+
+def _known(wide: Fit, narrow: Fit) -> tuple[dict[str, float], Leaf]:
+    """What the later fits build on, and the leaf of the quantising kernels."""
+    cycles = np.array([value for key, value in narrow.values.items() if key.startswith("quantise.")])
+    middle, least, most = float(np.median(cycles)), float(cycles.min()), float(cycles.max())
+    shares = {key: value for key, value in narrow.values.items() if key.startswith("format.")}
+    entry = leaf(middle, least, most, "1", source=SOURCE, grade="derived", note=NOTES["gemm.quantise_cycles"])
+    return {**gpu_gemm.KNOWN, **wide.values, **shares, "gemm.quantise_cycles": middle}, entry
+
+
+def _parts(known: Mapping[str, float], gemm: Part) -> dict[str, Part]:
+    """Every fit with its rows (and those that it left out) and its statistics with each chip left out."""
+    parts = {"gemm": gemm}
+    for phase, (kept, left_out) in gpu_attention.run(known).items():
+        parts[phase] = kept, gpu_attention.groups(phase) + gpu_attention.groups(phase, fallbacks=True), left_out
+    moe, left_out = gpu_moe.run(known)
+    parts["experts"] = moe, gpu_moe.groups(), left_out
+    streams, left_out = gpu_streams.run(known)
+    older = gpu_streams.groups(gpu_streams.OLDER)
+    parts["elementwise"] = streams, gpu_streams.groups() + older, left_out
+    return parts
+
+
 def calibrate(path: Path | None = None) -> Path:
     """Runs all fits and writes the file; returns its path."""
-    wide, narrow, wide_left_out = gpu_gemm.run()
-    quantise = np.array([value for key, value in narrow.values.items() if key.startswith("quantise.")])
-    known = {**gpu_gemm.KNOWN, **wide.values, **_without(narrow.values, "quantise.")}
-    known["gemm.quantise_cycles"] = float(np.median(quantise))
-    attention = gpu_attention.run(known)
-    moe, moe_left_out = gpu_moe.run(known)
-    streams, streams_left_out = gpu_streams.run(known)
-    parts: dict[str, tuple[Fit, list[Group], dict[str, dict[str, float]]]] = {
-        "gemm": (wide, gpu_gemm.groups(wide=True), wide_left_out),
-        "decode": (*_fit(attention["decode"], "decode"), attention["decode"][1]),
-        "prefill": (*_fit(attention["prefill"], "prefill"), attention["prefill"][1]),
-        "experts": (moe, gpu_moe.groups(), moe_left_out),
-        "elementwise": (streams, gpu_streams.groups() + gpu_streams.groups(gpu_streams.OLDER), streams_left_out),
-    }
+    wide, narrow, left_out_gemm = gpu_gemm.run()
+    known, quantise = _known(wide, narrow)
     leaves: dict[str, Leaf] = {}
-    tables: dict[str, dict[str, float | list[float]]] = {"covariance": {}}
+    tables: dict[str, Table] = {"covariance": {}}
     rows = 0
-    for name, (kept, groups, left_out) in parts.items():
+    for name, (kept, groups, left_out) in _parts(known, (wide, gpu_gemm.groups(wide=True), left_out_gemm)).items():
         leaves |= kept.leaves(SOURCES.get(name, SOURCE), NOTES)
         tables["covariance"][name] = [float(v) for v in kept.covariance.ravel()]
         tables[f"covariance_order.{name}"] = {key: float(i) for i, key in enumerate(kept.values)}
-        values = {**known, **kept.values}
         rows += sum(len(group.seconds) for group in groups)
-        for label, row in statistics(groups, values).items():
-            tables[f'residuals."{name} {label}"'] = dict(row)
-        for label, row in left_out.items():
-            tables[f'left_out."{name} {label}"'] = dict(row)
-    for label, row in statistics(gpu_gemm.groups(wide=False), known).items():
-        tables[f'residuals."gemm {label}"'] = dict(row)
-    shares = {key: entry for key, entry in narrow.leaves(SOURCE, _Notes(NOTES)).items() if key.startswith("format.")}
-    leaves |= shares
-    leaves["gemm.quantise_cycles"] = leaf(
-        float(np.median(quantise)), float(quantise.min()), float(quantise.max()), "1",
-        source=SOURCE, grade="derived", note=NOTES["gemm.quantise_cycles"],
-    )  # fmt: skip
-    leaves |= _rest()
-    leaves = {key: entry for key, entry in leaves.items() if key not in _NOT_FOR_MODELS}
+        tables |= _statistics("residuals", name, statistics(groups, {**known, **kept.values}))
+        tables |= _statistics("left_out", name, left_out)
+    tables |= _statistics("held_out", "gemm", gpu_gemm.held_out())
+    tables |= _statistics("residuals", "gemm narrow", statistics(gpu_gemm.groups(wide=False), known))
+    leaves |= {k: v for k, v in narrow.leaves(SOURCE, NOTES).items() if k.startswith("format.")}
+    leaves |= {"gemm.quantise_cycles": quantise, **_rest()}
+    leaves = {key: _widened(key, entry) for key, entry in leaves.items() if key not in _NOT_FOR_MODELS}
     target = path or data_folder() / "calibration" / "gpu.toml"
-    head: Mapping[str, str | int] = {
+    head: dict[str, str | int] = {
         "family": "gpu",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": "silmark calibrate gpu",
         "data": "measurements/public/ops_{gemm,attention_decode,attention_prefill,moe}_aiconfigurator, ops_mlp_vidur, "
-        "ops_rtx_dense_llmservingsim; errors are ln(predicted / measured)",
+        "ops_rtx_dense_llmservingsim, argonne_llm_inference_bench; errors are ln(predicted / measured)",
         "rows": rows,
     }
     write(target, head, leaves, tables)
-    coefficients.load.cache_clear()
-    packaged.cache_clear()
     if path is None:  # the host's share is what the kernels just fitted leave over
+        coefficients.load.cache_clear()
+        packaged.cache_clear()
         leaves["host.step"] = gpu_host.run()
         write(target, head, leaves, tables)
     return target
 
 
-def _fit(found: tuple[Fit, dict[str, dict[str, float]]], phase: str) -> tuple[Fit, list[Group]]:
-    return found[0], gpu_attention.groups(phase) + gpu_attention.groups(phase, fallbacks=True)
+def _widened(key: str, entry: Leaf) -> Leaf:
+    factor, value = float(np.exp(CHIP_TO_CHIP.get(key, 0.0))), float(entry["value"])
+    low, high = min(float(entry["low"]), value / factor), max(float(entry["high"]), value * factor)
+    return {**entry, "low": float(f"{low:.4g}"), "high": float(f"{high:.4g}")}
 
 
-def _without(values: Mapping[str, float], prefix: str) -> dict[str, float]:
-    return {key: value for key, value in values.items() if not key.startswith(prefix)}
-
-
-class _Notes(dict[str, str]):
-    """Notes, empty for the tables' own overheads."""
-
-    def __missing__(self, key: str) -> str:
-        return ""
+def _statistics(kind: str, part: str, table: Mapping[str, Mapping[str, float]]) -> dict[str, Table]:
+    return {f'{kind}."{part} {label}"': dict(row) for label, row in table.items()}

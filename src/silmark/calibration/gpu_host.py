@@ -69,5 +69,5 @@ def run() -> Leaf:
     low, mid, high = np.quantile(rest, (0.1, 0.5, 0.9)) * 1e3
     return leaf(
         float(mid), float(max(low, 0.05)), float(high), "ms", source="argonne-llm-inference-bench", grade="derived",
-        note=f"time per step beyond the kernels at batch 1 on H100, {len(rest)} generations of vLLM and TensorRT-LLM of 2024",
+        note=f"per step beyond the kernels at batch 1, {len(rest)} generations of vLLM and TensorRT-LLM on H100, 2024",
     )  # fmt: skip

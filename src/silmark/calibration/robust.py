@@ -52,7 +52,7 @@ class Fit:
         for i, (key, value) in enumerate(self.values.items()):
             width = float(np.exp(min(_NORMAL_80 * np.sqrt(self.covariance[i, i]), 1.0)))
             entries[key] = leaf(
-                value, value / width, value * width, "1", source=source, grade="derived", note=notes[key]
+                value, value / width, value * width, "1", source=source, grade="derived", note=notes.get(key, "")
             )
         return {f"{prefix}{key}": entry for key, entry in entries.items()}
 
@@ -73,7 +73,7 @@ def fit(
         fixed: further parameters that `predict` needs.
         without: a chip that is left out.
     """
-    from scipy.optimize import least_squares  # only fits need scipy
+    from scipy.optimize import least_squares  # noqa: PLC0415 - only fits need scipy
 
     groups = [group for group in groups if group.chip != without]
     total: dict[str, int] = {}

@@ -130,8 +130,11 @@ def explanation(row: Row) -> Table:
 def heading(answer: Comparison) -> Text:
     """The question in one line."""
     asked = answer.question
-    promises = [f"{n} {si(asked[k], 's')}" for n, k in (("TTFT", "ttft_s"), ("TPOT", "tpot_s")) if asked[k] is not None]
-    sizes = f"{asked['prompt']} tokens in, {asked['output']} out"
-    return Text(
-        f"{asked['model']}, {asked['workload']}: {sizes}; {', '.join(promises) or 'no promise'}; 80 % intervals\n"
-    )
+    if any(row.estimate and row.estimate.tokens_per_s for row in answer.rows):
+        sizes = f"{asked['prompt']} tokens in, {asked['output']} out"
+        limits = (("TTFT", asked["ttft_s"]), ("TPOT", asked["tpot_s"]))
+    else:
+        sizes, limits = "one pass per item", (("latency", asked["ttft_s"]), ("", None))
+    promises = [f"{name} {si(seconds, 's')}" for name, seconds in limits if seconds is not None]
+    said = ", ".join(promises) or "no promise"
+    return Text(f"{asked['model']}, {asked['workload']}: {sizes}; {said}; 80 % intervals\n")

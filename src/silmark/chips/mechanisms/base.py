@@ -117,13 +117,14 @@ class AbstractMechanism(ABC):
         """Reads a figure of the chip, noting that it was used and which resources' time it sets."""
         if default is not None and key not in self.chip.figures:
             return default
-        return self._note(key, self.chip.figure(key), bounds)
+        return self.note(key, self.chip.figure(key), *bounds)
 
     def coefficient(self, key: str, *bounds: Resource) -> float:
         """Reads a fitted parameter of the family, noting its use."""
-        return self._note(f"calibration.{self.family}.{key}", coefficients.load(self.family)[key], bounds)
+        return self.note(f"calibration.{self.family}.{key}", coefficients.load(self.family)[key], *bounds)
 
-    def _note(self, key: str, figure: Figure, bounds: tuple[Resource, ...]) -> float:
+    def note(self, key: str, figure: Figure, *bounds: Resource) -> float:
+        """Returns a figure's value, remembering that it was used and which resources' time it sets."""
         self.used[key] = figure
         for resource in bounds:
             self.bounds.setdefault(resource, set()).add(key)

@@ -20,6 +20,7 @@ import numpy as np
 from silmark import formats
 from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest
 from silmark.chips.spec import Chip
+from silmark.errors import BadValue
 from silmark.formats import Precision
 from silmark.graph import Array, Attention, Boundary, Conv, Elementwise, Experts, Gemm, Op, Scan
 
@@ -108,7 +109,7 @@ class Dimc(AbstractMechanism):
             case Boundary():
                 parts = {"overhead": np.full(np.shape(op.m), self._seams[op.scope])}
             case _:
-                raise NotImplementedError(f"{self.family} does not run {op.kind}")
+                raise BadValue("operator", op.kind, f"one of {', '.join(sorted(self.runs))}")
         return self._finish(op, parts)
 
     def _traffic(self, activations: Array) -> dict[str, Array]:

@@ -22,9 +22,10 @@ from silmark.formats import FORMATS, Precision
 from silmark.graph import Array, Attention, Boundary, Conv, Elementwise, Experts, Gemm, Gibbs, Op, Scan
 
 _BOUNDS: dict[str, Resource] = {
-    "memory": "memory", "resident_weights": "memory", "memory_share": "memory", "resident_share": "memory", "row_traffic": "memory",
-    "query_traffic": "memory", "cache": "sram", "cache_share": "sram", "kernel_cycles": "overhead",
-    "quantise_cycles": "overhead", "launches": "overhead", "merge_cycles": "overhead",
+    "memory_nvidia": "memory", "memory_other": "memory", "memory_share": "memory", "resident_share": "memory",
+    "resident_weights": "memory", "row_traffic": "memory", "query_traffic": "memory", "cache": "sram",
+    "cache_share": "sram", "kernel_cycles": "overhead", "quantise_cycles": "overhead", "launches": "overhead",
+    "merge_cycles": "overhead",
 }  # fmt: skip
 """Which resource's time a fitted ratio sets, where that is not the matrix unit's."""
 
@@ -75,6 +76,7 @@ class Gpu(AbstractMechanism):
         self._gemm_rates(precision.weight_bytes)
 
     def cost(self, op: Op) -> Cost:
+        """See AbstractMechanism; the formulas per operator are in the helper modules."""
         match op:
             case Gemm():
                 return self.finish(op, self._gemm_parts(op))
@@ -178,8 +180,11 @@ class Gpu(AbstractMechanism):
         return slowest(self._streams.fixed, memory=memory, sram=sram, vector=vector)
 
     def _scan_parts(self, op: Scan) -> dict[Resource, Array]:
-        """Mamba-2's SSD (Dao and Gu, arXiv:2405.21060, section 6): state read and written once per sequence; per
-        token a product with the state and, in chunks, products with the other tokens of the chunk."""
+        """Mamba-2's SSD (Dao and Gu, arXiv:2405.21060, section 6).
+
+        The state is read and written once per sequence; a token costs a product with the state and, in chunks,
+        products with the other tokens of its chunk.
+        """
         state = float(op.heads * op.head_dim * op.state)
         element = self.precision.activation_bytes
         tokens = op.heads * (2.0 * op.head_dim) + 2.0 * op.state

@@ -42,9 +42,10 @@ _BLOCK = 2048  # shapes per pass: all intermediates of TILES x _BLOCK stay in a 
 
 
 class Reader(Protocol):
-    """Reads a figure of the chip, noting which resources' time it sets."""
+    """Something that reads a figure of the chip."""
 
-    def __call__(self, key: str, *bounds: Resource) -> float: ...
+    def __call__(self, key: str, *bounds: Resource) -> float:
+        """The figure's value; `bounds` names the resources whose time it sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +113,13 @@ def read_facts(chip: Chip, fact: Reader, ratio: Callable[[str], float], compute:
         ratio: reads a fitted ratio.
         compute: format of the matrix products; the chip's 16-bit format (`wide_format`) comes besides.
     """
+    # Libraries and sustained clocks differ by vendor more than by generation: AMD's parts reach 0.5 to 0.6 of the peak.
+    kin = "nvidia" if chip.vendor == "NVIDIA" else "other"
     memory = fact("memory.main.bandwidth", "memory")
     if "memory.main.achievable" in chip.figures:
         memory = min(memory, fact("memory.main.achievable", "memory"))
     else:
-        memory *= ratio("achievable.memory")
+        memory *= ratio(f"achievable.memory_{kin}")
     units, clock = fact("compute.units", "compute"), fact("compute.clock", "compute")
     if "memory.cache.bandwidth" in chip.figures:
         cache = fact("memory.cache.bandwidth", "sram")
@@ -126,7 +129,7 @@ def read_facts(chip: Chip, fact: Reader, ratio: Callable[[str], float], compute:
     return Facts(
         units=units,
         clock=clock,
-        matrix={name: _matrix(chip, fact, ratio, name, wide) for name in {compute, wide}},
+        matrix={name: _matrix(chip, fact, ratio, name, wide, kin) for name in {compute, wide}},
         memory=memory,
         cache=cache,
         cache_bytes=fact("memory.cache.capacity", "sram") if "memory.cache.capacity" in chip.figures else 0.0,
@@ -139,14 +142,19 @@ def wide_format(chip: Chip, compute: str) -> str:
     return next((name for name in ("bf16", "fp16") if f"peak.{name}" in chip.figures), compute)
 
 
-def _matrix(chip: Chip, fact: Reader, ratio: Callable[[str], float], name: str, wide: str) -> float:
-    """Rate on large products: the peak times the share of it that the chip reached in 16 bits (its clock under
-    load), times how much less of its peak a narrow format reaches."""
+def _matrix(chip: Chip, fact: Reader, ratio: Callable[[str], float], name: str, wide: str, kin: str) -> float:
+    """Rate on large products.
+
+    The peak times the share of it that the chip reached in 16 bits (its clock under load), times how much less of
+    its peak a narrow format reaches. Long benchmarks throttle at the power limit where the short kernels of a step do
+    not: `achievable.carry` is the exponent with which their share carries over.
+    """
     peak = fact(f"peak.{name}", "compute")
     if f"achievable.{wide}" in chip.figures:
         share = min(1.0, fact(f"achievable.{wide}", "compute") / fact(f"peak.{wide}", "compute"))
+        share **= ratio(f"achievable.carry_{kin}")
     else:
-        share = ratio("achievable.matrix")
+        share = ratio(f"achievable.matrix_{kin}")
     bits = FORMATS[name].bits
     if bits < 6:
         share *= ratio("format.fp4")

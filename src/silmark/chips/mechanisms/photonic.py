@@ -16,6 +16,7 @@ import numpy as np
 
 from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest
 from silmark.chips.spec import Chip
+from silmark.errors import BadValue
 from silmark.formats import Precision
 from silmark.graph import Array, Attention, Boundary, Conv, Elementwise, Experts, Gemm, Op, Scan
 
@@ -86,7 +87,7 @@ class Photonic(AbstractMechanism):
                 fixed = self.coefficient(f"{op.scope}.fixed", "overhead")
                 return self.finish(op, {"overhead": np.full(np.shape(op.m), fixed)})
             case _:
-                raise NotImplementedError(f"{self.family} does not run {op.kind}")
+                raise BadValue("operator", op.kind, f"one of {', '.join(sorted(self.runs))}")
 
     def _traffic(self, activations: Array, tier: str) -> dict[str, Array]:
         """Seconds of activations by tier: `auto` keeps them on the package while they fit."""

@@ -18,8 +18,9 @@ import numpy as np
 from silmark.chips import coefficients
 from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest
 from silmark.chips.spec import Chip
+from silmark.errors import BadValue
 from silmark.formats import Precision
-from silmark.graph import Array, Attention, Boundary, Conv, Elementwise, Experts, Gemm, Op, Scan
+from silmark.graph import Array, Attention, Boundary, Conv, Elementwise, Experts, Gemm, Gibbs, Op, Scan
 
 _ROW = 8  # rows of one vector register: the static compiler pads token counts to it
 
@@ -34,7 +35,7 @@ class Systolic(AbstractMechanism):
 
     family: ClassVar[str] = "systolic"
     runs: ClassVar[frozenset[str]] = frozenset(
-        {"gemm", "attention", "experts", "conv", "scan", "elementwise", "boundary"}
+        {"gemm", "attention", "experts", "conv", "scan", "elementwise", "boundary", "gibbs"}
     )
 
     def __init__(self, chip: Chip, precision: Precision, placement: Placement) -> None:
@@ -118,8 +119,10 @@ class Systolic(AbstractMechanism):
                 parts = slowest(self._fixed, vector=vector, **self._moved(moved))
             case Boundary():  # one static program per step: nothing happens at its seams
                 parts = {"overhead": np.zeros(np.shape(op.m))}
+            case Gibbs():
+                parts = self._gibbs(op)
             case _:
-                raise NotImplementedError(f"{self.family} does not run {op.kind}")
+                raise BadValue("operator", op.kind, f"one of {', '.join(sorted(self.runs))}")
         return self.finish(op, parts)
 
     def _weight_bytes(self, bits: float | None) -> float:
@@ -236,3 +239,16 @@ class Systolic(AbstractMechanism):
         vector = _padded(op.m) * (op.heads * (op.chunk + op.head_dim) / self._vector)
         compute = _padded(op.m) * max(flops * narrow / self._attention_rate, 6.0 * inner / self._peak)
         return slowest(self._fixed, compute=compute, vector=vector, **seconds)
+
+    def _gibbs(self, op: Gibbs) -> dict[Resource, Array]:
+        """Block Gibbs sampling: every update gathers its neighbours' states and couplings from memory.
+
+        The bytes per edge are those measured on GPUs with the same library (thrml, compiled by XLA): nobody
+        published such a run on a systolic machine, and its vector unit alone would flatter it.
+        """
+        traffic = coefficients.load("gpu")["gibbs.bytes_per_edge"]
+        updates = op.m * float(op.sweeps * op.nodes)
+        moved = updates * (self.note("calibration.gpu.gibbs.bytes_per_edge", traffic, "memory") * op.degree)
+        vector = updates * ((2.0 * op.degree + 4.0) / self._vector)
+        launches = np.full(np.shape(op.m), self._fixed * op.sweeps * op.colours)
+        return slowest(launches, memory=moved / self._main, vector=vector)
