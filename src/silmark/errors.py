@@ -17,6 +17,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 class SilmarkError(Exception):
     """Base of all errors that a user can cause and mend."""
 
@@ -25,7 +29,7 @@ class UnknownName(SilmarkError):
     """A name that is in no catalogue; the message lists what comes near."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        shown = name if len(name) <= 80 else name[:77] + "..."
+        shown = _short(name, 80)
         near = difflib.get_close_matches(shown.lower(), list(known), n=4, cutoff=0.45)
         advice = f"did you mean {', '.join(near)}?" if near else hint or f"`silmark {kind}s` lists all"
         super().__init__(f"unknown {kind} {shown!r}: {advice}")
@@ -35,15 +39,18 @@ class BadFile(SilmarkError):
     """A file whose content is wrong: names the file, the key and the remedy."""
 
     def __init__(self, path: Path | str, problem: str, key: str = "") -> None:
-        super().__init__(f"{path}: {key + ': ' if key else ''}{problem}")
+        super().__init__(f"{_short(str(path), 200)}: {_short(key, 80) + ': ' if key else ''}{_short(problem, 400)}")
 
 
 class BadValue(SilmarkError):
     """An argument that makes no sense: names it and says what would."""
 
     def __init__(self, name: str, value: object, expected: str) -> None:
-        shown = repr(value)
-        super().__init__(f"{name}: {shown if len(shown) <= 60 else shown[:57] + '...'} - expected {expected}")
+        try:
+            shown = repr(value)
+        except ValueError:  # Python refuses to print integers of thousands of digits
+            shown = "a very large number"
+        super().__init__(f"{name}: {_short(shown, 60)} - expected {expected}")
 
 
 class MissingExtra(SilmarkError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from silmark.errors import UnknownName
+from silmark.errors import BadValue, UnknownName
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ class Precision:
     def of(cls, name: str) -> Precision:
         """`bf16` -> all bf16; `w4a16` style names are written `int4:bf16` (weights:compute[:kv])."""
         parts = name.split(":")
+        if len(parts) > 3:
+            raise BadValue("precision", name, "a format, or weights:compute[:kv]")
         for part in parts:
             get(part)
         weights, compute = parts[0], parts[1] if len(parts) > 1 else parts[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -53,13 +54,20 @@ OPERATORS = (
 def test_cost_has_the_shape_of_its_operator_and_is_finite(op: Gemm) -> None:
     cost = gpu().cost(op)
     assert cost.time_s.shape == cost.energy_j.shape == (16,)
-    assert np.all(np.isfinite(cost.time_s)) and np.all(cost.energy_j >= 0)
+    assert np.all(np.isfinite(cost.time_s))
+    assert np.all(cost.energy_j >= 0)
     assert cost.bound_by() in cost.parts
 
 
-def test_scalars_give_scalars() -> None:
-    for op in (Gemm(name="g", m=np.array(7.0), n=640, k=128), attention(3, 1, 100), attention(3, 50, 100)):
-        assert gpu().cost(op).time_s.shape == ()
+@pytest.mark.parametrize("op", OPERATORS, ids=lambda op: f"{op.kind}-{op.name}")
+def test_scalars_and_grids_work_as_rows_do(op: Gemm) -> None:
+    row = gpu().cost(op)
+    named = {f: getattr(op, f, None) for f in ("m", "seqs", "new")}
+    fields = {f: v for f, v in named.items() if v is not None and v.size == SHAPES.size}
+    for shape, index in (((4, 4), slice(None)), ((), 5)):
+        cost = gpu().cost(replace(op, **{f: v[index].reshape(shape) for f, v in fields.items()}))
+        assert cost.time_s.shape == cost.energy_j.shape == shape
+        np.testing.assert_allclose(cost.time_s, row.time_s[index].reshape(shape))
 
 
 def test_unknown_operator_is_refused() -> None:
@@ -86,7 +94,8 @@ def test_narrow_weights_cut_decode_time_and_fp8_cuts_prefill_time() -> None:
     op = Gemm(name="g", m=np.array([1.0, 8192.0]), n=28672, k=8192)
     wide, narrow, weight_only = (gpu(precision=p).cost(op).time_s for p in ("bf16", "fp8", "int4:bf16"))
     assert weight_only[0] < 0.4 * wide[0]
-    assert narrow[0] < 0.65 * wide[0] and narrow[1] < 0.7 * wide[1]
+    assert narrow[0] < 0.65 * wide[0]
+    assert narrow[1] < 0.7 * wide[1]
     stored = Gemm(name="g", m=op.m, n=op.n, k=op.k, weight_bits=4.125)
     np.testing.assert_allclose(gpu().cost(stored).time_s, weight_only)
 
@@ -119,7 +128,8 @@ def test_host_time_is_paid_once_per_step_and_never_per_layer() -> None:
 def test_what_a_mechanism_used_is_listed() -> None:
     chip = gpu("nvidia-a40-48gb")
     assert {"peak.bf16", "memory.main.bandwidth", "calibration.gpu.gemm.flop_share"} <= chip.used.keys()
-    assert "memory.main.bandwidth" in chip.bounds["memory"] and "compute.units" in chip.bounds["compute"]
+    assert "memory.main.bandwidth" in chip.bounds["memory"]
+    assert "compute.units" in chip.bounds["compute"]
 
 
 @pytest.mark.parametrize(("op", "limit_us"), [(op, 400) for op in OPERATORS], ids=lambda v: getattr(v, "name", ""))

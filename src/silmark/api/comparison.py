@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
 from silmark import models, systems
-from silmark.api.question import Count, Duration, chip_list, known_format, precision, workload
+from silmark.api import question
+from silmark.api.question import Count, Duration
 from silmark.chips import Chip, aliases
 from silmark.economics import price
 from silmark.errors import BadValue
 from silmark.estimation import Asked, choose
+from silmark.figures import Interval
 from silmark.mapping import Infeasible
 from silmark.models import Model
 from silmark.report.rows import Comparison, Row
 from silmark.workloads import Workload
 
+
+def _mid(interval: Interval | None) -> float:
+    """Rows without the number come last."""
+    return interval.mid if interval else math.inf
+
+
 _ORDER = {"ok": 0, "infeasible": 1, "cannot-run": 2}
 _SORTS: dict[str, Callable[[Row], float]] = {
     "throughput": lambda row: -row.per_chip.mid if row.per_chip else 0.0,
-    "ttft": lambda row: (row.estimate.ttft_s or row.estimate.latency_s).mid if row.estimate else 0.0,  # type: ignore[union-attr]
-    "tpot": lambda row: row.estimate.tpot_s.mid if row.estimate and row.estimate.tpot_s else 0.0,
-    "energy": lambda row: row.estimate.joules.mid if row.estimate else 0.0,
-    "cost": lambda row: row.price.usd_per_million.mid if row.price else float("inf"),
+    "ttft": lambda row: _mid(row.estimate.ttft_s or row.estimate.latency_s if row.estimate else None),
+    "tpot": lambda row: _mid(row.estimate.tpot_s or row.estimate.latency_s if row.estimate else None),
+    "energy": lambda row: _mid(row.estimate.joules if row.estimate else None),
+    "cost": lambda row: _mid(row.price.usd_per_million if row.price else None),
     "chip": lambda row: 0.0,
 }
 SORTS = tuple(_SORTS)
@@ -31,7 +40,7 @@ SORTS = tuple(_SORTS)
 def compare(
     model: str,
     *,
-    workload_name: str = "chat",
+    workload: str = "chat",
     prompt: Count | None = None,
     output: Count | None = None,
     ttft: Duration | None = None,
@@ -39,7 +48,7 @@ def compare(
     batch: Count = "auto",
     power: float | None = None,
     chips: str | Sequence[str] = "all",
-    precision_name: str = "default",
+    precision: str = "default",
     maturity: Literal["own", "equal"] = "own",
     sort: str = "throughput",
 ) -> Comparison:
@@ -47,13 +56,13 @@ def compare(
 
     Args:
         model: catalogue name, path of a `config.json`, or `hf:owner/name`.
-        workload_name: chat, code, summarize, reasoning, offline or edge.
+        workload: chat, code, summarize, reasoning, offline or edge.
         prompt, output: tokens per request, in place of the workload's.
         ttft, tpot: promises such as "2s" or "50ms"; "none" for no promise.
         batch: sequences in flight, or "auto" for the throughput-optimal number within the promises.
         power: limit of all chips together, in watts.
         chips: "all", or names and paths.
-        precision_name: a format, "weights:compute[:kv]", or "default" (16 bits where native).
+        precision: a format, "weights:compute[:kv]", or "default" (16 bits where native).
         maturity: "own" software, or "equal" (every chip granted a mature stack).
         sort: throughput, ttft, tpot, energy, cost or chip.
 
@@ -64,12 +73,12 @@ def compare(
         raise BadValue("sort", sort, f"one of {', '.join(_SORTS)}")
     if maturity not in ("own", "equal"):
         raise BadValue("maturity", maturity, "own or equal")
-    asked = workload(workload_name, prompt, output, ttft, tpot, batch, power)
-    known_format(precision_name)
+    asked = question.workload(workload, prompt, output, ttft, tpot, batch, power)
+    question.known_format(precision)
     loaded = models.load(model)
-    rows = [_row(loaded, chip, asked, precision_name, maturity) for chip in chip_list(chips)]
+    rows = [_row(loaded, chip, asked, precision, maturity) for chip in question.chip_list(chips)]
     rows.sort(key=lambda row: (_ORDER[row.status], _SORTS[sort](row), row.chip.id))
-    question = {
+    said = {
         "model": loaded.name,
         "workload": asked.name,
         "prompt": asked.prompt,
@@ -79,15 +88,15 @@ def compare(
         "batch": asked.users or "auto",
         "power_w": asked.power_w,
         "chips": chips if isinstance(chips, str) else ",".join(chips),
-        "precision": precision_name,
+        "precision": precision,
         "maturity": maturity,
         "sort": sort,
     }
-    return Comparison(question, tuple(rows), _notes(chips, loaded))
+    return Comparison(said, tuple(rows), _notes(chips, loaded, asked))
 
 
 def _row(model: Model, chip: Chip, asked: Workload, precision_name: str, maturity: Literal["own", "equal"]) -> Row:
-    answer = choose(Asked(model, chip, systems.usual(chip), asked, precision(precision_name, chip), maturity))
+    answer = choose(Asked(model, chip, systems.usual(chip), asked, question.precision(precision_name, chip), maturity))
     if isinstance(answer, Infeasible):
         status: Literal["cannot-run", "infeasible"] = (
             "cannot-run" if answer.reason.startswith("cannot run") else "infeasible"
@@ -96,11 +105,18 @@ def _row(model: Model, chip: Chip, asked: Workload, precision_name: str, maturit
     return Row(chip, "infeasible" if answer.misses else "ok", answer.misses, answer, price(answer))
 
 
-def _notes(chips: str | Sequence[str], model: Model) -> tuple[str, ...]:
+def _notes(chips: str | Sequence[str], model: Model, asked: Workload) -> tuple[str, ...]:
     names = chips.split(",") if isinstance(chips, str) else chips
     table = aliases()
     notes = [f"{name.strip()} means {table[name.strip()]}" for name in names if name.strip() in table]
-    return (*notes, *model.notes)
+    return (*notes, *model.notes, *_too_long(model, asked))
+
+
+def _too_long(model: Model, asked: Workload) -> list[str]:
+    total = asked.prompt + asked.output
+    if model.kind != "decoder" or total <= model.max_context:
+        return []
+    return [f"{total:,} tokens are more than the {model.max_context:,} that the model's configuration allows"]
 
 
 def _finite(seconds: float) -> float | None:

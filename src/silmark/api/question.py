@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from silmark import chips as catalogue
-from silmark import formats
 from silmark.chips import HOST, Chip
 from silmark.errors import BadValue, UnknownName
 from silmark.formats import Precision
 from silmark.workloads import WORKLOADS, Workload
 
 _DURATION = re.compile(r"([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(s|ms|us|min)?")
+_LARGEST = 10**15
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0, None: 1.0}
 
 Duration = str | float
@@ -30,6 +31,8 @@ def duration(label: str, value: Duration) -> float:
         if match is None:
             raise BadValue(label, value, "a time such as 2s, 50ms or none")
         value = float(match[1]) * _SECONDS[match[2]]
+        if math.isinf(value):
+            raise BadValue(label, match[0], "a time such as 2s, 50ms or none")
     if not (isinstance(value, int | float) and value > 0):
         raise BadValue(label, value, "a time above 0, such as 2s or 50ms")
     return float(value)
@@ -37,14 +40,19 @@ def duration(label: str, value: Duration) -> float:
 
 def whole(label: str, value: Count, least: int = 1) -> int:
     """A whole number from a number or its digits; raises BadValue."""
+    expected = f"a whole number from {least} to {_LARGEST:.0e}"
     if isinstance(value, str):
         text = value.strip().replace("_", "").replace(",", "")
-        if not text.isdigit() or len(text) > 18:
-            raise BadValue(label, value, f"a whole number of at least {least}")
-        value = int(text)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise BadValue(label, value, f"a whole number of at least {least}")
-    return value
+        if not (text.isascii() and text.isdigit()) or len(text) > 18:
+            raise BadValue(label, value, expected)
+        return whole(label, int(text), least)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise BadValue(label, value, expected) from None
+    if isinstance(value, bool) or not least <= number <= _LARGEST:
+        raise BadValue(label, value, expected)
+    return number
 
 
 def workload(
@@ -90,12 +98,13 @@ def chip_list(names: str | Sequence[str]) -> list[Chip]:
         for chip in map(catalogue.load, everything):
             if chip.id not in dropped:
                 found[chip.id] = chip
+    if not found:
+        raise BadValue("chips", names, "at least one chip that is not left out")
     return list(found.values())
 
 
 def known_format(name: str) -> str:
     """Checks a format name early, so that a typing error is not sixty refusals."""
     if name != "default":
-        for part in name.split(":"):
-            formats.get(part)
+        Precision.of(name)
     return name

@@ -8,7 +8,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from silmark import models, systems
-from silmark.api.question import Count, Duration, precision, whole, workload
+from silmark.api import question
+from silmark.api.question import Count, Duration
 from silmark.chips.mechanisms import Placement
 from silmark.economics import price
 from silmark.errors import BadValue
@@ -80,13 +81,15 @@ def estimate(
     dp: Count | None = None,
     ep: Count | None = None,
     batch: Count | Sequence[Count] = "auto",
-    workload_name: str = "chat",
+    workload: str = "chat",
     prompt: Count | None = None,
     output: Count | None = None,
     ttft: Duration | None = None,
     tpot: Duration | None = None,
-    precision_name: str = "default",
+    precision: str = "default",
+    attention: Literal["heads", "batch"] = "heads",
     weights_in: Literal["auto", "main", "sram"] = "auto",
+    kv_in: Literal["auto", "main", "sram"] = "auto",
     region: Count = 0,
     maturity: Literal["own", "equal"] = "own",
 ) -> Depth:
@@ -97,9 +100,10 @@ def estimate(
         on: `8x:nvidia-h100-sxm5-80gb`, a system's id, or a `.toml` file.
         tp, pp, dp, ep: the cut; what is not given is the usual cut for the rest of the chips.
         batch: sequences in flight on the whole system: a number, several, "1,2,4", or "auto".
-        workload_name, prompt, output, ttft, tpot: as in `compare`.
-        precision_name: a format, "weights:compute[:kv]", or "default".
-        weights_in: memory tier of the weights on chips that have a choice.
+        workload, prompt, output, ttft, tpot: as in `compare`.
+        precision: a format, "weights:compute[:kv]", or "default".
+        attention: how tp chips divide the cache: by heads, or by sequences ("batch").
+        weights_in, kv_in: memory tiers of weights and cache on chips that have a choice.
         region: cores per side of a layer's region on a wafer, 0 for the default.
         maturity: "own" or "equal".
 
@@ -109,23 +113,27 @@ def estimate(
     if maturity not in ("own", "equal"):
         raise BadValue("maturity", maturity, "own or equal")
     loaded, target = models.load(model), systems.target(on)
-    ways = tuple(None if way is None else whole(n, way) for n, way in (("tp", tp), ("pp", pp), ("dp", dp), ("ep", ep)))
-    plan = _plan(loaded, target, ways, precision_name, weights_in, whole("region", region, least=0))
-    compiled = _compiled(loaded, target, plan, maturity)
+    ways = tuple(
+        None if way is None else question.whole(n, way) for n, way in (("tp", tp), ("pp", pp), ("dp", dp), ("ep", ep))
+    )
+    if attention not in ("heads", "batch"):
+        raise BadValue("attention", attention, "heads or batch")
+    plan = _plan(loaded, target, ways, precision, (weights_in, kv_in), question.whole("region", region, least=0))
+    compiled = _compiled(loaded, target, replace(plan, attention=attention), maturity)
     rows = []
     for users in _batches(batch):
-        asked = workload(workload_name, prompt, output, ttft, tpot, users)
+        asked = question.workload(workload, prompt, output, ttft, tpot, users)
         answer = compiled if isinstance(compiled, Infeasible) else run_estimate(compiled, asked, quick=True)
         rows.append(_row(target, answer))
-    question = {
+    said = {
         "model": loaded.name,
         "on": target.name,
-        "workload": workload_name,
+        "workload": workload,
         "plan": str(plan),
         "batch": str(batch),
         "maturity": maturity,
     }
-    return Depth(question, None if isinstance(compiled, Infeasible) else compiled, tuple(rows))
+    return Depth(said, None if isinstance(compiled, Infeasible) else compiled, tuple(rows))
 
 
 def _row(target: Target, answer: Estimate | Infeasible) -> Row:
@@ -134,30 +142,33 @@ def _row(target: Target, answer: Estimate | Infeasible) -> Row:
             "cannot-run" if answer.reason.startswith("cannot run") else "infeasible"
         )
         return Row(target.chip, status, answer.reason)
-    return Row(target.chip, "ok", answer.misses, answer, price(answer))
+    return Row(target.chip, "infeasible" if answer.misses else "ok", answer.misses, answer, price(answer))
 
 
 def _batches(batch: Count | Sequence[Count]) -> list[Count]:
     if isinstance(batch, str):
         parts: list[Count] = [part.strip() for part in batch.split(",")]
     else:
-        parts = [batch] if isinstance(batch, int) else list(batch)
+        try:
+            parts = list(batch)  # type: ignore[arg-type]
+        except TypeError:
+            parts = [batch]  # type: ignore[list-item]
     if not 1 <= len(parts) <= 1000:
         raise BadValue("batch", batch, "1 to 1000 numbers, or auto")
     return parts
 
 
 def _plan(
-    model: Model, target: Target, ways: tuple[int | None, ...], precision_name: str, weights_in: str, region: int
+    model: Model, target: Target, ways: tuple[int | None, ...], precision_name: str, tiers: tuple[str, str], region: int
 ) -> Plan:
     tp, pp, dp, ep = ways
-    wanted = precision(precision_name, target.chip)
+    wanted = question.precision(precision_name, target.chip)
     places = placements(target.chip)
-    place = places[-1] if weights_in == "auto" else next((p for p in places if p.weights == weights_in), None)
-    if place is None:
-        raise BadValue(
-            "weights-in", weights_in, f"one of {', '.join(p.weights for p in places)}, the tiers of this chip"
-        )
+    fitting = [p for p in places if all(t in ("auto", own) for t, own in zip(tiers, (p.weights, p.kv), strict=True))]
+    if not fitting:
+        known = "; ".join(f"{p.weights} and {p.kv}" for p in places)
+        raise BadValue("tiers of weights and cache", " and ".join(tiers), f"one of: {known}")
+    place = fitting[-1] if tiers == ("auto", "auto") else fitting[0]
     replicas = dp or 1
     each = target.count // replicas
     usual = cut(model, replace(target, count=max(1, each)), wanted, place)

@@ -18,7 +18,7 @@ SOURCE = "aiconfigurator-perf-tables"
 SOURCES = {"elementwise": "vidur-profiles"}
 """Part of the family -> source, where that is another one."""
 NOTES = {
-    "gemm.flop_share": "rate of a large tile over the chip's achieved 16-bit rate; short ones run above its long-run clock",
+    "gemm.flop_share": "rate of a large tile over the chip's achieved 16-bit rate",
     "gemm.tile_area": "elements of a tile at which half the unit's rate is reached",
     "gemm.draw": "bytes per clock that one unit draws from the cache",
     "gemm.memory_share": "of the achieved memory bandwidth",
@@ -131,7 +131,7 @@ def _parts(known: Mapping[str, float], gemm: Part) -> dict[str, Part]:
     return parts
 
 
-def calibrate(path: Path | None = None) -> Path:
+def run(path: Path | None = None) -> Path:
     """Runs all fits and writes the file; returns its path."""
     wide, narrow, left_out_gemm = gpu_gemm.run()
     known, quantise = _known(wide, narrow)
@@ -147,6 +147,7 @@ def calibrate(path: Path | None = None) -> Path:
         tables |= _statistics("left_out", name, left_out)
     tables |= _statistics("held_out", "gemm", gpu_gemm.held_out())
     tables |= _statistics("residuals", "gemm narrow", statistics(gpu_gemm.groups(wide=False), known))
+    tables |= _statistics("left_out", "gemm narrow", statistics([gpu_gemm.unseen()], known))
     leaves |= {k: v for k, v in narrow.leaves(SOURCE, NOTES).items() if k.startswith("format.")}
     leaves |= {"gemm.quantise_cycles": quantise, **_rest()}
     leaves = {key: _widened(key, entry) for key, entry in leaves.items() if key not in _NOT_FOR_MODELS}

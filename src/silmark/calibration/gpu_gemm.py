@@ -79,9 +79,7 @@ def _predict(
     parameters = {**parameters, "gemm.quantise_cycles": own}
     facts = chip_facts(chip, precision.compute, parameters)
     operand = FORMATS[precision.compute].bytes
-    rates = gemm_rates(
-        facts, lambda key: parameters[f"gemm.{key}"], precision.compute, precision.weight_bytes, operand
-    )
+    rates = gemm_rates(facts, lambda key: parameters[f"gemm.{key}"], precision.compute, precision.weight_bytes, operand)
     busy, _, fixed = gemm_seconds(rates, *shapes, copies=copies)
     return busy + fixed
 
@@ -122,6 +120,12 @@ def groups(wide: bool, part: slice = slice(None)) -> list[Group]:
         n, k = (np.full(tokens.shape, float(size)) for size in _LLAMA[layer])
         found.append(_group(hardware, f"vllm {layer}", "bfloat16", (tokens, n, k), rows.numbers(some, "time_us"), None))
     return found
+
+
+def unseen() -> Group:
+    """H20 in fp8 (InferSim's DeepGEMM sweep), a chip of a seventh of the H100's rate: checked, never fitted."""
+    some = [row for row in rows.table("ops_infersim_h20_h800") if row["hardware"] == "H20" and row["kind"] == "gemm"]
+    return _group("H20", "infersim", "fp8", _shapes(some), rows.numbers(some, "time_us"), None)
 
 
 def held_out() -> dict[str, dict[str, float]]:

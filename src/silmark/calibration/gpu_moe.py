@@ -43,9 +43,7 @@ _RANKS = 8
 
 def _predict(parameters: Mapping[str, float], chip: str, op: Experts, precision: Precision) -> Array:
     facts = chip_facts(chip, precision.compute, parameters)
-    rates = expert_rates(
-        facts, lambda key: parameters[f"experts.{key}"], precision.compute, precision.weight_bytes
-    )
+    rates = expert_rates(facts, lambda key: parameters[f"experts.{key}"], precision.compute, precision.weight_bytes)
     memory, compute, overhead = experts(rates, op)
     return np.maximum(memory, compute) + overhead
 

@@ -19,6 +19,7 @@ EVIDENCE = ("measured", "published", "none")
 OPERATORS = ("gemm", "attention", "experts", "scan", "conv", "elementwise", "gibbs", "training")
 _TEXTS = ("id", "name", "vendor", "family", "status", "since", "system", "precision", "evidence", "stack")
 _LISTS = ("aliases", "purpose")
+_POSITIVE = ("peak", "achievable", "memory", "compute", "link")
 
 
 def names() -> tuple[str, ...]:
@@ -77,7 +78,7 @@ def parse(path: Path, table: dict[str, Any]) -> Chip:
         else:
             raise BadFile(path, "not a key of a chip file; `silmark chips show h100` shows one", key)
     _require(path, texts["family"], figures)
-    lists = {key: tuple(str(item) for item in table.get(key, ())) for key in _LISTS}
+    lists = {key: _texts(path, table, key) for key in _LISTS}
     return Chip(notes=str(table.get("notes", "")), cannot=cannot, kinds=kinds, figures=figures, **texts, **lists)  # type: ignore[arg-type]
 
 
@@ -88,15 +89,25 @@ def _text(path: Path, table: dict[str, Any], key: str) -> str:
     return value
 
 
+def _texts(path: Path, table: dict[str, Any], key: str) -> tuple[str, ...]:
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise BadFile(path, "expected a list of texts", key)
+    return tuple(value)
+
+
 def _figure(path: Path, key: str, leaf: dict[str, Any]) -> Figure:
     unit = expected_unit("chip", key)
+    group, _, name = key.partition(".")
+    if group in ("peak", "achievable") and name not in (*formats.FORMATS, "vector"):
+        raise BadFile(path, f"not a number format; known are vector, {', '.join(formats.FORMATS)}", key)
     if unit is None:
         raise BadFile(path, "not a key of a chip file; `silmark chips show h100` shows one", key)
     return read_figure(path, key, leaf, unit)
 
 
 def _require(path: Path, family: str, figures: dict[str, Figure]) -> None:
-    needed = ["power.tdp", "software.maturity"]
+    needed = ["power.tdp", "power.idle_share", "power.decode_share", "power.prefill_share", "software.maturity"]
     if family != "thermodynamic":
         if not any(key.startswith("peak.") and key != "peak.vector" for key in figures):
             raise BadFile(path, "no matrix peak; give at least one, such as peak.bf16 in TFLOP/s", "peak")
@@ -106,5 +117,7 @@ def _require(path: Path, family: str, figures: dict[str, Figure]) -> None:
         if key not in figures:
             raise BadFile(path, f"missing; give it in a unit of {expected_unit('chip', key)}", key)
     for key, figure in figures.items():
-        if figure.value == 0 and key.split(".")[0] in ("peak", "memory", "compute"):
+        if figure.value == 0 and (key.split(".")[0] in _POSITIVE or key in needed):
             raise BadFile(path, "must be above 0", key)
+        if key.endswith(("_share", ".maturity")) and figure.value > 1:
+            raise BadFile(path, "a share; must be at most 1", key)

@@ -1,7 +1,7 @@
 """`host`: the processor that Silmark runs on, its facts read from the machine.
 
 Counts and flags come from the operating system; what it does not tell (clock under load, memory bandwidth,
-power) is assumed with wide intervals until `silmark calibrate` has measured it.
+power) is assumed with wide intervals.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ def host() -> Chip:
         _assumed("compute.launch", 5e-6, 0.2, 4.0, "s", "one library call and its threads"),
         _assumed("power.tdp", 8.0 * cores, 0.5, 3.0, "W", "8 W per core"),
         _assumed("power.idle_share", 0.3, 0.5, 1.7, "1", "servers idle at a third of their limit"),
+        _assumed("power.decode_share", 0.6, 0.6, 1.3, "1", "memory-bound work"),
+        _assumed("power.prefill_share", 0.9, 0.8, 1.1, "1", "all vector units busy"),
         _assumed("software.maturity", 0.7, 0.5, 1.4, "1", "CPU inference engines"),
     ]
     return Chip(

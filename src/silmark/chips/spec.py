@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from silmark.errors import BadValue
+from silmark.errors import BadFile
 from silmark.figures import Figure
+from silmark.figures.tables import expected_unit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,11 +43,14 @@ class Chip:
     figures: Mapping[str, Figure] = field(default_factory=dict)
 
     def figure(self, key: str) -> Figure:
-        """The figure of that key; raises BadValue if the chip's file does not give it."""
+        """The figure of that key; raises BadFile if the chip's file does not give it."""
         try:
             return self.figures[key]
         except KeyError:
-            raise BadValue(f"{self.id}", key, "its file to give this figure; add it with source and grade") from None
+            unit = expected_unit("chip", key)
+            raise BadFile(
+                f"{self.id}.toml", f"missing; give it in a unit of {unit}, with source and grade", key
+            ) from None
 
     def si(self, key: str, default: float | None = None) -> float:
         """The value of a figure in SI, or the default where the file does not give it."""
@@ -60,5 +64,12 @@ class Chip:
         return tuple(k[5:] for k in self.figures if k.startswith("peak.") and k != "peak.vector")
 
     def with_figure(self, key: str, value: float) -> Chip:
-        """A copy with one figure set, for what-if questions and laws."""
-        return replace(self, figures={**self.figures, key: self.figure(key).at(value)})
+        """A copy with one figure set, for what-if questions and laws.
+
+        What was achieved of a peak or bandwidth moves with it: a faster chip is not a worse one.
+        """
+        figures = {**self.figures, key: self.figure(key).at(value)}
+        twin = key.replace("peak.", "achievable.") if key.startswith("peak.") else "memory.main.achievable"
+        if twin in figures and (key.startswith("peak.") or key == "memory.main.bandwidth"):
+            figures[twin] = figures[twin].at(figures[twin].value * value / self.figure(key).value)
+        return replace(self, figures=figures)

@@ -60,7 +60,7 @@ def compare(
 
     answer = ask(
         model,
-        workload_name=workload,
+        workload=workload,
         prompt=prompt,
         output=output,
         ttft=ttft,
@@ -68,7 +68,7 @@ def compare(
         batch=batch,
         power=power,
         chips=chips,
-        precision_name=precision,
+        precision=precision,
         maturity=cast("Literal['own', 'equal']", maturity),
         sort=sort,
     )
@@ -114,7 +114,9 @@ def estimate(
     ttft: Ttft = None,
     tpot: Tpot = None,
     precision: PrecisionName = "default",
+    attention: Annotated[str, typer.Option(help="division of the cache among tp chips: heads or batch")] = "heads",
     weights_in: Annotated[str, typer.Option(help="memory tier of the weights: auto, main or sram")] = "auto",
+    kv_in: Annotated[str, typer.Option(help="memory tier of the cache: auto, main or sram")] = "auto",
     region: Annotated[str, typer.Option(help="cores per side of a layer's region on a wafer; 0: default")] = "0",
     maturity: Maturity = "own",
     json_: Json = False,
@@ -131,13 +133,15 @@ def estimate(
         dp=dp,
         ep=ep,
         batch=batch,
-        workload_name=workload,
+        workload=workload,
         prompt=prompt,
         output=output,
         ttft=ttft,
         tpot=tpot,
-        precision_name=precision,
+        precision=precision,
+        attention=cast("Literal['heads', 'batch']", attention),
         weights_in=cast("Literal['auto', 'main', 'sram']", weights_in),
+        kv_in=cast("Literal['auto', 'main', 'sram']", kv_in),
         region=region,
         maturity=cast("Literal['own', 'equal']", maturity),
     )
@@ -204,7 +208,7 @@ def schema(name: Annotated[str, typer.Argument(help="compare or estimate")] = "c
 
 
 @app.command()
-def calibrate(family: Annotated[str, typer.Argument(help="a mechanism's family, residuals, or all")]) -> None:
+def calibrate(family: Annotated[str, typer.Argument(help="a mechanism's family, fabric, or all")]) -> None:
     """Fit a mechanism's coefficients again and write data/calibration (needs SILMARK_DATA for measured rows)."""
     from silmark.calibration import run  # noqa: PLC0415
 

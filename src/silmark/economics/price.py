@@ -12,8 +12,7 @@ import math
 from dataclasses import dataclass
 
 from silmark.estimation import Estimate
-from silmark.estimation.power import economics_figures
-from silmark.figures import Figure, Interval
+from silmark.figures import Figure, Interval, assumptions
 from silmark.figures.figure import quadrature
 
 
@@ -23,7 +22,7 @@ class Price:
 
     Attributes:
         usd_per_million: dollars.
-        basis: own, rent, or electricity only.
+        basis: own (capital and electricity) or rent.
         figures: what it was computed from, by key.
     """
 
@@ -55,7 +54,7 @@ def _other_chip(answer: Estimate) -> bool:
 
 
 def _own(answer: Estimate, key: str, purchase: Figure, pieces: float) -> Price:
-    terms = economics_figures()
+    terms = assumptions("economics")
     years, busy = terms["capital.years"], terms["capital.utilisation"]
     tariff, pue = terms["electricity.price"], terms["electricity.pue"]
     capital = purchase.value * pieces / (years.value * busy.value)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from silmark.chips.mechanisms import Resource
 from silmark.estimation.power import power
 from silmark.estimation.result import Estimate, worst_grade
-from silmark.figures import Figure, Grade, Interval
+from silmark.figures import Figure, Grade, Interval, assumptions
 from silmark.figures.figure import quadrature
 from silmark.graph import Array
 from silmark.step import StepCost, StepModel, log_widths, residual
@@ -40,13 +40,19 @@ class Mixture:
         cost = step_model.quick if quick else step_model.cost
         inside = np.maximum(1.0, self.batches / self.depth)
         self.decode = cost(Step.decode(inside, workload.prompt + workload.output / 2))
-        self.prefill = cost(Step.prefill(1, workload.prompt))
+        self.together = _prompts_together(step_model, workload)
+        prompts = cost(Step.prefill(np.array([1.0, self.together]), workload.prompt))
+        self.alone, self.joint = prompts.at(0), prompts.at(1)
+        seconds = self._per_prompt(self.alone.time_s, self.joint.time_s) * step_model.imbalance
         full = np.minimum(1.0, self.batches / self.depth)
         self.stall = 1.0 + (step_model.imbalance - 1.0) * full
         self.per_token = self.batches / (self.depth * workload.output)
-        self.tpot = self.decode.time_s * self.stall + self.prefill.time_s * step_model.imbalance * self.per_token
+        decoding = self.decode.time_s * self.stall
+        self.tpot = decoding + seconds * self.per_token
+        # A prompt waits for the step in progress and for prompts before it (Pollaczek-Khinchine, M/D/1).
+        busy = np.where(self.batches > 1, 1.0 - decoding / self.tpot, 0.0)
         wait = np.where(self.batches > 1, 0.5, 0.0) * self.decode.time_s / self.depth
-        self.ttft = self.prefill.time_s + wait
+        self.ttft = self.alone.time_s + wait + busy / (2.0 * (1.0 - busy)) * seconds / self.depth
         rate = self.batches / self.tpot
         kept = (self.tpot <= workload.tpot_s) & (self.ttft <= workload.ttft_s)
         self.index = best_index(rate, kept)
@@ -54,6 +60,23 @@ class Mixture:
         plan = step_model.plan
         self.rate_per_chip = float(rate[self.index]) / (plan.tp * plan.pp)
         self.distance = float(max(self.tpot[self.index] / workload.tpot_s, self.ttft[self.index] / workload.ttft_s))
+
+    def _per_prompt(self, alone: Array, joint: Array) -> Array:
+        """Cost of one prompt when as many as there are sequences, at most `together`, share a pass.
+
+        A pass of k prompts costs a + b k, known at 1 and at `together`.
+        """
+        k = np.minimum(self.batches, self.together)
+        share = (k - 1.0) / max(1.0, self.together - 1.0)
+        return np.asarray((alone + (joint - alone) * share) / k)
+
+    def _prompt(self, index: int) -> StepCost:
+        """One prompt's cost at the chosen batch, by resource."""
+        resources = {*self.alone.parts, *self.joint.parts}
+        zero = np.zeros(())
+        parts = {r: self._per_prompt(self.alone.parts.get(r, zero), self.joint.parts.get(r, zero)) for r in resources}
+        energy = self._per_prompt(self.alone.energy_j, self.joint.energy_j)
+        return StepCost(parts, energy).at(index)
 
     def _missed(self) -> str:
         slow = []
@@ -66,13 +89,14 @@ class Mixture:
         """The figures at the chosen batch, with their intervals."""
         index, model, batch = self.index, self.model, float(self.batches[self.index])
         decode = self.decode.at(index)
-        mixed = _mix(decode, self.prefill, float(self.stall[index]), float(self.per_token[index]))
+        prompt = self._prompt(index)
+        mixed = _mix(decode, prompt, float(self.stall[index]), float(self.per_token[index]))
         tpot, ttft = float(self.tpot[index]), float(self.ttft[index])
         tpot_s = Interval.around(tpot, *log_widths(model, mixed, "tpot"))
         rate = Interval.around(batch / tpot, *reversed(log_widths(model, mixed, "throughput")))
         # Energy of one token's share of the steps, spread over the time that a token takes.
         groups = min(self.depth, batch)
-        dynamic = (float(decode.energy_j) * groups + float(self.prefill.energy_j) * batch / self.workload.output) / tpot
+        dynamic = (float(decode.energy_j) * groups + float(prompt.energy_j) * batch / self.workload.output) / tpot
         watts = power(model, dynamic)
         dp = model.plan.dp
         final = self.workload.prompt + self.workload.output
@@ -82,18 +106,25 @@ class Mixture:
             batch=int(batch) * dp,
             batch_max=self.most * dp,
             kv_tokens=self.most * final * dp,
-            ttft_s=Interval.around(ttft, *log_widths(model, self.prefill, "ttft")),
+            ttft_s=Interval.around(ttft, *log_widths(model, self.alone, "ttft")),
             tpot_s=tpot_s,
             tokens_per_s=rate.scaled(dp),
             latency_s=None,
             items_per_s=None,
             power_w=watts.scaled(dp),
             joules=per_item(watts, rate),
-            bound_by={"prefill": self.prefill.bound_by(), "decode": decode.bound_by()},
+            bound_by={"prefill": self.alone.bound_by(), "decode": decode.bound_by()},
             grade=grade_of(model, mixed, "tpot"),
             misses="" if self.keeps else self._missed(),
-            phases={"prefill": self.prefill, "decode": decode},
+            phases={"prefill": self.alone, "decode": decode},
         )
+
+
+def _prompts_together(step_model: StepModel, workload: Workload) -> float:
+    """Prompts that fill one engine step; 1 on machines that pipeline them one by one."""
+    if not step_model.mechanism.batches_prompts:
+        return 1.0
+    return float(max(1, assumptions("engine")["prefill.batched_tokens"].value // workload.prompt))
 
 
 def best_index(rate: Array, kept: NDArray[np.bool_]) -> int:

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-
-from silmark.figures import Figure, Interval
+from silmark.figures import Interval, assumptions
 from silmark.figures.figure import quadrature
-from silmark.figures.tables import packaged, read_figure, walk
 from silmark.step import StepModel, residual
-
-
-@cache
-def economics_figures() -> dict[str, Figure]:
-    """Figures of `data/assumptions/economics.toml` by dotted key."""
-    return {key: read_figure("economics.toml", key, leaf) for key, leaf in walk(packaged("assumptions")["economics"])}
 
 
 def host_w(step_model: StepModel) -> float:
@@ -23,7 +14,7 @@ def host_w(step_model: StepModel) -> float:
     host = target.system.figures.get("power.host")
     if host is not None:
         return host.value * chips / target.system.chips
-    share = economics_figures()["host.power_per_chip_share"].value
+    share = assumptions("economics")["host.power_per_chip_share"].value
     return share * target.chip.si("power.tdp") * chips
 
 

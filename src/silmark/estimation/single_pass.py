@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from silmark.estimation.power import power
 from silmark.estimation.mixture import best_index, grade_of, per_item
+from silmark.estimation.power import power
 from silmark.estimation.result import Estimate
 from silmark.figures import Interval
 from silmark.step import StepModel, log_widths

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fnmatch
 import json
-import math
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -22,6 +21,7 @@ from silmark.figures.figure import Figure, Grade
 from silmark.figures.units import UNITS
 
 MAX_BYTES = 1 << 20
+MAX_DEPTH = 8
 _LARGEST = 1e30
 _LEAF_KEYS = {"value", "unit", "source", "grade", "low", "high", "note", "date", "derived_from", "alternatives"}
 
@@ -34,17 +34,31 @@ def data_folder() -> Path:
 def read_toml(path: Path) -> dict[str, Any]:
     """Parses a TOML file of at most 1 MiB; raises BadFile with the remedy."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if not path.is_file():
+            raise BadFile(path, "no such file" if not path.exists() else "not a regular file")
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
             raise BadFile(path, f"larger than {MAX_BYTES} bytes; a chip or system takes a few kB")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise BadFile(path, f"not valid TOML: {error}") from None
+        table = tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError:
         raise BadFile(path, "not UTF-8 text") from None
-    except RecursionError:
-        raise BadFile(path, "nested too deeply") from None
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, a number of thousands of digits, deep nesting
+        raise BadFile(path, f"not valid TOML: {error or 'nested too deeply'}") from None
     except OSError as error:
         raise BadFile(path, error.strerror or "cannot be read") from None
+    if _depth(table) > MAX_DEPTH:
+        raise BadFile(path, f"nested deeper than {MAX_DEPTH} tables")
+    return table
+
+
+def _depth(table: dict[str, Any]) -> int:
+    """Levels of nested tables, counted without recursion."""
+    level, current = 0, [table]
+    while current and level <= MAX_DEPTH:
+        level += 1
+        current = [value for one in current for value in one.values() if isinstance(value, dict)]
+    return level
 
 
 def _cache_file(name: str) -> Path:
@@ -114,6 +128,9 @@ def read_figure(path: Path | str, key: str, leaf: Mapping[str, Any], si_unit: st
     for name in ("source", "grade", "note", "date", "derived_from"):
         if not isinstance(leaf.get(name, ""), str):
             raise BadFile(path, f"{name} must be text", key)
+    rivals = leaf.get("alternatives", [])
+    if not isinstance(rivals, list) or not all(isinstance(rival, dict) for rival in rivals):
+        raise BadFile(path, "alternatives must be a list of tables", key)
     try:
         grade = Grade.parse(leaf["grade"])
     except KeyError:
@@ -136,15 +153,15 @@ def read_figure(path: Path | str, key: str, leaf: Mapping[str, Any], si_unit: st
         note=leaf.get("note", ""),
         date=leaf.get("date", ""),
         derived_from=leaf.get("derived_from", ""),
-        alternatives=tuple(leaf.get("alternatives", ())),
+        alternatives=tuple(rivals),
     )
 
 
 def _number(path: Path | str, key: str, name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadFile(path, f"{name} must be a number, not {type(value).__name__}", key)
-    if not math.isfinite(value) or value < 0 or value > _LARGEST:
-        raise BadFile(path, f"{name} = {value} is out of range; expected a finite number from 0 to {_LARGEST:g}", key)
+    if not 0 <= value <= _LARGEST:  # NaN is refused as well
+        raise BadFile(path, f"{name} is out of range; expected a finite number from 0 to {_LARGEST:g}", key)
     return float(value)
 
 

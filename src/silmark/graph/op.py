@@ -40,6 +40,7 @@ class Gemm(_Operator):
         m: rows (tokens), any shape.
         n, k: outputs and reduction depth of one group.
         weight_bits: stored bits per weight where the model fixes them (an MXFP4 checkpoint), else None.
+        joined: its result is added to another operator's before any exchange between chips.
     """
 
     kind: ClassVar[str] = "gemm"
@@ -49,6 +50,7 @@ class Gemm(_Operator):
     groups: int = 1
     split: Split = "none"
     weight_bits: float | None = None
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

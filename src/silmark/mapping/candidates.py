@@ -33,8 +33,8 @@ def placements(chip: Chip) -> tuple[Placement, ...]:
     if not main:
         return (Placement("sram", "sram"),)
     in_main = Placement("main", "main")
-    if chip.family == "dimc" or (chip.family == "systolic" and sram >= _MIN_SRAM):
-        return Placement("sram", "main"), in_main
+    if sram >= _MIN_SRAM and chip.family in ("dimc", "systolic"):
+        return Placement("sram", "sram"), Placement("sram", "main"), in_main
     return (in_main,)
 
 
@@ -98,15 +98,16 @@ def cut(model: Model, target: Target, precision: Precision, place: Placement) ->
     Experts are divided among the chips of a group where cutting each of them would leave slices narrower
     than 512, too thin for a matrix unit.
     """
-    tp = _tensor_ways(target.count, min(target.system.group, 64))
+    chip = target.chip
+    # Weights that lie on the die are read so fast that a layer gains nothing from more chips but exchanges.
+    tiered = place.weights == "sram" and "memory.main.capacity" in chip.figures
+    tp = 1 if tiered else _tensor_ways(target.count, min(target.system.group, 64))
     pp = target.count // tp
     experts, inner = _expert_shape(model)
     ep = math.gcd(tp, experts) if experts and inner / tp < 512 else 1
     layers = max(1, model.layer_count)
     layer_bytes = _CACHE_ROOM * model.weight_bytes(FORMATS[precision.weights].bits) / layers
-    side = family(target.chip.family).region(
-        target.chip, math.ceil(layers / pp), layer_bytes, model.active_parameters / layers
-    )
+    side = family(chip.family).region(chip, math.ceil(layers / pp), layer_bytes, model.active_parameters / layers)
     return Plan(precision=precision, tp=tp, pp=pp, ep=ep, placement=replace(place, region=side))
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from silmark.chips import Chip
+from silmark.figures import assumptions
 from silmark.formats import FORMATS
 from silmark.graph import Array, Attention
-from silmark.mapping.assumptions import engine
 from silmark.mapping.plan import Infeasible, Plan
 from silmark.mapping.sharding import shard
 from silmark.models import Model
@@ -38,6 +38,8 @@ class Memory:
         cache = sum(
             (op.count * op.cached() * op.kv_width for op in graph if isinstance(op, Attention)), start=np.zeros(())
         )
+        if self.plan.attention == "batch":
+            cache = cache / self.plan.tp
         state = self.model.state_elements / self.plan.tp
         return np.asarray((cache * self.plan.precision.kv_bytes + state * 4.0) / self.plan.pp)
 
@@ -66,5 +68,5 @@ def memory(model: Model, chip: Chip, plan: Plan) -> Memory | Infeasible:
 
 def usable(chip: Chip, tier: str) -> float:
     """Bytes of a tier that an engine may fill; 0 if the chip has no such tier."""
-    share = engine()["memory.usable" if tier == "main" else "memory.usable_sram"].value
+    share = assumptions("engine")["memory.usable" if tier == "main" else "memory.usable_sram"].value
     return chip.si(f"memory.{tier}.capacity", 0.0) * share

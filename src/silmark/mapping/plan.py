@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from silmark.chips.mechanisms import Placement
 from silmark.errors import BadValue
@@ -26,6 +27,8 @@ class Plan:
         pp: consecutive groups of layers (pipeline parallelism).
         dp: independent replicas.
         ep: parts into which the experts are divided among the tp chips; 1 cuts each expert instead.
+        attention: how the cache is divided among the tp chips: by heads, as engines do (a chip with fewer KV
+            heads than chips then keeps copies), or by sequences (Pope et al., arXiv:2211.05102, section 3.3).
         placement: memory tier of weights and cache, region on a wafer.
     """
 
@@ -34,6 +37,7 @@ class Plan:
     pp: int = 1
     dp: int = 1
     ep: int = 1
+    attention: Literal["heads", "batch"] = "heads"
     placement: Placement = field(default_factory=Placement)
 
     def __post_init__(self) -> None:
@@ -53,4 +57,5 @@ class Plan:
             f"{n.upper()}{v}" for n, v in (("tp", self.tp), ("pp", self.pp), ("ep", self.ep), ("dp", self.dp)) if v > 1
         ]
         places = f", weights in {self.placement.weights}" if self.placement.weights == "sram" else ""
-        return f"{' '.join(cuts) or 'TP1'} {self.precision}{places}"
+        split = ", attention by sequences" if self.attention == "batch" else ""
+        return f"{' '.join(cuts) or 'TP1'} {self.precision}{split}{places}"

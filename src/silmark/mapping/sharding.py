@@ -10,8 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from silmark.graph import Array, Attention, Collective, Conv, Elementwise, Experts, Gemm, Graph, Op, Scan
 from silmark.mapping.plan import Plan
+
+_Pattern = Literal["all-reduce", "all-gather", "all-to-all"]
 
 
 def shard(graph: Graph, plan: Plan, last_is_gathered: bool = True) -> Graph:
@@ -29,7 +33,7 @@ def shard(graph: Graph, plan: Plan, last_is_gathered: bool = True) -> Graph:
     sharded: list[Op] = []
     for index, op in enumerate(graph):
         sharded.append(_cut(op, plan))
-        exchange = _exchange(op, index == last)
+        exchange = _exchange(op, plan, index == last)
         if exchange is not None:
             pattern, elements = exchange
             name = f"{op.name}.{pattern}"
@@ -53,6 +57,8 @@ def _cut(op: Op, plan: Plan) -> Op:
             return replace(op, groups=_part(op.groups, tp))
         case Gemm(split="row"):
             return replace(op, k=_part(op.k, tp))
+        case Attention(split="heads") if plan.attention == "batch":
+            return replace(op, seqs=np.maximum(1.0, op.seqs / tp))
         case Attention(split="heads"):
             kv_heads = _part(op.kv_heads, tp)
             kv_width = op.kv_width * kv_heads // op.kv_heads
@@ -70,10 +76,13 @@ def _cut(op: Op, plan: Plan) -> Op:
     return op
 
 
-def _exchange(op: Op, last: bool) -> tuple[Literal["all-reduce", "all-gather"], Array] | None:
+def _exchange(op: Op, plan: Plan, last: bool) -> tuple[_Pattern, Array] | None:
     """The collective that follows a cut operator, and the elements that it carries."""
     match op:
-        case Gemm(split="row"):
+        case Attention(split="heads") if plan.attention == "batch":
+            # Queries come divided by heads and leave so: each chip trades its share for whole sequences.
+            return "all-to-all", op.seqs * op.new * (op.heads * (op.qk_dim + op.v_dim) / plan.tp)
+        case Gemm(split="row", joined=False):
             return "all-reduce", op.m * op.n
         case Gemm(split="column", groups=1) if last:
             return "all-gather", op.m * op.n

@@ -8,7 +8,7 @@ element as the definition writes it; they matter for small models and weak vecto
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from silmark.graph import Elementwise, Experts, Gemm, Op
 from silmark.models.spec import Part
@@ -164,7 +164,9 @@ class Moe(Part):
             gated=self.gated,
         )
         if self.shared:
-            yield from self.shared.lower(step)
+            for op in self.shared.lower(step):
+                # One all-reduce serves the sum of shared and routed experts.
+                yield replace(op, joined=True) if isinstance(op, Gemm) and op.split == "row" else op
             width = self.hidden
             # Adds the shared MLP's result to the experts' (and gates it: a dot product of width `hidden`).
             flops = width * (4 if self.shared_gate else 1)

@@ -96,6 +96,7 @@ def page(kind: str, name: str) -> Page:
             ["software", chip.stack],
             ["usual system", chip.system],
         ]
+        facts += [["made for", ", ".join(chip.purpose)]]
         facts += [["default format", chip.precision], ["checked on", chip.evidence]]
         facts += [[f"cannot run {operator}", why] for operator, why in chip.cannot.items()]
         facts += [[f"kind of {key}", what] for key, what in chip.kinds.items()]

@@ -41,10 +41,11 @@ def three(value: float) -> str:
 
 
 def spread(interval: Interval) -> str:
-    """The bounds relative to the middle: "-30 +45 %"."""
-    low = 100 * (1 - interval.low / interval.mid)
-    high = 100 * (interval.high / interval.mid - 1)
-    return f"-{low:.0f} +{high:.0f}%"
+    """The bounds relative to the middle: "-30 +45%", or as factors "/12 x40" where they are far."""
+    below, above = interval.mid / interval.low, interval.high / interval.mid
+    if max(below, above) > 3:
+        return f"/{below:.2g} x{above:.2g}"
+    return f"-{100 * (1 - 1 / below):.0f} +{100 * (above - 1):.0f}%"
 
 
 def shown(interval: Interval | None, unit: str = "") -> str:

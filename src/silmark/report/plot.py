@@ -55,8 +55,12 @@ def draw(answer: Comparison, path: Path) -> None:
         f"{answer.question['model']}, {answer.question['workload']} (filled: keeps the promises; bars: 80 %)"
     )
     _rooflines(right, [row for row in rows if row.status == "ok" and not row.chip.cannot.get("gemm")][:_ROOFS])
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    try:
+        figure.savefig(path, dpi=130)
+    except OSError as error:
+        raise BadValue("plot", str(path), f"a file that can be written ({error.strerror})") from None
+    finally:
+        plt.close(figure)
 
 
 def _speeds(axes: Axes, rows: list[Row]) -> None:

@@ -119,7 +119,9 @@ def _plan(answer: Estimate | None) -> dict[str, Any] | None:
         "pp": plan.pp,
         "dp": plan.dp,
         "ep": plan.ep,
+        "attention": plan.attention,
         "precision": str(plan.precision),
         "weights_in": plan.placement.weights,
         "kv_in": plan.placement.kv,
+        "region": plan.placement.region or None,
     }

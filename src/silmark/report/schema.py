@@ -32,9 +32,11 @@ class PlanDocument(_Strict):
     pp: int
     dp: int
     ep: int
+    attention: Literal["heads", "batch"] = Field(description="how tp chips divide the cache")
     precision: str = Field(description="weights:compute:kv formats, one word where they agree")
     weights_in: Literal["main", "sram"]
     kv_in: Literal["main", "sram"]
+    region: int | None = Field(description="cores per side of a layer's region on a wafer")
 
 
 class RowDocument(_Strict):

@@ -81,7 +81,7 @@ def _token_cells(row: Row) -> list[str]:
         shown(row.tokens_per_s_user),
         shown(row.per_chip),
         shown(answer.joules, "J"),
-        shown(row.price.usd_per_million if row.price else None),
+        _usd(row),
         f"{answer.batch:,}",
         answer.bound_by.get("decode", "-"),
         str(answer.grade),
@@ -100,12 +100,18 @@ def _item_cells(row: Row) -> list[str]:
         shown(answer.items_per_s),
         shown(row.per_chip),
         shown(answer.joules, "J"),
-        shown(row.price.usd_per_million if row.price else None),
+        _usd(row),
         f"{answer.batch:,}",
         answer.bound_by.get("forward", "-"),
         str(answer.grade),
         _remark(row),
     ]
+
+
+def _usd(row: Row) -> str:
+    if row.price is None:
+        return "-"
+    return f"{shown(row.price.usd_per_million)} {row.price.basis}"
 
 
 def _system(row: Row) -> str:

@@ -10,6 +10,7 @@ datasheet figures.
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 from silmark.chips import Chip
@@ -20,6 +21,8 @@ from silmark.figures.tables import packaged, read_figure, walk
 from silmark.step.cost import StepCost
 from silmark.step.model import StepModel
 
+_LEAST_WIDTH = 0.03
+"""Repeats of one measurement differ by as much."""
 _CLASS_WIDTH = 0.1
 """Widths (in logarithms) below this are what datasheet figures have anyway."""
 
@@ -52,7 +55,9 @@ def log_widths(step_model: StepModel, cost: StepCost, metric: str) -> tuple[floa
     """
     chip = step_model.target.chip
     base = residual(chip, metric)
-    below, above = [base.log_low], [base.log_high]
+    # Quantiles of measured over predicted: of a rate, the high one is the short time.
+    short, long = (1 / base.high, 1 / base.low) if metric == "throughput" else (base.low, base.high)
+    below, above = [max(_LEAST_WIDTH, -math.log(short))], [max(_LEAST_WIDTH, math.log(long))]
     for resource, share in cost.shares().items():
         widths = [_widths(figure) for figure in _figures(step_model, resource) if _joins(chip, figure)]
         below.append(share * max((low for low, _ in widths), default=0.0))
@@ -79,14 +84,18 @@ def _figures(step_model: StepModel, resource: Resource) -> list[Figure]:
     keys = step_model.mechanism.bounds.get(resource, set())
     found = [step_model.figures[key] for key in keys]
     if resource == "link":
-        found += [f for k, f in step_model.figures.items() if k.startswith(("system.scale_", "link.scale_"))]
+        found += [f for k, f in step_model.figures.items() if _is_link(k)]
     return found
+
+
+def _is_link(key: str) -> bool:
+    return key.startswith(("system.scale_", "link.scale_", "assumed.scale_"))
 
 
 def figure_weight(step_model: StepModel, key: str, shares: dict[Resource, float]) -> float:
     """Share of the time that a figure sets, given the resources' shares."""
     if key == "software.maturity":
         return 1.0 - shares.get("link", 0.0)
-    if key.startswith(("system.scale_", "link.scale_")):
+    if _is_link(key):
         return shares.get("link", 0.0)
     return sum(shares.get(r, 0.0) for r, keys in step_model.mechanism.bounds.items() if key in keys)

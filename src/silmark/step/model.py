@@ -93,6 +93,10 @@ class StepModel:
             used |= self.target.figures("up")
         if self.plan.pp > 1 and self.target.units > 1:
             used |= self.target.figures("out")
+        if self.plan.tp * self.plan.pp > 1:
+            library = self.target.system.library
+            fitted = fabric.figures().items()
+            used |= {f"calibration.fabric.{k}": f for k, f in fitted if k.startswith(f"{library}.")}
         return used
 
     def sharded(self, step: Step) -> Graph:

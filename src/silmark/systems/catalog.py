@@ -19,7 +19,7 @@ TOPOLOGIES = ("switch", "all-to-all", "ring", "torus", "dragonfly", "mesh", "bri
 LIBRARIES = ("gpu", "static")
 MAX_CHIPS = 1_000_000
 _PLAIN = {"id", "name", "kind", "chip", "also", "chips", "group", "units_max", "notes"}
-_COUNTED = re.compile(r"(\d+)\s*x:?\s*(.+)")
+_COUNTED = re.compile(r"([0-9]{1,9})\s*x:?\s*(.+)")
 
 
 def names() -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def target(text: str) -> Target:
     if name in packaged("systems") or (name.endswith(".toml") and _is_system(Path(name))):
         system = load(name)
         chip = chips.load(system.chip)
-        return _checked(chip, system, (count or 1) * system.chips)
+        return _checked(chip, system, (count if counted else 1) * system.chips)
     chip = chips.load(name)
     return _checked(chip, usual(chip), count if counted else 1)
 
@@ -80,6 +80,9 @@ def parse(path: Path, table: dict[str, Any]) -> System:
             raise BadFile(path, "missing or not a text", key)
     if table["kind"] not in KINDS:
         raise BadFile(path, f"expected one of {', '.join(KINDS)}", "kind")
+    also = table.get("also", [])
+    if not isinstance(also, list) or not all(isinstance(name, str) for name in also):
+        raise BadFile(path, "expected a list of chip ids", "also")
     scale_up = table.get("scale_up", {})
     topology = scale_up.get("topology", "none") if isinstance(scale_up, dict) else None
     if topology not in TOPOLOGIES:
@@ -98,7 +101,7 @@ def parse(path: Path, table: dict[str, Any]) -> System:
         topology=topology,
         in_network_reduction=bool(scale_up.get("in_network_reduction", False)),
         library=str(scale_up.get("library", "gpu")),
-        also=tuple(str(name) for name in table.get("also", ())),
+        also=tuple(also),
         kinds=kinds,
         figures=figures,
         notes=str(table.get("notes", "")),

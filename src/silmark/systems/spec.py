@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from silmark.chips import Chip
 from silmark.fabric import Link
-from silmark.figures import Figure
+from silmark.figures import Figure, assumptions
+
+Level = Literal["up", "out"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,33 +68,32 @@ class Target:
         base = f"{self.count}x:{self.chip.id}"
         return base if self.units == 1 else f"{base} ({self.units} x {self.system.id})"
 
-    def link(self, level: str) -> Link:
+    def link(self, level: Level) -> Link:
         """The link class inside a unit ("up") or between units ("out")."""
-        system, chip = self.system, self.chip
-        if level == "up":
-            return Link(
-                topology=system.topology,
-                bandwidth_bytes_per_s=system.si("scale_up.bandwidth", chip.si("link.scale_up.bandwidth", _HOST_LINK)),
-                latency_s=chip.si("link.scale_up.latency", system.si("scale_up.latency", 2e-6)),
-                in_network_reduction=system.in_network_reduction,
-                size=system.chips,
-                library=system.library,
-            )
+        bandwidth, latency = self._rate(level, "bandwidth")[1].value, self._rate(level, "latency")[1].value
+        if level == "out":
+            return Link("fat-tree", bandwidth, latency, library=self.system.library)
         return Link(
-            topology="fat-tree",
-            bandwidth_bytes_per_s=system.si("scale_out.bandwidth", chip.si("link.scale_out.bandwidth", _NETWORK)),
-            latency_s=system.si("scale_out.latency", chip.si("link.scale_out.latency", 5e-6)),
-            library=system.library,
+            topology=self.system.topology,
+            bandwidth_bytes_per_s=bandwidth,
+            latency_s=latency,
+            in_network_reduction=self.system.in_network_reduction,
+            size=self.system.chips,
+            library=self.system.library,
         )
 
-    def figures(self, level: str) -> dict[str, Figure]:
-        """The figures behind `link`, for explanations and error bars."""
-        found = {f"system.{k}": f for k, f in self.system.figures.items() if k.startswith(f"scale_{level}.")}
-        found |= {k: f for k, f in self.chip.figures.items() if k.startswith(f"link.scale_{level}.")}
-        return found
+    def figures(self, level: Level) -> dict[str, Figure]:
+        """The figures behind `link`, by key, for explanations and error bars."""
+        return dict(self._rate(level, quantity) for quantity in ("bandwidth", "latency"))
 
-
-_HOST_LINK = 25e9
-"""A chip without links of its own speaks through its host: PCIe 4.0 x16 as measured."""
-_NETWORK = 12.5e9
-"""100 Gbit/s per chip where nothing is said."""
+    def _rate(self, level: Level, quantity: str) -> tuple[str, Figure]:
+        """Bandwidth or latency: the unit's wiring where its file says, else the chip's links, else assumed."""
+        key = f"scale_{level}.{quantity}"
+        own, wired = self.chip.figures.get(f"link.{key}"), self.system.figures.get(key)
+        first, second = ((f"system.{key}", wired), (f"link.{key}", own))
+        if level == "up" and quantity == "latency":
+            first, second = second, first
+        for name, figure in (first, second):
+            if figure is not None:
+                return name, figure
+        return f"assumed.{key}", assumptions("engine")[f"link.{level}_{quantity}"]

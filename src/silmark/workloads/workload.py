@@ -8,6 +8,8 @@ from silmark.errors import BadValue
 
 MAX_TOKENS = 10_000_000
 MAX_BATCH = 1_000_000
+MAX_POWER_W = 1e12
+SHORTEST_S, LONGEST_S = 1e-9, 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,12 @@ class Workload:
             if not 1 <= value <= top:
                 raise BadValue(label, value, f"a number of tokens from 1 to {top:,}")
         for label, seconds in (("ttft", self.ttft_s), ("tpot", self.tpot_s)):
-            if not seconds > 0:
-                raise BadValue(label, seconds, "a time above 0, such as 2s or 50ms")
+            if not (SHORTEST_S <= seconds <= LONGEST_S or seconds == float("inf")):
+                raise BadValue(label, seconds, "a time from 1 ns to 30 years, such as 2s or 50ms, or none")
         if self.users is not None and not 1 <= self.users <= MAX_BATCH:
             raise BadValue("batch", self.users, f"a number of sequences from 1 to {MAX_BATCH:,}, or auto")
-        if self.power_w is not None and not self.power_w > 0:
-            raise BadValue("power", self.power_w, "a power above 0 W")
+        if self.power_w is not None and not 0 < self.power_w <= MAX_POWER_W:
+            raise BadValue("power", self.power_w, "a power above 0 W, at most 1 TW")
 
 
 WORKLOADS: dict[str, Workload] = {

@@ -77,6 +77,8 @@ class AbstractMechanism(ABC):
     """Operator kinds that the family can run in principle (a chip's own `cannot` comes on top)."""
     splits_layers: ClassVar[bool] = False
     """Whether a pipeline stage may hold part of a layer (statically scheduled machines place freely)."""
+    batches_prompts: ClassVar[bool] = True
+    """Whether one pass may hold several prompts (pipelined machines take them one after another)."""
 
     def __init__(self, chip: Chip, precision: Precision, placement: Placement) -> None:
         self.chip = chip
@@ -85,12 +87,11 @@ class AbstractMechanism(ABC):
         self.used: dict[str, Figure] = {}
         self.bounds: dict[Resource, set[str]] = {}
         tdp = self.fact("power.tdp")
-        idle = self.fact("power.idle_share", default=0.3)
+        idle = self.fact("power.idle_share")
         self.idle_w = tdp * idle
-        self._busy_w: dict[Resource, float] = {
-            r: tdp * max(0.0, self.fact("power.prefill_share" if r == "compute" else "power.decode_share", default=0.9 if r == "compute" else 0.6) - idle)
-            for r in RESOURCES
-        }
+        matrix = tdp * max(0.0, self.fact("power.prefill_share") - idle)
+        other = tdp * max(0.0, self.fact("power.decode_share") - idle)
+        self._busy_w: dict[Resource, float] = {r: matrix if r == "compute" else other for r in RESOURCES}
 
     @abstractmethod
     def cost(self, op: Op) -> Cost:
@@ -131,8 +132,11 @@ class AbstractMechanism(ABC):
         return figure.value
 
     def busy_energy(self, parts: Mapping[Resource, Array]) -> Array:
-        """Energy above idle from measured power shares: matrix-bound time at the prefill share of the
-        limit, all other time at the decode share (which was measured over whole decode steps)."""
+        """Energy above idle from measured power shares.
+
+        Matrix-bound time counts at the prefill share of the limit, all other time at the decode share, which
+        was measured over whole decode steps.
+        """
         total: Array = np.zeros(())
         for resource, part in parts.items():
             total = total + part * self._busy_w[resource]

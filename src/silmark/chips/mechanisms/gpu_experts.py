@@ -19,13 +19,13 @@ from silmark.graph import Array, Experts
 TILES = ((16, 128), (32, 128), (64, 128), (128, 128), (128, 256))
 """(tokens, columns) of one block."""
 
-_ROWS, _COLUMNS = (np.array(column, dtype=np.float64)[:, None] for column in zip(*TILES, strict=True))
+_ROWS, _COLUMNS = (np.array(column, dtype=np.float64) for column in zip(*TILES, strict=True))
 PARAMETERS = ("flop_share", "tile_area", "memory_share", "tile_cycles", "launches", "row_traffic", "overlap")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExpertRates:
-    """Constants for one chip and format; arrays are per tile shape [tiles, 1]. Units as in `GemmRates`."""
+    """Constants for one chip and format; arrays are per tile shape. Units as in `GemmRates`."""
 
     units: float
     per_depth: Array
@@ -37,9 +37,7 @@ class ExpertRates:
     weight_bytes: float
 
 
-def expert_rates(
-    facts: Facts, coefficient: Callable[[str], float], compute: str, weight_bytes: float
-) -> ExpertRates:
+def expert_rates(facts: Facts, coefficient: Callable[[str], float], compute: str, weight_bytes: float) -> ExpertRates:
     """Combines a chip's facts with the fitted ratios (keys PARAMETERS) for one format."""
     c = {key: coefficient(key) for key in PARAMETERS}
     unit = facts.matrix[compute] * c["flop_share"] / facts.units
@@ -62,10 +60,11 @@ def experts(r: ExpertRates, op: Experts) -> tuple[Array, Array, Array]:
     ups = 2.0 if op.gated else 1.0
     moved = pairs * (4.0 * op.hidden * r.row_traffic + 2.0 * (ups + 1.0) * op.inner) + op.m * (4.0 * op.hidden)
     memory = (touched * (op.weights_per_expert * r.weight_bytes) + moved) / r.memory
-    tiles = np.maximum(touched, pairs / _ROWS)
+    column = (-1,) + (1,) * np.ndim(memory)
+    rows, columns, per_depth = (array.reshape(column) for array in (_ROWS, _COLUMNS, r.per_depth))
+    tiles = np.maximum(touched, pairs / rows)
     # All column blocks of both products together walk through weights / columns elements of depth.
-    blocks = (ups * op.inner + op.hidden) / _COLUMNS
-    each = r.per_depth * (op.weights_per_expert / _COLUMNS) + blocks * r.per_tile
-    alone = r.per_depth * (op.hidden + op.inner) + 2.0 * r.per_tile
+    each = per_depth * (op.weights_per_expert / columns) + (ups * op.inner + op.hidden) / columns * r.per_tile
+    alone = per_depth * (op.hidden + op.inner) + 2.0 * r.per_tile
     compute = np.min(tiles * (each / r.units) + alone, axis=0)
     return memory, compute, r.fixed + r.overlap * np.minimum(memory, compute)

@@ -35,6 +35,8 @@ class Streaming(AbstractMechanism):
     """Time and energy of one chip; weights and KV cache always live in its SRAM."""
 
     family: ClassVar[str] = "streaming"
+    splits_layers: ClassVar[bool] = True
+    batches_prompts: ClassVar[bool] = False
     runs: ClassVar[frozenset[str]] = frozenset(
         {"gemm", "attention", "experts", "conv", "scan", "elementwise", "boundary"}
     )

@@ -41,6 +41,8 @@ class Wafer(AbstractMechanism):
     """
 
     family: ClassVar[str] = "wafer"
+    splits_layers: ClassVar[bool] = True
+    batches_prompts: ClassVar[bool] = False
     runs: ClassVar[frozenset[str]] = frozenset(
         {"gemm", "attention", "experts", "conv", "scan", "elementwise", "boundary"}
     )

@@ -1,0 +1,246 @@
+"""Writes what the documentation takes from the data: catalogue pages, tables of fits, quoted outputs, the picture.
+
+    python docs/generate.py
+
+Pages of the catalogue and the tables that other pages include are not kept in version control; quoted outputs and
+the picture are, since README.md is read without building anything.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from quoted import refreshed, run
+
+from silmark import chips, models, systems
+from silmark.figures import load_sources
+from silmark.figures.tables import packaged, schema
+from silmark.report import catalogue
+from silmark.report.schema import DOCUMENTS, json_schema
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+FOLDERS = ("chips", "systems", "models", "sources", "included")
+"""Folders under docs/ that this script owns; `included` holds pieces of other pages."""
+PICTURE = "silmark compare llama-3.1-70b --chips=-host --plot docs/img/llama-3.1-70b.png"
+_HEAD = {"family", "date", "command", "data", "rows", "chip", "parameters"}
+
+
+def main() -> None:
+    """Writes everything."""
+    write(DOCS)
+    for page in quoting():
+        before = page.read_text(encoding="utf-8")
+        with tempfile.TemporaryDirectory() as folder:
+            after = refreshed(before, Path(folder))
+        if after != before:
+            page.write_text(after, encoding="utf-8")
+    code, printed = run(PICTURE, ROOT)
+    if code:
+        raise RuntimeError(f"`{PICTURE}` exits with {code}: {printed[-1:]}")
+
+
+def quoting() -> list[Path]:
+    """Pages whose blocks are run: README.md and the hand-written ones of docs/."""
+    return [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted((DOCS / "how-to").glob("*.md"))]
+
+
+def write(folder: Path) -> None:
+    """Writes all generated pages below a folder."""
+    for name in FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for old in (folder / name).glob("*.md"):
+            old.unlink()
+    for chip in map(chips.load, chips.names()):
+        aliases = ", ".join(f"`{alias}`" for alias in chip.aliases) or "none"
+        links = f"Short names: {aliases}. Usual system: [{chip.system}](../systems/{chip.system}.md)."
+        _put(folder / "chips" / f"{chip.id}.md", chip.name, links, *_page("chip", chip.id))
+    for system in map(systems.load, systems.names()):
+        sold = [chip.id for chip in map(chips.load, chips.names()) if chip.system == system.id]
+        users = ", ".join(f"[{name}](../chips/{name}.md)" for name in sold) or "none"
+        links = f"Usual system of: {users}."
+        _put(folder / "systems" / f"{system.id}.md", system.name, links, *_page("system", system.id))
+    for kind, title, text in (
+        ("chips", "Chips", "Every chip of the catalogue; `silmark chips` prints the same list, with `host` besides."),
+        ("systems", "Systems", "What chips are built into; `silmark systems` prints the same list."),
+        ("models", "Models", "Every model of the catalogue; `silmark models` prints the same list."),
+    ):
+        _put(folder / kind / "index.md", title, text, _listing(kind))
+    _put(folder / "sources" / "index.md", "Sources", "Every source that a figure of the catalogue names.", _sources())
+    for name, text in _included():
+        (folder / "included" / f"{name}.md").write_text(text + "\n", encoding="utf-8")
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [headers, ["---"] * len(headers), *([_cell(cell) for cell in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _plain(text: str) -> str:
+    """Text of a data file in a page: nothing in it is markup."""
+    return text.replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
+
+
+def _put(path: Path, title: str, *parts: str) -> None:
+    path.write_text("\n\n".join((f"# {title}", *parts)) + "\n", encoding="utf-8")
+
+
+def _page(kind: str, name: str) -> Iterator[str]:
+    page = catalogue.page(kind, name)
+    meanings = schema(kind)
+    yield table(["", ""], [[key, _plain(value)] for key, value in page.facts if value])
+    yield "## Figures"
+    yield "Values as the source wrote them. A note gives date, claim, remarks and values that disagree."
+    rows = []
+    for key, value, interval, grade, source, note in page.figures:
+        entry = meanings.get(key) or meanings.get(f"{key.split('.')[0]}.*") or {"description": ""}
+        meaning = f'<span title="{entry["description"]}">`{key}`</span>'
+        rows.append([meaning, value, interval, grade, f"[{source}](#{source})", _plain(note)])
+    yield table(["figure", "value", "interval", "grade", "source", "note"], rows)
+    yield "## Sources"
+    known = load_sources()
+    yield "\n".join(
+        f'- <a id="{key}"></a>`{key}`: {_source(known[key]) if key in known else text}' for key, text in page.sources
+    )
+
+
+def _source(source: Any) -> str:  # noqa: ANN401 - a Source; the package exports it for typing only
+    where = f"<{source.address}>" if source.address.startswith("http") else source.address
+    return f"{_plain(source.title)}. {_plain(source.publisher)}, {source.date}. {where}"
+
+
+def _listing(kind: str) -> str:
+    headers, rows = catalogue.listing(kind)
+    known = {"chips": chips.names(), "systems": systems.names(), "models": models.names()}[kind]
+    cells = []
+    for name, *rest in rows:
+        if name in known:  # `host` is another chip on every machine
+            link = f"`{name}`" if kind == "models" else f"[{name}]({name}.md)"
+            cells.append([link, *map(_plain, rest)])
+    return table(headers, cells)
+
+
+def _sources() -> str:
+    return table(["key", "source"], [[f"`{key}`", _source(source)] for key, source in sorted(load_sources().items())])
+
+
+def _included() -> Iterator[tuple[str, str]]:
+    fits = packaged("calibration")
+    for name, fit in fits.items():
+        yield f"fit-{name}", "\n\n".join(_classes(fit) if name == "residuals" else _fit(fit))
+    for kind in ("chip", "system"):
+        rows = [
+            [f"`{key}`", entry["unit"], ", ".join(entry.get("families", ["all"])), _plain(entry["description"])]
+            for key, entry in schema(kind).items()
+        ]
+        yield f"keys-{kind}", table(["key", "SI unit", "read by", "meaning"], rows)
+    for name in DOCUMENTS:
+        yield f"schema-{name}", "\n\n".join(_fields(json_schema(name)))
+    rows = []
+    for kind in ("engine", "economics"):
+        for group, leaves in packaged("assumptions")[kind].items():
+            rows += [[f"`{group}.{key}`", *_leaf(leaf)] for key, leaf in leaves.items()]
+    yield "assumptions", table(["key", "value", "interval", "grade", "source", "note"], rows)
+
+
+def _leaf(leaf: Mapping[str, Any]) -> list[str]:
+    unit = "" if leaf["unit"] == "1" else f" {leaf['unit']}"
+    bounds = f"{leaf['low']:g} to {leaf['high']:g}" if "low" in leaf and "high" in leaf else ""
+    notes = "; ".join(text for text in (leaf.get("derived_from", ""), leaf.get("note", "")) if text)
+    return [f"{leaf['value']:g}{unit}", bounds, leaf["grade"], f"`{leaf['source']}`", _plain(notes)]
+
+
+def _figures(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for key, value in found.items():
+        if isinstance(value, dict) and "value" in value:
+            yield prefix + key, value
+        elif isinstance(value, dict):
+            yield from _figures(value, f"{prefix}{key}.")
+
+
+def _classes(fit: Mapping[str, Any]) -> Iterator[str]:
+    rows = [[f"`{key}`", *_leaf(leaf)] for key, leaf in _figures(fit.get("classes", {}))]
+    yield table(["class and metric", "median", "10 % to 90 %", "grade", "source", "note"], rows)
+
+
+def _fit(fit: Mapping[str, Any]) -> Iterator[str]:
+    """Metadata, parameters and residuals of one calibration file, whatever its tables are called."""
+    where = f" Chip: `{fit['chip']}`." if "chip" in fit else ""
+    yield f"Fitted on {fit.get('date', '-')}: {_plain(str(fit.get('data', '-')))} ({fit.get('rows', 0)} rows).{where}"
+    rows = [[f"`{key}`", *_leaf(leaf)] for key, leaf in _figures(fit.get("parameters", {}))]
+    yield '??? note "Parameters"\n\n' + _indented(
+        table(["parameter", "value", "interval", "grade", "source", "note"], rows)
+    )
+    tables = list(
+        _residuals({key: value for key, value in fit.items() if key not in _HEAD and not key.startswith("covariance")})
+    )
+    if tables:
+        yield '??? note "Residuals"\n\n' + _indented("\n\n".join(tables))
+
+
+def _residuals(found: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    plain = {key: value for key, value in found.items() if not isinstance(value, dict)}
+    groups = {key: value for key, value in found.items() if isinstance(value, dict)}
+    if plain:
+        yield f"`{path}`"
+        yield table(["what", "value"], [[f"`{key}`", _value(value)] for key, value in plain.items()])
+    flat = {key: group for key, group in groups.items() if not any(isinstance(v, dict) for v in group.values())}
+    columns = list(dict.fromkeys(column for group in flat.values() for column in group))
+    if len(flat) > 1 and all(set(columns) == set(group) for group in flat.values()):
+        yield f"`{path}`"
+        yield table(["what", *columns], [[f"`{key}`", *map(_value, group.values())] for key, group in flat.items()])
+        groups = {key: group for key, group in groups.items() if key not in flat}
+    for key, group in groups.items():
+        yield from _residuals(group, f"{path}.{key}" if path else key)
+
+
+def _value(value: Any) -> str:  # noqa: ANN401 - what a TOML table holds
+    if isinstance(value, list) and len(value) > 3:
+        sizes = [abs(number) for number in value]
+        return f"{len(value)} values, median size {statistics.median(sizes):.3g}, largest {max(sizes):.3g}"
+    if isinstance(value, list):
+        return ", ".join(f"{number:.3g}" for number in value)
+    return f"{value:.4g}" if isinstance(value, float) else _plain(str(value))
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" if line else "" for line in text.splitlines())
+
+
+def _fields(document: Mapping[str, Any]) -> Iterator[str]:
+    definitions = {document["title"]: document, **document.get("$defs", {})}
+    for name, entry in definitions.items():
+        rows = [
+            [f"`{key}`", _type(field), _plain(field.get("description", ""))]
+            for key, field in entry["properties"].items()
+        ]
+        yield f"**{name}**: {entry.get('description', '')}"
+        yield table(["field", "type", "meaning"], rows)
+    raw = json.dumps(document, indent=2)
+    yield '??? note "The schema itself"\n\n' + _indented(f"```json\n{raw}\n```")
+
+
+def _type(field: Mapping[str, Any]) -> str:
+    if "anyOf" in field:
+        return " or ".join(_type(option) for option in field["anyOf"])
+    if "$ref" in field:
+        return str(field["$ref"]).rpartition("/")[2]
+    if "const" in field or "enum" in field:
+        return ", ".join(f"`{value}`" for value in field.get("enum", [field.get("const")]))
+    if field.get("type") == "array":
+        return f"list of {_type(field['items'])}"
+    return str(field.get("type", "any"))
+
+
+if __name__ == "__main__":
+    main()

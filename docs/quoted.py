@@ -1,0 +1,119 @@
+"""Fenced blocks of Markdown pages: finds them, runs their commands, rewrites the outputs that are quoted.
+
+A `console` block holds lines `$ silmark ...`, each with the output that follows it. A comment above the block
+says what that output is:
+
+    <!-- output -->          all of it: `python docs/generate.py` rewrites it, a test compares it
+    <!-- exact -->           a part of it: every quoted line must appear in what the command prints
+    <!-- output exit=2 -->   the same, of a command that must fail with that exit code
+
+A block of any other language with `title="name"` is a file that the page's commands find in their folder.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+from silmark.cli import main
+
+_FENCE = re.compile(r"```(\w*)(?:.*?title=\"([^\"]+)\")?.*")
+_MARK = re.compile(r"<!-- (output|exact)(?: exit=(\d))? -->")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block.
+
+    Attributes:
+        language: word behind the fence.
+        title: name of the file that it stands for, empty if none.
+        mark: output, exact, or empty.
+        exit: exit code that its commands must have.
+        lines: what stands between the fences.
+        start: index of the first of them in the page.
+    """
+
+    language: str
+    title: str
+    mark: str
+    exit: int
+    lines: tuple[str, ...]
+    start: int
+
+    def commands(self) -> Iterator[tuple[str, list[str]]]:
+        """Each command of a console block with the lines quoted behind it."""
+        command, quoted = "", list[str]()
+        for line in self.lines:
+            if line.startswith("$ "):
+                if command:
+                    yield command, quoted
+                command, quoted = line[2:], []
+            else:
+                quoted.append(line)
+        if command:
+            yield command, quoted
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The fenced blocks of a page, in order."""
+    lines = text.splitlines()
+    index, mark = 0, ("", 0)
+    while index < len(lines):
+        if fence := _FENCE.fullmatch(lines[index]):
+            end = next(i for i in range(index + 1, len(lines)) if lines[i] == "```")
+            yield Block(fence[1], fence[2] or "", *mark, tuple(lines[index + 1 : end]), index + 1)
+            index = end
+        found = _MARK.fullmatch(lines[index])
+        mark = (found[1], int(found[2] or 0)) if found else ("", 0)
+        index += 1
+
+
+def run(command: str, folder: Path) -> tuple[int, list[str]]:
+    """Exit code of a `silmark` command line run in a folder, and all that it prints, without trailing blanks."""
+    words = shlex.split(command)
+    if words[0] != "silmark":
+        raise ValueError(f"only silmark is run here, not {words[0]}")
+    screen, before, code = io.StringIO(), sys.argv, 0
+    sys.argv = words
+    try:
+        with chdir(folder), redirect_stdout(screen), redirect_stderr(screen):
+            main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    finally:
+        sys.argv = before
+    printed = [line.rstrip() for line in screen.getvalue().splitlines()]
+    while printed and not printed[-1]:
+        printed.pop()
+    return code, printed
+
+
+def lay_out(text: str, folder: Path) -> None:
+    """Writes the files that a page shows into a folder."""
+    for block in blocks(text):
+        if block.title:
+            (folder / block.title).write_text("\n".join(block.lines) + "\n", encoding="utf-8")
+
+
+def refreshed(text: str, folder: Path) -> str:
+    """The page with every `output` block replaced by what its commands print; raises RuntimeError if one fails."""
+    lay_out(text, folder)
+    lines = text.splitlines()
+    for block in reversed(list(blocks(text))):
+        if block.language != "console" or block.mark != "output":
+            continue
+        shown: list[str] = []
+        for command, _ in block.commands():
+            code, printed = run(command, folder)
+            if code != block.exit:
+                raise RuntimeError(f"`{command}` exits with {code}, not {block.exit}: {printed[-1:]}")
+            shown += [f"$ {command}", *printed]
+        lines[block.start : block.start + len(block.lines)] = shown
+    return "\n".join(lines) + "\n"

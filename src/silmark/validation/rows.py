@@ -1,0 +1,173 @@
+"""Measured end-to-end rows: `$SILMARK_DATA/measurements/public`, six tables of it and nothing else.
+
+The tables come from outside, so they are read as strangers' files: size, number of rows and every number are
+bounded. A row that cannot be read is dropped and counted, a file that cannot be read is an error.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+import os
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from silmark.errors import BadFile, BadValue
+
+TABLES = (
+    "trtllm_docs_throughput",
+    "argonne_llm_inference_bench",
+    "argonne_ttft_power_parallel",
+    "inferencemax_nvidia_ttft_tpot",
+    "gaudi_optimum_habana",
+    "serving_misc",
+)
+MAX_BYTES = 64 << 20
+"""Of an unpacked table; the largest takes 4 MB."""
+MAX_ROWS = 200_000
+_MAX_TEXT = 300
+_COUNTS = {
+    "n_devices": 100_000,
+    "tp": 4096,
+    "pp": 4096,
+    "dp": 4096,
+    "ep": 4096,
+    "batch": 1_000_000,
+    "concurrency": 1_000_000,
+    "isl": 10_000_000,
+    "osl": 10_000_000,
+}
+_TEXTS = ("hardware", "model", "precision", "metric", "unit", "engine", "engine_version", "notes", "flag", "split")
+_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measured number and its conditions; a count is None where the source does not say.
+
+    Attributes:
+        value: seconds, tokens per second or watts.
+        per_gpu: the rate is that of one device.
+    """
+
+    table: str
+    line: int
+    hardware: str
+    model: str
+    precision: str
+    metric: str
+    engine: str
+    version: str
+    notes: str
+    value: float
+    per_gpu: bool
+    devices: int | None
+    tp: int | None
+    pp: int | None
+    dp: int | None
+    ep: int | None
+    batch: int | None
+    concurrency: int | None
+    isl: int | None
+    osl: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of one table, and why others were left out."""
+
+    name: str
+    rows: tuple[Row, ...]
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+def folder() -> Path:
+    """The folder of the public tables; raises BadValue if SILMARK_DATA does not lead to it."""
+    root = os.environ.get("SILMARK_DATA", "")
+    path = Path(root) / "measurements" / "public"
+    if not root or not path.is_dir():
+        raise BadValue("SILMARK_DATA", root, "a folder that holds measurements/public/*.csv.gz, set in the environment")
+    return path
+
+
+def read(name: str, where: Path | None = None) -> Table:
+    """One public table; rows that are flagged or not in the public split are dropped.
+
+    Raises:
+        BadFile: not a gzip file of CSV text, too large, or without the columns.
+    """
+    path = (where or folder()) / f"{name}.csv.gz"
+    dropped: Counter[str] = Counter()
+    kept: list[Row] = []
+    try:
+        lines = csv.DictReader(io.StringIO(_unpacked(path), newline=""))
+        missing = {"value", *_TEXTS, *_COUNTS} - set(lines.fieldnames or ())
+        if missing:
+            raise BadFile(path, f"no column {', '.join(sorted(missing))}")
+        for number, cells in enumerate(lines, start=2):
+            if number > MAX_ROWS:
+                raise BadFile(path, f"more than {MAX_ROWS:,} rows")
+            row = _row(name, number, cells)
+            if isinstance(row, Row):
+                kept.append(row)
+            else:
+                dropped[row] += 1
+    except csv.Error as error:
+        raise BadFile(path, f"not CSV: {error}") from None
+    return Table(name, tuple(kept), dropped)
+
+
+def _unpacked(path: Path) -> str:
+    try:
+        with gzip.open(path, "rb") as packed:
+            data = packed.read(MAX_BYTES + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise BadFile(path, "not a whole gzip file") from None
+    except OSError as error:
+        raise BadFile(path, error.strerror or "cannot be read") from None
+    if len(data) > MAX_BYTES:
+        raise BadFile(path, f"larger than {MAX_BYTES >> 20} MiB unpacked")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadFile(path, "not UTF-8 text") from None
+
+
+def _row(table: str, line: int, cells: dict[str, str | None]) -> Row | str:
+    """The row, or why it is left out."""
+    if None in cells or None in cells.values():
+        return "cells do not match the columns"
+    text = {key: str(cells[key]).strip()[:_MAX_TEXT] for key in _TEXTS}
+    if text["split"] != "public" or text["flag"]:
+        return "flagged or not public"
+    value = _number(cells["value"])
+    counts: dict[str, int | None] = {}
+    for key, top in _COUNTS.items():
+        count = _number(cells[key]) if cells[key] else None
+        if cells[key] and (count is None or not 0.5 <= count <= top):
+            return f"{key} is not a number from 1 to {top:,}"
+        counts[key] = None if count is None else max(1, round(count))
+    if value is None or not 0 < value < 1e15:
+        return "value is not a number above 0"
+    return Row(
+        table=table,
+        line=line,
+        value=value * _SECONDS.get(text["unit"], 1.0),
+        per_gpu=text["unit"].lower().endswith("/gpu"),
+        version=text["engine_version"],
+        devices=counts.pop("n_devices"),
+        **counts,
+        **{key: text[key] for key in ("hardware", "model", "precision", "metric", "engine", "notes")},
+    )
+
+
+def _number(cell: str | None) -> float | None:
+    try:
+        value = float(cell or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -1,0 +1,135 @@
+"""Predictions against measurements: ratios, and what groups of them say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from silmark.chips import Chip
+from silmark.graph import Array
+from silmark.validation import names, rows
+from silmark.validation.predict import predict
+from silmark.validation.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One row and its prediction.
+
+    Attributes:
+        ratio: measured over predicted, of a time, a rate or a power alike.
+        inside: the measured number lies in the error bar.
+        width: high over low of the error bar.
+        counts: the row may set residuals: the chip's own kind of engine, and no fit used the row.
+    """
+
+    row: Row
+    chip: Chip
+    metric: str
+    ratio: float
+    inside: bool
+    width: float
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What a group of outcomes says.
+
+    Attributes:
+        error: median of |ln(measured / predicted)|; error_90: its 90 % quantile.
+        ratio: median of measured over predicted.
+        coverage: share of rows inside of their error bar; width: median of its high over low.
+    """
+
+    rows: int
+    error: float
+    error_90: float
+    ratio: float
+    coverage: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """All outcomes, and rows without one by table and reason."""
+
+    outcomes: tuple[Outcome, ...]
+    skipped: Counter[tuple[str, str]]
+
+
+def score(tables: Iterable[str] = rows.TABLES, where: Path | None = None) -> Scored:
+    """Predicts every row of the tables that can be predicted.
+
+    Args:
+        tables: names of public tables.
+        where: folder of the tables; None for the one below SILMARK_DATA.
+    """
+    outcomes: list[Outcome] = []
+    skipped: Counter[tuple[str, str]] = Counter()
+    for name in tables:
+        table = rows.read(name, where)
+        skipped.update({(name, reason): count for reason, count in table.dropped.items()})
+        for row in table.rows:
+            found = outcome(row)
+            if isinstance(found, Outcome):
+                outcomes.append(found)
+            else:
+                skipped[name, found] += 1
+    return Scored(tuple(outcomes), skipped)
+
+
+def outcome(row: Row) -> Outcome | str:
+    """One row against its prediction, or why there is none."""
+    answer = predict(row)
+    if isinstance(answer, str):
+        return answer
+    bar = answer.interval
+    return Outcome(
+        row=row,
+        chip=answer.step_model.target.chip,
+        metric=answer.metric,
+        ratio=row.value / bar.mid,
+        inside=bar.low <= row.value <= bar.high,
+        width=bar.high / bar.low,
+        counts=row.engine in names.SERVERS and not names.fitted(row),
+    )
+
+
+def group(outcomes: Sequence[Outcome]) -> Group:
+    """Statistics of at least one outcome."""
+    logs = logarithms(outcomes)
+    return Group(
+        rows=len(outcomes),
+        error=float(np.median(np.abs(logs))),
+        error_90=float(np.quantile(np.abs(logs), 0.9)),
+        ratio=float(np.exp(np.median(logs))),
+        coverage=float(np.mean([o.inside for o in outcomes])),
+        width=float(np.median([o.width for o in outcomes])),
+    )
+
+
+def grouped(outcomes: Iterable[Outcome]) -> dict[tuple[str, str, str, str], list[Outcome]]:
+    """By table, chip, metric and engine, sorted."""
+    groups: dict[tuple[str, str, str, str], list[Outcome]] = {}
+    for one in outcomes:
+        key = (one.row.table, one.chip.id, one.metric, names.engine(one.row))
+        groups.setdefault(key, []).append(one)
+    return dict(sorted(groups.items()))
+
+
+def by_chip(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
+    """By chip, in order of id."""
+    groups: dict[str, list[Outcome]] = {}
+    for one in sorted(outcomes, key=lambda o: o.chip.id):
+        groups.setdefault(one.chip.id, []).append(one)
+    return groups
+
+
+def logarithms(outcomes: Sequence[Outcome]) -> Array:
+    """ln(measured / predicted)."""
+    return np.log(np.array([one.ratio for one in outcomes], dtype=np.float64))

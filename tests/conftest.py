@@ -1,0 +1,76 @@
+"""What all tests share: a cache folder of their own, and the command line run inside this process."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from silmark.figures.tables import data_folder
+
+_CACHE = tempfile.TemporaryDirectory(prefix="silmark-tests-")
+os.environ["SILMARK_CACHE"] = _CACHE.name  # before any test module loads a chip
+
+
+def pytest_unconfigure() -> None:
+    _CACHE.cleanup()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a run of the command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+def _run(*words: str) -> Ran:
+    from silmark.cli import main  # noqa: PLC0415 - collecting tests does not need the parser
+
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    argv = mock.patch.object(sys, "argv", ["silmark", *words])
+    with argv, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+    return Ran(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., Ran]:
+    """Runs `silmark` with the given words, its streams captured; other exceptions than its exit come through."""
+    return _run
+
+
+@pytest.fixture(scope="session")
+def h100_toml() -> str:
+    """Text of the H100's file, to be changed."""
+    return (data_folder() / "chips" / "nvidia-h100-sxm5-80gb.toml").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def hgx_toml() -> str:
+    """Text of the file of a node of eight H100, to be changed."""
+    return (data_folder() / "systems" / "hgx-h100-8.toml").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def own_file(tmp_path: Path) -> Iterator[Callable[[str | bytes, str], str]]:
+    """Writes a file of the user's own and returns its path."""
+
+    def write(content: str | bytes, name: str = "mine.toml") -> str:
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(path)
+
+    return write
