@@ -118,8 +118,10 @@ def estimate(
     )
     if attention not in ("heads", "batch"):
         raise BadValue("attention", attention, "heads or batch")
-    plan = _plan(loaded, target, ways, precision, (weights_in, kv_in), question.whole("region", region, least=0))
-    compiled = _compiled(loaded, target, replace(plan, attention=attention), maturity)
+    side = question.whole("region", region, least=0)
+    plan = _plan(loaded, target, ways, precision, (weights_in, kv_in), side)
+    plan = replace(plan, attention=attention)
+    compiled = _compiled(loaded, target, plan, maturity)
     rows = []
     for users in _batches(batch):
         asked = question.workload(workload, prompt, output, ttft, tpot, users)

@@ -90,11 +90,11 @@ def compare(
 
 
 def _print_comparison(answer: Comparison) -> None:
-    from silmark.report.table import comparison, console, heading  # noqa: PLC0415
+    from silmark.report.table import comparison, console, heading, narrow  # noqa: PLC0415
 
     screen = console()
     screen.print(heading(answer))
-    screen.print(comparison(answer))
+    screen.print(comparison(answer, stacked=narrow()))
     for note in answer.notes:
         screen.print(f"note: {note}", markup=False)
 
@@ -214,6 +214,28 @@ def calibrate(family: Annotated[str, typer.Argument(help="a mechanism's family, 
 
     for line in run(family):
         sys.stdout.write(line + "\n")
+
+
+@app.command()
+def validate(
+    write: Annotated[bool, typer.Option("--write", help="write residual classes and docs/accuracy.md")] = False,
+    json_: Json = False,
+) -> None:
+    """Predict measured public rows and say how wrong that is (needs SILMARK_DATA)."""
+    from silmark.validation import run  # noqa: PLC0415
+
+    answer = run(write)
+    if json_:
+        _json(answer.as_dict())
+        return
+    from silmark.report.table import console, grid  # noqa: PLC0415
+
+    screen = console()
+    for part in answer.grids():
+        screen.print(grid(part.headers, part.rows, part.title, range(part.numbers, len(part.headers))))
+        screen.print()
+    for path in answer.written:
+        screen.print(f"wrote {path}", markup=False)
 
 
 def _catalogue(kind: str, as_json: bool) -> None:

@@ -64,7 +64,8 @@ def _depth(table: dict[str, Any]) -> int:
 def _cache_file(name: str) -> Path:
     chosen = os.environ.get("SILMARK_CACHE")
     shared = os.environ.get("XDG_CACHE_HOME")
-    folder = Path(chosen) if chosen else (Path(shared) if shared else Path("~/.cache").expanduser()) / "silmark"
+    home = os.environ.get("HOME") or os.environ.get("LOCALAPPDATA") or os.devnull  # no home: nothing is kept
+    folder = Path(chosen) if chosen else (Path(shared) if shared else Path(home) / ".cache") / "silmark"
     return folder / f"{name}.json"
 
 
@@ -84,7 +85,7 @@ def packaged(kind: str) -> dict[str, dict[str, Any]]:
         cached = json.loads(kept.read_text(encoding="utf-8"))
         if cached["signature"] == signature:
             return dict(cached["tables"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     tables = {name[: -len(".toml")]: read_toml(folder / name) for name, _, _ in stats}
     try:

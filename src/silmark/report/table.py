@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from silmark.estimation import Estimate
 from silmark.report.catalogue import figure_cells
 from silmark.report.numbers import shown, si
 from silmark.report.rows import Comparison, Row
@@ -17,10 +20,25 @@ from silmark.report.rows import Comparison, Row
 _MARKS = {"announced": "announced", "demonstrated": "demo only", "withdrawn": "withdrawn", "shipping": ""}
 
 
+_WIDE = 200
+"""Columns of a terminal on which a comparison fits with its intervals beside the numbers."""
+
+
+class _Quiet(Console):
+    def on_broken_pipe(self) -> None:
+        """A reader that has seen enough (`| head`) is no failure."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0)
+
+
 def console(file: TextIO | None = None) -> Console:
-    """A console that never cuts an id: in a pipe, lines are as long as they need to be."""
-    stream = file or sys.stdout
-    return Console(file=stream) if stream.isatty() else Console(file=stream, width=1000, soft_wrap=True)
+    """A console that never cuts an id or a number: lines are as long as they need to be."""
+    return _Quiet(file=file or sys.stdout, width=1000, soft_wrap=True, highlight=False)
+
+
+def narrow() -> bool:
+    """Whether the output is a terminal too narrow for intervals beside their numbers."""
+    return sys.stdout.isatty() and shutil.get_terminal_size().columns < _WIDE
 
 
 def grid(headers: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", numeric: Sequence[int] = ()) -> Table:
@@ -33,94 +51,65 @@ def grid(headers: Sequence[str], rows: Sequence[Sequence[str]], title: str = "",
     return table
 
 
-def comparison(answer: Comparison) -> Table:
-    """One row per chip: those that keep the promises, then the near misses, then the rest with their reason."""
+def comparison(answer: Comparison, stacked: bool = False) -> Table:
+    """One row per chip: those that keep the promises, then the near misses, then the rest with their reason.
+
+    Args:
+        answer: what to draw.
+        stacked: intervals below their numbers instead of beside them.
+    """
     tokens = any(row.estimate and row.estimate.tokens_per_s for row in answer.rows)
-    if tokens:
-        headers = [
-            "chip",
-            "system",
-            "TTFT",
-            "TPOT",
-            "tok/s/user",
-            "tok/s/chip",
-            "J/token",
-            "$/Mtok",
-            "batch",
-            "bound by",
-            "grade",
-            "",
-        ]
-    else:
-        headers = [
-            "chip",
-            "system",
-            "latency",
-            "items/s",
-            "items/s/chip",
-            "J/item",
-            "$/Mitem",
-            "batch",
-            "bound by",
-            "grade",
-            "",
-        ]
-    rows = [_token_cells(row) if tokens else _item_cells(row) for row in answer.rows]
-    return grid(headers, rows, numeric=range(2, len(headers) - 3))
+    columns = (*_START, *(_TOKENS if tokens else _ITEMS), *_END)
+    rows = [[row.chip.id, *(_cell(cell, row) for _, cell in columns), _remark(row)] for row in answer.rows]
+    if stacked:
+        rows = [[_stack(text) if 1 < i < len(row) - 5 else text for i, text in enumerate(row)] for row in rows]
+    return grid(["chip", *(name for name, _ in columns), ""], rows, numeric=range(2, len(columns) - 3))
 
 
-def _token_cells(row: Row) -> list[str]:
-    answer = row.estimate
-    if answer is None:
-        return [row.chip.id, "-", *["-"] * 9, _remark(row)]
-    return [
-        row.chip.id,
-        _system(row),
-        shown(answer.ttft_s, "s"),
-        shown(answer.tpot_s, "s"),
-        shown(row.tokens_per_s_user),
-        shown(row.per_chip),
-        shown(answer.joules, "J"),
-        _usd(row),
-        f"{answer.batch:,}",
-        answer.bound_by.get("decode", "-"),
-        str(answer.grade),
-        _remark(row),
-    ]
+def _cell(cell: Callable[[Row, Estimate], str], row: Row) -> str:
+    return "-" if row.estimate is None else cell(row, row.estimate)
 
 
-def _item_cells(row: Row) -> list[str]:
-    answer = row.estimate
-    if answer is None:
-        return [row.chip.id, "-", *["-"] * 8, _remark(row)]
-    return [
-        row.chip.id,
-        _system(row),
-        shown(answer.latency_s, "s"),
-        shown(answer.items_per_s),
-        shown(row.per_chip),
-        shown(answer.joules, "J"),
-        _usd(row),
-        f"{answer.batch:,}",
-        answer.bound_by.get("forward", "-"),
-        str(answer.grade),
-        _remark(row),
-    ]
+def _stack(text: str) -> str:
+    head, *rest = text.rsplit(" ", 2)
+    return "\n".join([head, " ".join(rest)]) if rest else head
 
 
 def _usd(row: Row) -> str:
-    if row.price is None:
-        return "-"
-    return f"{shown(row.price.usd_per_million)} {row.price.basis}"
+    return shown(row.price.usd_per_million if row.price else None)
 
 
-def _system(row: Row) -> str:
-    assert row.estimate is not None
-    target, plan = row.estimate.step_model.target, row.estimate.step_model.plan
+def _system(_: Row, answer: Estimate) -> str:
+    target, plan = answer.step_model.target, answer.step_model.plan
     units = f"{target.units} x " if target.units > 1 else ""
     replica = plan.tp * plan.pp
     chips = f"{plan.dp} x {replica}" if plan.dp > 1 else f"{replica}"
     return f"{chips} chip{'s' if plan.chips > 1 else ''}, {units}{target.system.id}"
+
+
+_Columns = tuple[tuple[str, Callable[[Row, Estimate], str]], ...]
+_START: _Columns = (("system", _system),)
+_TOKENS: _Columns = (
+    ("TTFT", lambda _, answer: shown(answer.ttft_s, "s")),
+    ("TPOT", lambda _, answer: shown(answer.tpot_s, "s")),
+    ("tok/s/user", lambda row, _: shown(row.tokens_per_s_user)),
+    ("tok/s/chip", lambda row, _: shown(row.per_chip)),
+    ("J/token", lambda _, answer: shown(answer.joules, "J")),
+    ("$/Mtok", lambda row, _: _usd(row)),
+)
+_ITEMS: _Columns = (
+    ("latency", lambda _, answer: shown(answer.latency_s, "s")),
+    ("items/s", lambda _, answer: shown(answer.items_per_s)),
+    ("items/s/chip", lambda row, _: shown(row.per_chip)),
+    ("J/item", lambda _, answer: shown(answer.joules, "J")),
+    ("$/Mitem", lambda row, _: _usd(row)),
+)
+_END: _Columns = (
+    ("paid as", lambda row, _: row.price.basis if row.price else "-"),
+    ("batch", lambda _, answer: f"{answer.batch:,}"),
+    ("bound by", lambda _, answer: answer.bound_by.get("decode", answer.bound_by.get("forward", "-"))),
+    ("grade", lambda _, answer: str(answer.grade)),
+)
 
 
 def _remark(row: Row) -> str:
