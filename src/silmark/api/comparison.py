@@ -77,7 +77,7 @@ def compare(
     question.known_format(precision)
     loaded = models.load(model)
     rows = [_row(loaded, chip, asked, precision, maturity) for chip in question.chip_list(chips)]
-    rows.sort(key=lambda row: (_ORDER[row.status], _SORTS[sort](row), row.chip.id))
+    rows.sort(key=lambda row: (_ORDER[row.status], row.estimate is None, _SORTS[sort](row), row.chip.id))
     said = {
         "model": loaded.name,
         "workload": asked.name,
@@ -92,7 +92,7 @@ def compare(
         "maturity": maturity,
         "sort": sort,
     }
-    return Comparison(said, tuple(rows), _notes(chips, loaded, asked))
+    return Comparison(said, tuple(rows), _notes(chips, loaded, asked), loaded.kind == "decoder")
 
 
 def _row(model: Model, chip: Chip, asked: Workload, precision_name: str, maturity: Literal["own", "equal"]) -> Row:
@@ -114,7 +114,7 @@ def _notes(chips: str | Sequence[str], model: Model, asked: Workload) -> tuple[s
 
 def _too_long(model: Model, asked: Workload) -> list[str]:
     total = asked.prompt + asked.output
-    if model.kind != "decoder" or total <= model.max_context:
+    if model.kind != "decoder" or not 0 < model.max_context < total:
         return []
     return [f"{total:,} tokens are more than the {model.max_context:,} that the model's configuration allows"]
 

@@ -1,13 +1,16 @@
-"""Host time per step: what whole generations of one H100 took beyond the sum of their kernels.
+"""Host time per step: what generations took beyond the sum of their kernels.
 
-Public rows of Argonne's LLM-Inference-Bench at batch 1 (latency of a whole batch, as many tokens out as in), for
-three dense models and two engines. The engines are of 2024; newer ones prepare the next step while one runs.
+Two public sets: Argonne's LLM-Inference-Bench at batch 1 on one H100 (engines of 2024), and InferenceMAX's loaded
+servers of dense models on H100, H200 and B200 (engines of 2026).
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from silmark import chips, models, systems
 from silmark.calibration import rows
 from silmark.calibration.points import Leaf, leaf
 from silmark.chips import catalog
@@ -15,6 +18,10 @@ from silmark.chips.mechanisms.base import Placement
 from silmark.chips.mechanisms.gpu import Gpu
 from silmark.formats import Precision
 from silmark.graph import Array, Attention, Elementwise, Gemm, Op
+from silmark.mapping import Infeasible, Plan
+from silmark.step import compile_step
+from silmark.systems import Target
+from silmark.workloads import Step
 
 _HEAD, _HEADS, _LAYERS = 128, 32, 32
 _SIZES = {
@@ -23,6 +30,9 @@ _SIZES = {
     "mistralai/Mistral-7B-v0.1": (4096, 8, 14336, 32000),
 }
 """Model -> hidden width, KV heads, inner width, vocabulary, from the models' published configurations."""
+
+_SERVED = {"Llama-3.1-8B": "llama-3.1-8b", "Llama-3.1-70B": "llama-3.1-70b"}
+_FIRST_TOKEN = {"LLaMA 7B": "llama-2-7b", "GPT-J 6B": "gpt-j-6b"}
 
 
 def kernels(model: str, new: Array, past: Array) -> tuple[Op, ...]:
@@ -54,8 +64,8 @@ def seconds(chip: Gpu, model: str, new: Array, past: Array) -> Array:
     return total
 
 
-def run() -> Leaf:
-    """Median, 10 % and 90 % quantile of the time per step that no kernel explains."""
+def engines_of_2024() -> Array:
+    """Milliseconds per step that no kernel explains, one per generation of vLLM and TensorRT-LLM on one H100."""
     chip = Gpu(catalog.load(rows.CHIPS["h100_sxm"]), Precision.of("fp16"), Placement())
     rest = []
     for row in rows.table("argonne_llm_inference_bench"):
@@ -66,8 +76,70 @@ def run() -> Leaf:
         first = seconds(chip, row["model"], np.array(tokens), np.zeros(()))
         later = seconds(chip, row["model"], np.ones(()), tokens + np.arange(1.0, steps)).sum()
         rest.append((float(row["value"]) - float(first) - float(later)) / steps)
-    low, mid, high = np.quantile(rest, (0.1, 0.5, 0.9)) * 1e3
+    return np.array(rest) * 1e3
+
+
+def engines_of_2026() -> Array:
+    """The same for loaded servers of 2026 with at most 16 users: medians by chip, model, format, cut and engine."""
+    groups: dict[tuple[str, ...], list[float]] = {}
+    for row in rows.table("inferencemax_nvidia_ttft_tpot"):
+        name = _SERVED.get(row["model"].rsplit("/", 1)[-1].removesuffix("-Instruct"))
+        users = float(row["concurrency"] or 99)
+        alone = row["metric"] == "tpot" and row["tp"] and "mode=agg" in row["notes"]
+        if not alone or row["flag"] or name is None or users > 16 or row["hardware"] not in rows.END_TO_END:
+            continue
+        group = (row["hardware"], name, row["precision"], row["tp"], row["engine"])
+        groups.setdefault(group, []).append(float(row["value"]) - 1e3 * _kernels_of(row, name, users))
+    return np.array([np.median(rest) for rest in groups.values()])
+
+
+def _kernels_of(row: rows.Row, name: str, users: float) -> float:
+    """Seconds per token of a served model's kernels and collectives, its prompts' share included."""
+    chip, ways = chips.load(rows.END_TO_END[row["hardware"]]), int(float(row["tp"]))
+    plan = Plan(Precision.of(row["precision"] or "bf16"), tp=ways)
+    model = compile_step(models.load(name), Target(chip, systems.usual(chip), ways), plan)
+    if isinstance(model, Infeasible):
+        return math.nan
+    tokens, output = float(row["isl"]), float(row["osl"])
+    decode = float(model.cost(Step.decode(users, tokens + output / 2)).time_s)
+    prefill = float(model.cost(Step.prefill(1, tokens)).time_s)
+    return decode - model.mechanism.coefficient("host.step") + prefill * users / output
+
+
+def run() -> tuple[Leaf, Leaf]:
+    """Host time of a step, and of a request's first token on top of it."""
+    return step(), request()
+
+
+def request() -> Leaf:
+    """What the first token of a short prompt takes beyond its kernels: tokenising, admission, sampling, transfer."""
+    rest = []
+    for row in rows.table("trtllm_docs_throughput"):
+        name = _FIRST_TOKEN.get(row["model"])
+        if row["metric"] != "ttft" or row["isl"] != "128" or row["tp"] != "1" or row["flag"] or name is None:
+            continue
+        chip = chips.load(rows.END_TO_END[row["hardware"]])
+        model = compile_step(
+            models.load(name), Target(chip, systems.usual(chip), 1), Plan(Precision.of(row["precision"]))
+        )
+        if not isinstance(model, Infeasible):
+            kernels_s = float(model.cost(Step.prefill(1, 128)).time_s) - model.mechanism.coefficient("host.step")
+            rest.append(float(row["value"]) - 1e3 * kernels_s)
+    low, mid, high = np.quantile(rest, (0.1, 0.5, 0.9))
     return leaf(
-        float(mid), float(max(low, 0.05)), float(high), "ms", source="argonne-llm-inference-bench", grade="derived",
-        note=f"per step beyond the kernels at batch 1, {len(rest)} generations of vLLM and TensorRT-LLM on H100, 2024",
+        float(mid), float(low), float(high), "ms", source="trtllm-perf-overview-0.9", grade="derived",
+        note=f"{len(rest)} first tokens of 128-token prompts, one GPU (A100, H100, H200, L40S), TensorRT-LLM 0.5 to 0.9",
+    )  # fmt: skip
+
+
+def step() -> Leaf:
+    """Mean time per step that no kernel explains in engines of today, up to what those of 2024 took.
+
+    Today's engines prepare the next step while one runs: where kernels alone explain a row, it counts as 0.
+    """
+    old, new = engines_of_2024(), np.maximum(0.0, engines_of_2026())
+    return leaf(
+        float(np.nanmean(new)), 0.0, float(np.quantile(old, 0.9)), "ms", source="argonne-llm-inference-bench",
+        grade="derived", note=f"mean over {new.size} groups of loaded servers of 2026 (InferenceMAX; vLLM, "
+        f"TensorRT-LLM, SGLang); high end: {old.size} generations of engines of 2024, median {np.median(old):.2f} ms",
     )  # fmt: skip

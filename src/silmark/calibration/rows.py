@@ -23,7 +23,15 @@ CHIPS = {
     "RTX4090": "nvidia-rtx-4090-24gb",
     "H20": "nvidia-h20-96gb",
 }
-"""Hardware as the tables name it -> id of the chip."""
+"""Hardware as the operator tables name it -> id of the chip."""
+END_TO_END = {
+    "A100-SXM-80GB": "nvidia-a100-sxm4-80gb",
+    "H100-SXM-80GB": "nvidia-h100-sxm5-80gb",
+    "H200-SXM-141GB": "nvidia-h200-sxm-141gb",
+    "B200-180GB": "nvidia-b200-sxm-180gb",
+    "L40S-48GB": "nvidia-l40s-48gb",
+}
+"""The same for the end-to-end tables."""
 
 Row = dict[str, str]
 

@@ -43,6 +43,7 @@ class Mixture:
         self.together = _prompts_together(step_model, workload)
         prompts = cost(Step.prefill(np.array([1.0, self.together]), workload.prompt))
         self.alone, self.joint = prompts.at(0), prompts.at(1)
+        self.first = _plus_overhead(self.alone, step_model.mechanism.request_s)
         seconds = self._per_prompt(self.alone.time_s, self.joint.time_s) * step_model.imbalance
         full = np.minimum(1.0, self.batches / self.depth)
         self.stall = 1.0 + (step_model.imbalance - 1.0) * full
@@ -52,7 +53,7 @@ class Mixture:
         # A prompt waits for the step in progress and for prompts before it (Pollaczek-Khinchine, M/D/1).
         busy = np.where(self.batches > 1, 1.0 - decoding / self.tpot, 0.0)
         wait = np.where(self.batches > 1, 0.5, 0.0) * self.decode.time_s / self.depth
-        self.ttft = self.alone.time_s + wait + busy / (2.0 * (1.0 - busy)) * seconds / self.depth
+        self.ttft = self.first.time_s + wait + busy / (2.0 * (1.0 - busy)) * seconds / self.depth
         rate = self.batches / self.tpot
         kept = (self.tpot <= workload.tpot_s) & (self.ttft <= workload.ttft_s)
         self.index = best_index(rate, kept)
@@ -106,17 +107,17 @@ class Mixture:
             batch=int(batch) * dp,
             batch_max=self.most * dp,
             kv_tokens=self.most * final * dp,
-            ttft_s=Interval.around(ttft, *log_widths(model, self.alone, "ttft")),
+            ttft_s=Interval.around(ttft, *log_widths(model, self.first, "ttft")),
             tpot_s=tpot_s,
             tokens_per_s=rate.scaled(dp),
             latency_s=None,
             items_per_s=None,
             power_w=watts.scaled(dp),
             joules=per_item(watts, rate),
-            bound_by={"prefill": self.alone.bound_by(), "decode": decode.bound_by()},
+            bound_by={"prefill": self.first.bound_by(), "decode": decode.bound_by()},
             grade=grade_of(model, mixed, "tpot"),
             misses="" if self.keeps else self._missed(),
-            phases={"prefill": self.alone, "decode": decode},
+            phases={"prefill": self.first, "decode": decode},
         )
 
 
@@ -139,6 +140,10 @@ def _batches(workload: Workload, most: int, depth: int, dp: int) -> Array:
     steps = [eighths * 2**i // 8 for i in range(21) for eighths in (8, 10, 12, 14)]
     candidates = {1, *steps, *(b * depth for b in steps), most}
     return np.array(sorted(float(b) for b in candidates if 1 <= b <= most))
+
+
+def _plus_overhead(cost: StepCost, seconds: float) -> StepCost:
+    return StepCost({**cost.parts, "overhead": cost.parts.get("overhead", np.zeros(())) + seconds}, cost.energy_j)
 
 
 def _mix(decode: StepCost, prefill: StepCost, stall: float, prompts: float) -> StepCost:

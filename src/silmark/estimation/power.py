@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from silmark.figures import Interval, assumptions
 from silmark.figures.figure import quadrature
 from silmark.step import StepModel, residual
@@ -29,6 +31,6 @@ def power(step_model: StepModel, dynamic_w: float) -> Interval:
     keys = ("power.tdp", "power.idle_share", "power.decode_share", "power.prefill_share")
     weights = (1.0, step_model.idle_w / mid, dynamic_w / mid, 0.0)
     figures = [(chip.figures[k], w) for k, w in zip(keys, weights, strict=True) if k in chip.figures]
-    low = quadrature([base.log_low, *(w * f.log_low for f, w in figures)])
-    high = quadrature([base.log_high, *(w * f.log_high for f, w in figures)])
+    low = quadrature([math.log(1 / min(1.0, base.low)), *(w * f.log_low for f, w in figures)])
+    high = quadrature([math.log(max(1.0, base.high)), *(w * f.log_high for f, w in figures)])
     return Interval.around(mid, low, high)

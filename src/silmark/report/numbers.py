@@ -22,6 +22,8 @@ _PREFIXES = (
 
 def si(value: float, unit: str) -> str:
     """`si(0.0253, "s")` -> "25.3 ms"."""
+    if unit == "1":
+        return three(value)
     if value == 0:
         return f"0 {unit}"
     scale, prefix = next(((s, p) for s, p in _PREFIXES if abs(value) >= 0.9995 * s), _PREFIXES[-1])

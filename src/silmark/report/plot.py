@@ -47,7 +47,7 @@ def draw(answer: Comparison, path: Path) -> None:
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(16, 7), layout="constrained", width_ratios=(3, 2))
     rows = [row for row in answer.rows if row.estimate is not None]
-    _speeds(left, rows)
+    _speeds(left, rows, answer.tokens)
     families = sorted({row.chip.family for row in rows})
     handles = [Line2D([], [], marker="o", linestyle="", color=_COLOURS[f], label=f) for f in families]
     left.legend(handles=handles, loc="best", frameon=False)
@@ -63,7 +63,7 @@ def draw(answer: Comparison, path: Path) -> None:
         plt.close(figure)
 
 
-def _speeds(axes: Axes, rows: list[Row]) -> None:
+def _speeds(axes: Axes, rows: list[Row], tokens: bool) -> None:
     """Speed per user against throughput per chip: a curve over batches, the chosen one with its error bars."""
     labels: list[tuple[float, float]] = []
     for row in rows:
@@ -73,7 +73,6 @@ def _speeds(axes: Axes, rows: list[Row]) -> None:
             labels.append((x, y))
             name = row.chip.id.split("-", 1)[-1]
             axes.annotate(name, (x, y), xytext=(5, 3), textcoords="offset points", fontsize=7)
-    tokens = any(row.estimate and row.estimate.tokens_per_s for row in rows)
     axes.set(xscale="log", yscale="log")
     axes.set_xlabel("tokens/s per user" if tokens else "1 / latency (1/s)")
     axes.set_ylabel("tokens/s per chip" if tokens else "items/s per chip")

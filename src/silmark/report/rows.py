@@ -94,11 +94,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One question and every chip's answer, sorted as asked."""
+    """One question and every chip's answer, sorted as asked; `tokens` is False for models that make none."""
 
     question: Mapping[str, Any]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = field(default=())
+    tokens: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """The document of silmark.compare/1."""

@@ -33,7 +33,7 @@ class _Quiet(Console):
 
 def console(file: TextIO | None = None) -> Console:
     """A console that never cuts an id or a number: lines are as long as they need to be."""
-    return _Quiet(file=file or sys.stdout, width=1000, soft_wrap=True, highlight=False)
+    return _Quiet(file=file or sys.stdout, width=1_000_000, soft_wrap=True, highlight=False)
 
 
 def narrow() -> bool:
@@ -58,8 +58,7 @@ def comparison(answer: Comparison, stacked: bool = False) -> Table:
         answer: what to draw.
         stacked: intervals below their numbers instead of beside them.
     """
-    tokens = any(row.estimate and row.estimate.tokens_per_s for row in answer.rows)
-    columns = (*_START, *(_TOKENS if tokens else _ITEMS), *_END)
+    columns = (*_START, *(_TOKENS if answer.tokens else _ITEMS), *_END)
     rows = [[row.chip.id, *(_cell(cell, row) for _, cell in columns), _remark(row)] for row in answer.rows]
     if stacked:
         rows = [[_stack(text) if 1 < i < len(row) - 5 else text for i, text in enumerate(row)] for row in rows]
@@ -125,7 +124,7 @@ def explanation(row: Row) -> Table:
 def heading(answer: Comparison) -> Text:
     """The question in one line."""
     asked = answer.question
-    if any(row.estimate and row.estimate.tokens_per_s for row in answer.rows):
+    if answer.tokens:
         sizes = f"{asked['prompt']} tokens in, {asked['output']} out"
         limits = (("TTFT", asked["ttft_s"]), ("TPOT", asked["tpot_s"]))
     else:

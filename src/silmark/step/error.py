@@ -59,7 +59,10 @@ def log_widths(step_model: StepModel, cost: StepCost, metric: str) -> tuple[floa
     short, long = (1 / base.high, 1 / base.low) if metric == "throughput" else (base.low, base.high)
     below, above = [max(_LEAST_WIDTH, -math.log(short))], [max(_LEAST_WIDTH, math.log(long))]
     for resource, share in cost.shares().items():
-        widths = [_widths(figure) for figure in _figures(step_model, resource) if _joins(chip, figure)]
+        keys = _figures(step_model, resource)
+        if _validated(chip, metric):
+            keys = [key for key in keys if not key.startswith("calibration.")]
+        widths = [_widths(f) for f in (step_model.figures[key] for key in keys) if _joins(chip, f)]
         below.append(share * max((low for low, _ in widths), default=0.0))
         above.append(share * max((high for _, high in widths), default=0.0))
     if step_model.maturity is not None:
@@ -75,17 +78,20 @@ def _joins(chip: Chip, figure: Figure) -> bool:
     return not narrow and not (chip.evidence == "measured" and figure.grade <= Grade.THIRD_PARTY)
 
 
+def _validated(chip: Chip, metric: str) -> bool:
+    """Whether the residuals come from end-to-end rows of the chip's own family: they hold the fits' errors."""
+    return residual(chip, metric).grade is Grade.MEASURED
+
+
 def _widths(figure: Figure) -> tuple[float, float]:
     """How far time may lie below and above: a higher rate or share makes a shorter time."""
     return (figure.log_low, figure.log_high) if figure.unit == "s" else (figure.log_high, figure.log_low)
 
 
-def _figures(step_model: StepModel, resource: Resource) -> list[Figure]:
-    keys = step_model.mechanism.bounds.get(resource, set())
-    found = [step_model.figures[key] for key in keys]
-    if resource == "link":
-        found += [f for k, f in step_model.figures.items() if _is_link(k)]
-    return found
+def _figures(step_model: StepModel, resource: Resource) -> list[str]:
+    """Keys of the figures that set a resource's time."""
+    keys = sorted(step_model.mechanism.bounds.get(resource, set()))
+    return keys + [key for key in step_model.figures if _is_link(key)] if resource == "link" else keys
 
 
 def _is_link(key: str) -> bool:

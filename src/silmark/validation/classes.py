@@ -88,7 +88,10 @@ def measured(outcomes: Sequence[Outcome]) -> list[Class]:
 
 
 def published() -> list[Class]:
-    """The class of chips that were checked on published points only: errors of points that the fits left out."""
+    """The class of chips that were checked on published points only: errors of points that the fits left out.
+
+    None where the chips spread so differently that one says nothing about the other.
+    """
     fits = packaged("calibration")
     wafer = fits.get("wafer", {}).get("residuals", {}).get("decode.leave_one_model_out", ())
     streaming = fits.get("streaming", {}).get("residuals", {}).get("speed_with_point_left_out", {})
@@ -98,7 +101,8 @@ def published() -> list[Class]:
     }
     if min(map(len, logs.values())) == 0 or sum(map(len, logs.values())) < _LEAST_POINTS:
         return []
-    return [from_logs("published", "tpot", logs, "points of papers and vendors that the fit left out")]
+    made = from_logs("published", "tpot", logs, "points of papers and vendors that the fit left out")
+    return [made] if made.held >= _COVER else []
 
 
 def has_interval(chip: Chip) -> bool:
@@ -158,7 +162,7 @@ def widening(groups: Sequence[Array]) -> tuple[float, float]:
 
 _ORDER = {"measured": 1, "published": 2, "none": 3}
 _NO_ROWS = "families without measured rows of their own"
-_FEW = "fewer than two chips with published points that a fit left out"
+_FEW = "fewer than two chips with points that a fit left out, or chips whose points spread too differently"
 _NEVER = "never measured in public: a factor of two for times, less for power, which a supply bounds"
 _ASSUMED = {
     "measured": (_NO_ROWS, {"ttft": (0.6, 1.7), "tpot": (0.7, 1.4), "throughput": (0.65, 1.4), "latency": (0.7, 1.5),

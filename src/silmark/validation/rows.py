@@ -156,12 +156,24 @@ def _row(table: str, line: int, cells: dict[str, str | None]) -> Row | str:
     return Row(
         table=table,
         line=line,
+        hardware=text["hardware"],
+        model=text["model"],
+        precision=text["precision"],
+        metric=text["metric"],
+        engine=text["engine"],
+        version=text["engine_version"],
+        notes=text["notes"],
         value=value * _SECONDS.get(text["unit"], 1.0),
         per_gpu=text["unit"].lower().endswith("/gpu"),
-        version=text["engine_version"],
-        devices=counts.pop("n_devices"),
-        **counts,
-        **{key: text[key] for key in ("hardware", "model", "precision", "metric", "engine", "notes")},
+        devices=counts["n_devices"],
+        tp=counts["tp"],
+        pp=counts["pp"],
+        dp=counts["dp"],
+        ep=counts["ep"],
+        batch=counts["batch"],
+        concurrency=counts["concurrency"],
+        isl=counts["isl"],
+        osl=counts["osl"],
     )
 
 

@@ -84,6 +84,7 @@ class AbstractMechanism(ABC):
         self.chip = chip
         self.precision = precision
         self.placement = placement
+        self.request_s = 0.0  # host time of a request's first token, beside the steps
         self.used: dict[str, Figure] = {}
         self.bounds: dict[Resource, set[str]] = {}
         tdp = self.fact("power.tdp")

@@ -72,6 +72,7 @@ class Gpu(AbstractMechanism):
         self._attention: AttentionRates = attention_rates(self._facts, self._ratio, self._wide)
         self._vector = self._read_vector()
         self._host = self.coefficient("host.step", "overhead")
+        self.request_s = self.coefficient("host.request", "overhead")
         self._streams = stream_rates(self._facts, lambda key: self._ratio(f"elementwise.{key}"))
         self._gemm_rates(precision.weight_bytes)
 

@@ -1,0 +1,167 @@
+"""The accuracy report: tables for a terminal, a page and a JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from silmark.validation import names
+from silmark.validation.classes import Class, has_interval
+from silmark.validation.conditions import conditions
+from silmark.validation.score import Outcome, Scored, by_chip, group, grouped
+
+SCHEMA = "silmark.validate/1"
+_RATES = ("throughput",)
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One table: columns from `numbers` on are numbers."""
+
+    title: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: int
+
+    def markdown(self) -> str:
+        """As a Markdown table with its title as a heading."""
+        rule = ["---" if i < self.numbers else "---:" for i in range(len(self.headers))]
+        lines = [self.headers, rule, *self.rows]
+        return f"### {self.title}\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `silmark validate` says.
+
+    Attributes:
+        scored: rows with and without predictions.
+        classes: residual classes that these rows make.
+        written: files that were written.
+    """
+
+    scored: Scored
+    classes: tuple[Class, ...]
+    written: tuple[str, ...] = ()
+
+    def grids(self) -> list[Grid]:
+        """All tables, most general first."""
+        outcomes = self.scored.outcomes
+        about = [_overall(outcomes), _groups(outcomes), _conditions(outcomes), _maturity(outcomes)]
+        return [*about, _classes(self.classes), _skipped(self.scored)]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The document of silmark.validate/1."""
+        outcomes = self.scored.outcomes
+        keys = ("dataset", "chip", "metric", "engine")
+        return {
+            "schema": SCHEMA,
+            "rows": len(outcomes),
+            "groups": [
+                {**dict(zip(keys, key, strict=True)), **asdict(group(rows))} for key, rows in grouped(outcomes).items()
+            ],
+            "chips": [
+                {"chip": chip, "metric": metric, "median_error": error} for chip, metric, error in medians(outcomes)
+            ],
+            "median_error": overall(outcomes),
+            "conditions": [
+                {"metric": metric, "condition": what, "value": value, **asdict(group(rows))}
+                for metric, what, value, rows in conditions(outcomes)
+            ],
+            "classes": [asdict(one) for one in self.classes],
+            "skipped": [
+                {"dataset": table, "reason": reason, "rows": count}
+                for (table, reason), count in sorted(self.scored.skipped.items())
+            ],
+        }
+
+
+def medians(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, str, float]]:
+    """(chip, metric, median error of its rows), own engines only."""
+    for chip, rows in by_chip(one for one in outcomes if one.counts).items():
+        for metric in sorted({one.metric for one in rows}):
+            yield chip, metric, group([one for one in rows if one.metric == metric]).error
+
+
+def overall(outcomes: Sequence[Outcome]) -> dict[str, float]:
+    """Median over chips of their median error, by metric."""
+    by_metric: dict[str, list[float]] = {}
+    for _, metric, error in medians(outcomes):
+        by_metric.setdefault(metric, []).append(error)
+    return {metric: float(np.median(errors)) for metric, errors in sorted(by_metric.items())}
+
+
+def _overall(outcomes: Sequence[Outcome]) -> Grid:
+    found = {(chip, metric): error for chip, metric, error in medians(outcomes)}
+    total = overall(outcomes)
+    chips = sorted({chip for chip, _ in found})
+    rows = [(chip, *(_share(found.get((chip, metric))) for metric in total)) for chip in chips]
+    rows.append(("median of chips", *(_share(error) for error in total.values())))
+    return Grid("Median error by chip", ("chip", *total), tuple(rows), 1)
+
+
+def _groups(outcomes: Sequence[Outcome]) -> Grid:
+    rows = []
+    for key, members in grouped(outcomes).items():
+        said = group(members)
+        numbers = (said.error, said.error_90, said.ratio, said.coverage, said.width)
+        rows.append((*key, f"{said.rows:,}", *(f"{number:.2f}" for number in numbers)))
+    headers = ("dataset", "chip", "metric", "engine", "rows", "error", "90 %", "ratio", "in bar", "high/low")
+    return Grid("By dataset, chip, metric and engine", headers, tuple(rows), 4)
+
+
+def _conditions(outcomes: Sequence[Outcome]) -> Grid:
+    rows = []
+    for metric, what, value, members in conditions(outcomes):
+        said = group(members)
+        rows.append((metric, what, value, f"{said.rows:,}", f"{said.error:.2f}", f"{said.ratio:.2f}"))
+    headers = ("metric", "condition", "value", "rows", "error", "ratio")
+    return Grid("By condition", headers, tuple(rows), 3)
+
+
+def _classes(classes: Sequence[Class]) -> Grid:
+    rows = []
+    for one in classes:
+        numbers = (one.low, one.value, one.high, one.high / one.low)
+        rest = ("assumed", "", "") if one.assumed else ("measured", f"{one.widened:.2f}", f"{one.held:.2f}")
+        count = f"{sum(one.rows.values()):,} on {len(one.rows)}" if one.rows else "0"
+        grade, widened, held = rest
+        rows.append((one.name, one.metric, grade, count, *(f"{n:.2f}" for n in numbers), widened, held))
+    headers = ("class", "metric", "grade", "rows on chips", "10 %", "median", "90 %", "high/low", "widened", "left out")
+    return Grid("Residual classes, measured over predicted", headers, tuple(rows), 4)
+
+
+def _maturity(outcomes: Sequence[Outcome]) -> Grid:
+    """What the chips' maturity would have to be for the median of their rows to come out."""
+    rows = []
+    for chip_id, members in by_chip(o for o in outcomes if o.counts).items():
+        figure = members[0].chip.figure("software.maturity")
+        if not has_interval(members[0].chip):
+            continue
+        for key, mine in grouped(o for o in members if o.metric in ("latency", "throughput", "tpot")).items():
+            ratio = group(mine).ratio
+            needed = figure.value * (ratio if key[2] in _RATES else 1 / ratio)
+            place = "inside" if figure.low <= needed <= figure.high else "outside"
+            said = f"{figure.value:.2g} ({figure.low:.2g} to {figure.high:.2g})"
+            rows.append((chip_id, key[0], key[2], key[3], said, place, f"{len(mine):,}", f"{needed:.2f}"))
+    headers = ("chip", "dataset", "metric", "engine", "in its file", "interval", "rows", "these rows need")
+    return Grid("Software maturity", headers, tuple(rows), 6)
+
+
+def _skipped(scored: Scored) -> Grid:
+    rows = [
+        (table, reason.replace("|", "/"), f"{count:,}") for (table, reason), count in sorted(scored.skipped.items())
+    ]
+    return Grid("Rows without a prediction", ("dataset", "why", "rows"), tuple(rows), 2)
+
+
+def _share(error: float | None) -> str:
+    return "-" if error is None else f"{error:.2f}"
+
+
+def engines() -> str:
+    """The engines whose rows make classes, in words."""
+    return ", ".join(dict.fromkeys(names.SERVERS.values()))

@@ -1,0 +1,49 @@
+"""`silmark validate`: predict, compare, and on request write the residual classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from silmark.errors import BadFile
+from silmark.figures.tables import packaged
+from silmark.step import error
+from silmark.validation import write as files
+from silmark.validation.classes import classes
+from silmark.validation.report import Report
+from silmark.validation.score import score
+
+
+def run(write: bool = False, where: Path | None = None) -> Report:
+    """Predicts every public row that can be predicted.
+
+    Args:
+        write: write residual classes and the tables of the accuracy page. Error bars are then judged again,
+            with the classes just written.
+        where: folder of the tables; None for the one below SILMARK_DATA.
+
+    Raises:
+        BadValue: SILMARK_DATA does not lead to the measured rows.
+        BadFile: a table is broken, or a file cannot be written.
+    """
+    scored = score(where=where)
+    report = Report(scored, tuple(classes(scored.outcomes)))
+    if not write:
+        return report
+    written = [files.residuals_file()]
+    _put(written[0], files.residuals(report.classes))
+    packaged.cache_clear()
+    error._classes.cache_clear()
+    report = replace(report, scored=score(where=where))
+    path = files.page_file()
+    if path is not None:
+        _put(path, files.page(path.read_text(encoding="utf-8"), report, path))
+        written.append(path)
+    return replace(report, written=tuple(str(path) for path in written))
+
+
+def _put(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise BadFile(path, problem.strerror or "cannot be written") from None
