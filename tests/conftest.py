@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -65,7 +65,7 @@ def hgx_toml() -> str:
 
 
 @pytest.fixture
-def own_file(tmp_path: Path) -> Iterator[Callable[[str | bytes, str], str]]:
+def own_file(tmp_path: Path) -> Callable[..., str]:
     """Writes a file of the user's own and returns its path."""
 
     def write(content: str | bytes, name: str = "mine.toml") -> str:

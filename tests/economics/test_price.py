@@ -11,10 +11,9 @@ import pytest
 from silmark import api, chips
 from silmark.economics import price
 from silmark.estimation import Estimate
-from silmark.estimation.power import economics_figures
-from silmark.figures import Interval
+from silmark.figures import Interval, assumptions
 
-PLAN = {"workload_name": "offline", "batch": 64}
+PLAN = {"workload": "offline", "batch": 64}
 Own = Callable[[str, str], str]
 
 
@@ -37,7 +36,7 @@ def priced(found: Estimate) -> tuple[float, str]:
 
 def test_own_hardware_by_hand(own_file: Own, hgx_toml: str) -> None:
     """$252,460.80 for eight over 4 years at 70 %: $0.0028571 per second of work; 5 kW x 1.3 at 8 cents a kWh."""
-    terms = economics_figures()
+    terms = assumptions("economics")
     assert terms["capital.years"].value == 4 * 31_557_600
     assert (terms["capital.utilisation"].value, terms["electricity.pue"].value) == (0.7, 1.3)
     assert terms["electricity.price"].value * 3.6e6 == pytest.approx(0.08)

@@ -78,9 +78,7 @@ def test_a_cut_or_outdated_file_is_ignored(folder: Path) -> None:
     assert fresh("systems") == expected
 
 
-def test_a_folder_that_cannot_be_written_costs_only_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = parsed("systems")
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("SILMARK_CACHE", str(tmp_path / "file"))

@@ -101,9 +101,7 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
 
 
 @pytest.mark.parametrize(("content", "expected"), BROKEN.values(), ids=BROKEN)
-def test_broken_files_are_refused(
-    content: str | bytes, expected: str, own_file: Callable[[str | bytes], str]
-) -> None:
+def test_broken_files_are_refused(content: str | bytes, expected: str, own_file: Callable[[str | bytes], str]) -> None:
     with pytest.raises(BadFile, match=expected):
         list(walk(read_toml(Path(own_file(content)))))
 

@@ -51,11 +51,13 @@ def test_a_cut_divides_weights_and_cache() -> None:
 
 
 def test_a_window_bounds_the_cache() -> None:
-    model = models.load("gpt-oss-20b")
-    found = memory(model, chips.load("h100"), Plan(BF16))
+    """gpt-oss-20b: of 24 layers with 8 KV heads of 64, every other one keeps 128 tokens only."""
+    found = memory(models.load("gpt-oss-20b"), chips.load("h100"), Plan(BF16))
     assert isinstance(found, Memory)
     short, long = float(found.per_sequence(10_000)), float(found.per_sequence(20_000))
-    assert long - short < 0.6 * 10_000 * short / 10_000  # half of the layers slide
+    token = 12 * 2 * 8 * 64 * 2
+    assert long - short == 10_000 * token
+    assert short == (10_000 + 128) * token
 
 
 def ask(model: str, chip: str, workload: Workload, precision: str = "bf16") -> Estimate | Infeasible:

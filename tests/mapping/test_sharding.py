@@ -20,9 +20,7 @@ def cut(model: str, step: Step, **ways: int) -> Graph:
 
 def exchanges(graph: Graph) -> dict[str, tuple[str, float, float, int]]:
     """Name -> (pattern, times, bytes of one, chips)."""
-    return {
-        op.name: (op.pattern, op.count, float(op.bytes_), op.group) for op in graph if isinstance(op, Collective)
-    }
+    return {op.name: (op.pattern, op.count, float(op.bytes_), op.group) for op in graph if isinstance(op, Collective)}
 
 
 def gemm(graph: Graph, name: str) -> Gemm:

@@ -26,7 +26,7 @@ def tpot(found: Row) -> Interval:
 
 
 def test_groq_llama_2_70b_on_576_chips() -> None:
-    """267.2 tok/s decode (p50; p5 220, p95 275), INT8, 550 tokens in, 150 out, 5 users: LLMPerf leaderboard, 2023-12-19.
+    """267.2 tok/s decode (p50; p5 220, p95 275), INT8, 550 in, 150 out, 5 users: LLMPerf, 2023-12-19.
 
     The layer's fixed time was fitted on this point and three others; the tolerance is the measured p5 to p95.
     """
@@ -37,7 +37,7 @@ def test_groq_llama_2_70b_on_576_chips() -> None:
 
 
 def test_palm_540b_on_64_tpu_v4() -> None:
-    """28.5 to 29 ms per token, int8 weights, batch 64, context 2048: Pope et al., MLSys 2023 (arXiv:2211.05102), table 2.
+    """28.5 to 29 ms per token, int8 weights, batch 64, context 2048: Pope et al., arXiv:2211.05102, table 2.
 
     Left out of every fit (the family was fitted on one TPU v6e); attention is divided by sequences as there.
     """

@@ -39,8 +39,9 @@ def test_a100_matrix_products_of_llmcompass(m: int, n: int, k: int, us: float) -
     assert float(gpu(A100, "fp16").gemm_time(float(m), n, k)) * 1e6 == pytest.approx(us, rel=0.18)
 
 
-# In no fit: TensorRT-LLM 0.9 performance overview, time to first token of LLaMA 7B at batch 1. H200 and L40S lent no
-# row to any fit. A miss at 128 tokens means fixed times are off, at 2048 the matrix rate.
+# TensorRT-LLM 0.9 performance overview, time to first token of LLaMA 7B at batch 1. The host's part was fitted on the
+# rows of 128 tokens; the kernels' part saw none, and no row of H200 and L40S at all. A miss at 128 tokens means fixed
+# times are off, at 2048 the matrix rate.
 @pytest.mark.parametrize(
     ("chip", "precision", "tokens", "ms"),
     [
@@ -49,13 +50,13 @@ def test_a100_matrix_products_of_llmcompass(m: int, n: int, k: int, us: float) -
     ],
 )  # fmt: skip
 def test_first_token_of_tensorrt_llm(chip: str, precision: str, tokens: int, ms: float) -> None:
-    host = coefficients.load("gpu")["host.step"].value
+    host = sum(coefficients.load("gpu")[key].value for key in ("host.step", "host.request"))
     time = float(seconds(gpu(chip, precision), LLAMA_2_7B, np.array(float(tokens)), np.zeros(()))) + host
     assert time * 1e3 == pytest.approx(ms, rel=0.25)
 
 
-# Argonne LLM-Inference-Bench, one H100, TensorRT-LLM and vLLM: the fit of the host's time saw these generations, the
-# kernels did not. A miss beyond 15 % means that decode's bandwidth or fixed times are off.
+# Argonne LLM-Inference-Bench, one H100, TensorRT-LLM and vLLM of 2024: the upper end of the host's time per step was
+# fitted on these generations, the kernels were not. A miss means that decode's bandwidth or fixed times are off.
 @pytest.mark.parametrize(
     ("model", "length", "measured_s"),
     [
@@ -65,10 +66,11 @@ def test_first_token_of_tensorrt_llm(chip: str, precision: str, tokens: int, ms:
 )  # fmt: skip
 def test_generations_of_one_sequence(model: str, length: int, measured_s: float) -> None:
     chip = gpu(H100, "fp16")
-    host = coefficients.load("gpu")["host.step"].value
+    host = coefficients.load("gpu")["host.step"]
     first = float(seconds(chip, model, np.array(float(length)), np.zeros(())))
     later = float(seconds(chip, model, np.ones(()), length + np.arange(1.0, length)).sum())
-    assert first + later + host * length == pytest.approx(measured_s, rel=0.15)
+    kernels = first + later
+    assert (kernels + host.low * length) * 0.95 <= measured_s <= (kernels + host.high * length) * 1.05
 
 
 def test_gibbs_sampling_reaches_the_published_rate_of_thrml() -> None:

@@ -125,6 +125,8 @@ def estimate(
     rows = []
     for users in _batches(batch):
         asked = question.workload(workload, prompt, output, ttft, tpot, users)
+        if asked.users is not None and asked.users < plan.dp:
+            raise BadValue("batch", asked.users, f"at least one sequence for each of the {plan.dp} replicas")
         answer = compiled if isinstance(compiled, Infeasible) else run_estimate(compiled, asked, quick=True)
         rows.append(_row(target, answer))
     said = {

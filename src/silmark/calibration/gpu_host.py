@@ -24,20 +24,25 @@ from silmark.systems import Target
 from silmark.workloads import Step
 
 _HEAD, _HEADS, _LAYERS = 128, 32, 32
-_SIZES = {
+SIZES = {
     "meta-llama/Llama-2-7b-hf": (4096, 32, 11008, 32000),
     "meta-llama/Meta-Llama-3-8B": (4096, 8, 14336, 128256),
     "mistralai/Mistral-7B-v0.1": (4096, 8, 14336, 32000),
 }
 """Model -> hidden width, KV heads, inner width, vocabulary, from the models' published configurations."""
 
-_SERVED = {"Llama-3.1-8B": "llama-3.1-8b", "Llama-3.1-70B": "llama-3.1-70b"}
-_FIRST_TOKEN = {"LLaMA 7B": "llama-2-7b", "GPT-J 6B": "gpt-j-6b"}
+SERVED = {"Llama-3.1-8B": "llama-3.1-8b", "Llama-3.1-70B": "llama-3.1-70b"}
+FIRST_TOKEN = {"LLaMA 7B": "llama-2-7b", "GPT-J 6B": "gpt-j-6b"}
+
+SHORT = 128
+"""Tokens of the prompts whose first token tells the host's part."""
+USERS = 16
+"""Most users of a served row that tells the host's part: few enough that prompts hardly queue."""
 
 
 def kernels(model: str, new: Array, past: Array) -> tuple[Op, ...]:
     """The kernels of one step of one sequence."""
-    hidden, kv_heads, inner, vocabulary = _SIZES[model]
+    hidden, kv_heads, inner, vocabulary = SIZES[model]
     m = np.asarray(new, dtype=np.float64)
     width = (_HEADS + 2 * kv_heads) * _HEAD
     return (
@@ -70,7 +75,7 @@ def engines_of_2024() -> Array:
     rest = []
     for row in rows.table("argonne_llm_inference_bench"):
         usual = row["hardware"] == "H100-SXM-80GB" and row["batch"] == "1" and row["n_devices"] == "1"
-        if not usual or row["flag"] or row["model"] not in _SIZES or row["engine"] not in ("vLLM", "TensorRT-LLM"):
+        if not usual or row["flag"] or row["model"] not in SIZES or row["engine"] not in ("vLLM", "TensorRT-LLM"):
             continue
         tokens, steps = float(row["isl"]), float(row["osl"])
         first = seconds(chip, row["model"], np.array(tokens), np.zeros(()))
@@ -83,10 +88,10 @@ def engines_of_2026() -> Array:
     """The same for loaded servers of 2026 with at most 16 users: medians by chip, model, format, cut and engine."""
     groups: dict[tuple[str, ...], list[float]] = {}
     for row in rows.table("inferencemax_nvidia_ttft_tpot"):
-        name = _SERVED.get(row["model"].rsplit("/", 1)[-1].removesuffix("-Instruct"))
+        name = SERVED.get(row["model"].rsplit("/", 1)[-1].removesuffix("-Instruct"))
         users = float(row["concurrency"] or 99)
         alone = row["metric"] == "tpot" and row["tp"] and "mode=agg" in row["notes"]
-        if not alone or row["flag"] or name is None or users > 16 or row["hardware"] not in rows.END_TO_END:
+        if not alone or row["flag"] or name is None or users > USERS or row["hardware"] not in rows.END_TO_END:
             continue
         group = (row["hardware"], name, row["precision"], row["tp"], row["engine"])
         groups.setdefault(group, []).append(float(row["value"]) - 1e3 * _kernels_of(row, name, users))
@@ -115,20 +120,20 @@ def request() -> Leaf:
     """What the first token of a short prompt takes beyond its kernels: tokenising, admission, sampling, transfer."""
     rest = []
     for row in rows.table("trtllm_docs_throughput"):
-        name = _FIRST_TOKEN.get(row["model"])
-        if row["metric"] != "ttft" or row["isl"] != "128" or row["tp"] != "1" or row["flag"] or name is None:
+        name = FIRST_TOKEN.get(row["model"])
+        if row["metric"] != "ttft" or row["isl"] != str(SHORT) or row["tp"] != "1" or row["flag"] or name is None:
             continue
         chip = chips.load(rows.END_TO_END[row["hardware"]])
         model = compile_step(
             models.load(name), Target(chip, systems.usual(chip), 1), Plan(Precision.of(row["precision"]))
         )
         if not isinstance(model, Infeasible):
-            kernels_s = float(model.cost(Step.prefill(1, 128)).time_s) - model.mechanism.coefficient("host.step")
+            kernels_s = float(model.cost(Step.prefill(1, SHORT)).time_s) - model.mechanism.coefficient("host.step")
             rest.append(float(row["value"]) - 1e3 * kernels_s)
     low, mid, high = np.quantile(rest, (0.1, 0.5, 0.9))
     return leaf(
         float(mid), float(low), float(high), "ms", source="trtllm-perf-overview-0.9", grade="derived",
-        note=f"{len(rest)} first tokens of 128-token prompts, one GPU (A100, H100, H200, L40S), TensorRT-LLM 0.5 to 0.9",
+        note=f"{len(rest)} first tokens of 128 tokens, one GPU of A100, H100, H200, L40S, TensorRT-LLM 0.5 to 0.9",
     )  # fmt: skip
 
 

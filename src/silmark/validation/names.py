@@ -5,28 +5,11 @@ from __future__ import annotations
 import re
 
 from silmark import models
+from silmark.calibration import gpu_host
+from silmark.calibration.rows import END_TO_END
 from silmark.chips import Chip
 from silmark.formats import Precision
 from silmark.validation.rows import Row
-
-CHIPS = {
-    "A100-SXM-80GB": "nvidia-a100-sxm4-80gb",
-    # The table does not say which. On one card Llama-2-7B in fp16 stops gaining throughput at 16 sequences of 2048
-    # tokens (17 GB of cache) and loses half of it at 16 of 4096 (34 GB): 13.5 GB of weights leave room for that in
-    # 80 GB, not in 40.
-    "A100-40GB/80GB(ALCF)": "nvidia-a100-sxm4-40gb",
-    "H100-SXM-80GB": "nvidia-h100-sxm5-80gb",
-    "H200-SXM-141GB": "nvidia-h200-sxm-141gb",
-    "L40S-48GB": "nvidia-l40s-48gb",
-    "B200-180GB": "nvidia-b200-sxm-180gb",
-    "RTX4090": "nvidia-rtx-4090-24gb",
-    # Two of them hold 140 GB of weights in the table, so a device is the package of 128 GB.
-    "MI250": "amd-mi250-128gb",
-    "MI300X-192GB": "amd-mi300x-192gb",
-    "Intel Max 1550 (PVC)": "intel-max-1550-128gb",
-    "Gaudi1": "intel-gaudi-1-32gb",
-    "Gaudi2": "intel-gaudi-2-96gb",
-}
 
 MODELS = {
     "llama 7b": "llama-2-7b",  # LLaMA and Llama 2 of 7B have one architecture
@@ -53,12 +36,10 @@ SERVERS = {
 }
 """Engines whose rows make residual classes: those that the chips' own files name as their stack, and SGLang."""
 
-_FITTED = ("meta-llama/Llama-2-7b-hf", "meta-llama/Meta-Llama-3-8B", "mistralai/Mistral-7B-v0.1")
-
 
 def chip_id(row: Row) -> str | None:
     """Id of the row's chip, None if the catalogue has none."""
-    return CHIPS.get(row.hardware)
+    return END_TO_END.get(row.hardware)
 
 
 def model_name(row: Row) -> str | None:
@@ -97,11 +78,13 @@ def engine(row: Row) -> str:
 
 
 def fitted(row: Row) -> bool:
-    """Whether `silmark calibrate` took the host's time per step from this row."""
-    return (
-        row.table == "argonne_llm_inference_bench"
-        and row.hardware == "H100-SXM-80GB"
-        and row.batch == row.devices == 1
-        and row.model in _FITTED
-        and row.engine in ("vLLM", "TensorRT-LLM")
-    )
+    """Whether `silmark calibrate gpu` took a host's time from this row."""
+    name = row.model.rsplit("/", 1)[-1]
+    if row.table == "argonne_llm_inference_bench":
+        alone = row.hardware == "H100-SXM-80GB" and row.batch == row.devices == 1
+        return alone and row.model in gpu_host.SIZES and row.engine in ("vLLM", "TensorRT-LLM")
+    if row.table == "inferencemax_nvidia_ttft_tpot":
+        few = row.metric == "tpot" and (row.concurrency or gpu_host.USERS + 1) <= gpu_host.USERS
+        return few and name.removesuffix("-Instruct") in gpu_host.SERVED
+    short = row.metric == "ttft" and row.isl == gpu_host.SHORT and row.tp == 1
+    return row.table == "trtllm_docs_throughput" and short and name in gpu_host.FIRST_TOKEN

@@ -92,7 +92,8 @@ def first_token(model: StepModel, row: Row) -> Interval | str:
     if row.isl is None or row.batch is None:
         return "batch or length of the prompt is not stated"
     cost = model.quick(Step.prefill([row.batch], row.isl))
-    return Interval.around(float(cost.time_s[0]), *log_widths(model, cost, "ttft"))
+    seconds = float(cost.time_s[0]) + model.mechanism.request_s
+    return Interval.around(seconds, *log_widths(model, cost, "ttft"))
 
 
 def static_batch(model: StepModel, row: Row) -> Interval | str:
