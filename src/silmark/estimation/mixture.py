@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from silmark.chips.mechanisms import Resource
 from silmark.estimation.power import power
-from silmark.estimation.result import Estimate, worst_grade
-from silmark.figures import Figure, Grade, Interval, assumptions
+from silmark.estimation.result import Estimate
+from silmark.figures import Interval, assumptions
 from silmark.figures.figure import quadrature
 from silmark.graph import Array
-from silmark.step import StepCost, StepModel, log_widths, residual
-from silmark.step.error import figure_weight
+from silmark.step import StepCost, StepModel, grade, log_widths
 from silmark.workloads import Step, Workload
 
 
@@ -115,7 +114,7 @@ class Mixture:
             power_w=watts.scaled(dp),
             joules=per_item(watts, rate),
             bound_by={"prefill": self.first.bound_by(), "decode": decode.bound_by()},
-            grade=grade_of(model, mixed, "tpot"),
+            grade=grade(model, mixed, "tpot"),
             misses="" if self.keeps else self._missed(),
             phases={"prefill": self.first, "decode": decode},
         )
@@ -160,13 +159,6 @@ def per_item(watts: Interval, rate: Interval) -> Interval:
     low = quadrature([math.log(watts.mid / watts.low), math.log(rate.high / rate.mid)])
     high = quadrature([math.log(watts.high / watts.mid), math.log(rate.mid / rate.low)])
     return Interval.around(watts.mid / rate.mid, low, high)
-
-
-def grade_of(model: StepModel, cost: StepCost, metric: str) -> Grade:
-    """Worst grade of the figures that carry the result, the class's residual included."""
-    shares = cost.shares()
-    weighted: list[tuple[Figure, float]] = [(f, figure_weight(model, k, shares)) for k, f in model.figures.items()]
-    return worst_grade([*weighted, (residual(model.target.chip, metric), 1.0)])
 
 
 def _time(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from silmark.figures import Figure, Grade, Interval
@@ -69,8 +69,3 @@ class Estimate:
     def figures(self) -> dict[str, Figure]:
         """Every figure behind the numbers, by key."""
         return self.step_model.figures
-
-
-def worst_grade(figures: Iterable[tuple[Figure, float]]) -> Grade:
-    """The worst grade among the figures that carry more than a tenth of a result."""
-    return max((figure.grade for figure, weight in figures if weight > 0.1), default=Grade.MEASURED)

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from silmark.estimation.mixture import best_index, grade_of, per_item
+from silmark.estimation.mixture import best_index, per_item
 from silmark.estimation.power import power
 from silmark.estimation.result import Estimate
 from silmark.figures import Interval
-from silmark.step import StepModel, log_widths
+from silmark.step import StepModel, grade, log_widths
 from silmark.workloads import Step, Workload
 
 
@@ -64,7 +64,7 @@ class Pass:
             power_w=watts.scaled(dp),
             joules=per_item(watts, rate),
             bound_by={"forward": at.bound_by()},
-            grade=grade_of(model, at, "latency"),
+            grade=grade(model, at, "latency"),
             misses="" if self.keeps else f"misses latency {seconds:.3g} s > {promise:.3g} s",
             phases={"forward": at},
         )

@@ -27,12 +27,25 @@ def tables(
 
 
 def _over_batches(rows: Sequence[Row]) -> Table:
-    headers = ["batch", "TTFT", "TPOT", "latency", "per s", "per s and chip", "power", "J", "$/M", "bound by", ""]
+    headers = [
+        "batch",
+        "at most",
+        "TTFT",
+        "TPOT",
+        "latency",
+        "per s",
+        "per s and chip",
+        "power",
+        "J",
+        "$/M",
+        "bound by",
+        "",
+    ]
     cells = []
     for row in rows:
         answer = row.estimate
         if answer is None:
-            cells.append([*["-"] * 10, row.reason])
+            cells.append([*["-"] * 11, row.reason])
             continue
         usd = row.price.usd_per_million if row.price else None
         times = [shown(x, "s") for x in (answer.ttft_s, answer.tpot_s, answer.latency_s)]
@@ -44,8 +57,8 @@ def _over_batches(rows: Sequence[Row]) -> Table:
             shown(usd),
         ]
         bound = ", ".join(f"{phase}: {what}" for phase, what in answer.bound_by.items())
-        cells.append([f"{answer.batch:,}", *times, *rates, bound, row.reason])
-    return grid(headers, cells, numeric=range(9))
+        cells.append([f"{answer.batch:,}", f"{answer.batch_max:,}", *times, *rates, bound, row.reason])
+    return grid(headers, cells, numeric=range(10))
 
 
 def _operators(phase: str, entries: Sequence[Mapping[str, Any]]) -> Table:

@@ -23,6 +23,9 @@ from silmark.step.model import StepModel
 
 _LEAST_WIDTH = 0.03
 """Repeats of one measurement differ by as much."""
+_MATTERS = 0.1
+"""Share of the time that makes a figure's grade count."""
+_LINKS = ("system.scale_", "link.scale_", "assumed.scale_")
 _CLASS_WIDTH = 0.1
 """Widths (in logarithms) below this are what datasheet figures have anyway."""
 
@@ -59,10 +62,7 @@ def log_widths(step_model: StepModel, cost: StepCost, metric: str) -> tuple[floa
     short, long = (1 / base.high, 1 / base.low) if metric == "throughput" else (base.low, base.high)
     below, above = [max(_LEAST_WIDTH, -math.log(short))], [max(_LEAST_WIDTH, math.log(long))]
     for resource, share in cost.shares().items():
-        keys = _figures(step_model, resource)
-        if _validated(chip, metric):
-            keys = [key for key in keys if not key.startswith("calibration.")]
-        widths = [_widths(f) for f in (step_model.figures[key] for key in keys) if _joins(chip, f)]
+        widths = [_widths(figure) for figure in _joining(step_model, resource, metric)]
         below.append(share * max((low for low, _ in widths), default=0.0))
         above.append(share * max((high for _, high in widths), default=0.0))
     if step_model.maturity is not None:
@@ -73,35 +73,40 @@ def log_widths(step_model: StepModel, cost: StepCost, metric: str) -> tuple[floa
     return quadrature(below), quadrature(above)
 
 
-def _joins(chip: Chip, figure: Figure) -> bool:
+def grade(step_model: StepModel, cost: StepCost, metric: str) -> Grade:
+    """The worst grade of what the error bar is made of: the class's residuals, and every figure that joins them.
+
+    A figure counts where it sets more than a tenth of the time. A prediction is derived at best.
+    """
+    grades = [Grade.DERIVED, residual(step_model.target.chip, metric).grade]
+    for resource, share in cost.shares().items():
+        if share > _MATTERS:
+            grades += [figure.grade for figure in _joining(step_model, resource, metric)]
+    maturity = step_model.maturity
+    if maturity is not None and maturity.low < maturity.high:
+        grades.append(maturity.grade)
+    return max(grades)
+
+
+def _joining(step_model: StepModel, resource: Resource, metric: str) -> list[Figure]:
+    """Figures that set a resource's time and are more uncertain than the inputs of the class.
+
+    Residuals measured end to end within the chip's own family hold the errors of the fitted parameters.
+    """
+    chip = step_model.target.chip
+    validated = residual(chip, metric).grade is Grade.MEASURED
+    keys = sorted(step_model.mechanism.bounds.get(resource, set()))
+    if resource == "link":
+        keys += [key for key in step_model.figures if key.startswith(_LINKS)]
+    figures = [step_model.figures[k] for k in keys if not (validated and k.startswith("calibration."))]
+    return [figure for figure in figures if _uncertain(chip, figure)]
+
+
+def _uncertain(chip: Chip, figure: Figure) -> bool:
     narrow = max(figure.log_low, figure.log_high) < _CLASS_WIDTH
     return not narrow and not (chip.evidence == "measured" and figure.grade <= Grade.THIRD_PARTY)
-
-
-def _validated(chip: Chip, metric: str) -> bool:
-    """Whether the residuals come from end-to-end rows of the chip's own family: they hold the fits' errors."""
-    return residual(chip, metric).grade is Grade.MEASURED
 
 
 def _widths(figure: Figure) -> tuple[float, float]:
     """How far time may lie below and above: a higher rate or share makes a shorter time."""
     return (figure.log_low, figure.log_high) if figure.unit == "s" else (figure.log_high, figure.log_low)
-
-
-def _figures(step_model: StepModel, resource: Resource) -> list[str]:
-    """Keys of the figures that set a resource's time."""
-    keys = sorted(step_model.mechanism.bounds.get(resource, set()))
-    return keys + [key for key in step_model.figures if _is_link(key)] if resource == "link" else keys
-
-
-def _is_link(key: str) -> bool:
-    return key.startswith(("system.scale_", "link.scale_", "assumed.scale_"))
-
-
-def figure_weight(step_model: StepModel, key: str, shares: dict[Resource, float]) -> float:
-    """Share of the time that a figure sets, given the resources' shares."""
-    if key == "software.maturity":
-        return 1.0 - shares.get("link", 0.0)
-    if _is_link(key):
-        return shares.get("link", 0.0)
-    return sum(shares.get(r, 0.0) for r, keys in step_model.mechanism.bounds.items() if key in keys)
