@@ -113,6 +113,8 @@ def _notes(chips: str | Sequence[str], model: Model, asked: Workload) -> tuple[s
 
 
 def _too_long(model: Model, asked: Workload) -> list[str]:
+    if model.kind == "encoder" and 0 < model.max_context < asked.prompt:
+        return [f"texts are cut to the {model.max_context:,} tokens that the model takes"]
     total = asked.prompt + asked.output
     if model.kind != "decoder" or not 0 < model.max_context < total:
         return []

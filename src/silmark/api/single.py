@@ -48,8 +48,8 @@ class Depth:
         }
 
     def operators(self) -> list[dict[str, Any]]:
-        """Every operator of the last row's phases: name, kind, instances, seconds, joules, what bounds it."""
-        last = self.rows[-1].estimate
+        """Every operator of the last possible row's phases: name, kind, instances, seconds, joules, what bounds it."""
+        last = next((row.estimate for row in reversed(self.rows) if row.estimate), None)
         if last is None or self.step_model is None:
             return []
         found = []

@@ -49,7 +49,7 @@ class Chip:
         except KeyError:
             unit = expected_unit("chip", key)
             raise BadFile(
-                f"{self.id}.toml", f"missing; give it in a unit of {unit}, with source and grade", key
+                f"the file of {self.id}", f"missing; give it in a unit of {unit}, with source and grade", key
             ) from None
 
     def si(self, key: str, default: float | None = None) -> float:

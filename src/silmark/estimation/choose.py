@@ -54,7 +54,7 @@ def choose(asked: Asked) -> Estimate | Infeasible:
         return Infeasible(reason)
     if asked.most < 1:
         tdp, limit = asked.chip.si("power.tdp"), asked.workload.power_w
-        return Infeasible(f"one chip takes {tdp:.3g} W, the limit is {limit:.3g} W")
+        return Infeasible(f"one chip takes {tdp:,.0f} W, the limit is {limit:,.0f} W")
     needed = {place: least_chips(asked.model, asked.chip, asked.precision, place) for place in placements(asked.chip)}
     refused = Infeasible(_too_many(asked, min(needed.values())))
     missed: list[Mixture | Pass] = []

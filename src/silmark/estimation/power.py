@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import math
 
-from silmark.figures import Interval, assumptions
+from silmark.figures import Figure, Interval, assumptions
 from silmark.figures.figure import quadrature
 from silmark.step import StepModel, residual
 
 
+def power_figures(step_model: StepModel) -> dict[str, Figure]:
+    """The figures behind a system's power, by key."""
+    target = step_model.target
+    found = {key: target.chip.figure(key) for key in ("power.tdp", "power.idle_share", "power.decode_share")}
+    host = target.system.figures.get("power.host")
+    if host is None:
+        return found | {"assumed.host.power_per_chip_share": assumptions("economics")["host.power_per_chip_share"]}
+    return found | {"system.power.host": host}
+
+
 def host_w(step_model: StepModel) -> float:
     """Host power of the replica: its share of its units' hosts."""
-    target, plan = step_model.target, step_model.plan
-    chips = plan.tp * plan.pp
+    target, chips = step_model.target, step_model.plan.tp * step_model.plan.pp
     host = target.system.figures.get("power.host")
     if host is not None:
         return host.value * chips / target.system.chips
@@ -23,14 +32,21 @@ def host_w(step_model: StepModel) -> float:
 def power(step_model: StepModel, dynamic_w: float) -> Interval:
     """Power of one replica that spends `dynamic_w` above idle.
 
-    The interval joins the class's residual with the widths of the limit and shares, in quadrature.
+    The residuals are those of chips; limit, shares and hosts join with their part of the sum, in quadrature.
     """
-    chip = step_model.target.chip
-    mid = step_model.idle_w + dynamic_w + host_w(step_model)
-    base = residual(chip, "power")
-    keys = ("power.tdp", "power.idle_share", "power.decode_share", "power.prefill_share")
-    weights = (1.0, step_model.idle_w / mid, dynamic_w / mid, 0.0)
-    figures = [(chip.figures[k], w) for k, w in zip(keys, weights, strict=True) if k in chip.figures]
-    low = quadrature([math.log(1 / min(1.0, base.low)), *(w * f.log_low for f, w in figures)])
-    high = quadrature([math.log(max(1.0, base.high)), *(w * f.log_high for f, w in figures)])
-    return Interval.around(mid, low, high)
+    hosts = host_w(step_model)
+    mid = step_model.idle_w + dynamic_w + hosts
+    parts = {
+        "power.tdp": mid - hosts,
+        "power.idle_share": step_model.idle_w,
+        "power.decode_share": dynamic_w,
+        "system.power.host": hosts,
+        "assumed.host.power_per_chip_share": hosts,
+    }
+    base = residual(step_model.target.chip, "power")
+    low = [math.log(1 / min(1.0, base.low)) * (mid - hosts) / mid]
+    high = [math.log(max(1.0, base.high)) * (mid - hosts) / mid]
+    for key, figure in power_figures(step_model).items():
+        low.append(figure.log_low * parts[key] / mid)
+        high.append(figure.log_high * parts[key] / mid)
+    return Interval.around(mid, quadrature(low), quadrature(high))

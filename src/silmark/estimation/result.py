@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from silmark.estimation.power import power_figures
 from silmark.figures import Figure, Grade, Interval
 from silmark.step import StepCost, StepModel
 from silmark.workloads import Step, Workload
@@ -68,4 +69,4 @@ class Estimate:
     @property
     def figures(self) -> dict[str, Figure]:
         """Every figure behind the numbers, by key."""
-        return self.step_model.figures
+        return self.step_model.figures | power_figures(self.step_model)

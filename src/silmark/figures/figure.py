@@ -66,7 +66,7 @@ class Figure:
         unit: SI unit.
         source: key into the table of sources.
         grade: evidence.
-        shown: the number and unit as the file wrote them.
+        shown, shown_bounds: the number and its interval in the unit of the file.
         note, date, derived_from: as the file says; `derived_from` names a claim.
     """
 
@@ -78,6 +78,7 @@ class Figure:
     source: str
     grade: Grade
     shown: str = ""
+    shown_bounds: str = ""
     note: str = ""
     date: str = ""
     derived_from: str = ""

@@ -151,6 +151,7 @@ def read_figure(path: Path | str, key: str, leaf: Mapping[str, Any], si_unit: st
         source=leaf["source"],
         grade=grade,
         shown=f"{leaf['value']:g} {unit}" if unit != "1" else f"{leaf['value']:g}",
+        shown_bounds="" if low == high else f"{low:g} to {high:g}{f' {unit}' if unit != '1' else ''}",
         note=leaf.get("note", ""),
         date=leaf.get("date", ""),
         derived_from=leaf.get("derived_from", ""),

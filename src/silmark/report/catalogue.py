@@ -130,7 +130,9 @@ def _page(facts: list[list[str]], figures: dict[str, Figure] | Any) -> Page:  # 
 
 def figure_cells(key: str, figure: Figure) -> list[str]:
     """Key, value, interval, grade, source and note of one figure."""
-    bounds = "" if figure.low == figure.high else f"{si(figure.low, figure.unit)} to {si(figure.high, figure.unit)}"
+    bounds = figure.shown_bounds
+    if not bounds and figure.low < figure.high:
+        bounds = f"{si(figure.low, figure.unit)} to {si(figure.high, figure.unit)}"
     claim = f"from {figure.derived_from}" if figure.derived_from else ""
     rivals = [f"also {rival.get('value')} ({rival.get('source')})" for rival in figure.alternatives]
     note = "; ".join(part for part in (figure.date, claim, figure.note, *rivals) if part)

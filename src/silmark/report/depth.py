@@ -18,7 +18,7 @@ def tables(
 ) -> Iterator[Table | Text]:
     """Yields a heading, the table over batches and one table per phase."""
     yield Text(f"{question['model']} on {question['on']}, {question['plan']}")
-    if rows[-1].estimate is None:
+    if all(row.estimate is None for row in rows):
         yield Text(f"{rows[-1].status}: {rows[-1].reason}")
         return
     yield _over_batches(rows)

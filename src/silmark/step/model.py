@@ -87,6 +87,8 @@ class StepModel:
     def figures(self) -> dict[str, Figure]:
         """Every figure that went into this model's times, by key."""
         used = dict(self.mechanism.used)
+        tiers = {self.plan.placement.weights, self.plan.placement.kv}
+        used |= {k: f for k, f in self.target.chip.figures.items() if k in {f"memory.{t}.capacity" for t in tiers}}
         if self.maturity is not None:
             used["software.maturity"] = self.maturity
         if self.plan.tp > 1:
