@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from silmark.models.config import Config
-from silmark.models.families import encoder, gemma, gpt, llama, mla, moe, sampler, ssm, vision
+from silmark.models.families import delta, encoder, gemma, gpt, llama, mla, moe, sampler, ssm, vision
 from silmark.models.spec import Model
 
 Parser = Callable[[Config], Model]
@@ -48,6 +48,8 @@ FAMILIES: dict[str, Parser] = {
     "deepseek_v3": mla.deepseek,
     "kimi_k2": mla.deepseek,
     "DeepseekV3ForCausalLM": mla.deepseek,
+    "glm_moe_dsa": mla.glm_dsa,
+    "qwen3_5_moe_text": delta.qwen3_5_moe,
     "mamba2": ssm.mamba2,
     "mamba_ssm": ssm.mamba_ssm,
     "nemotron_h": ssm.nemotron_h,

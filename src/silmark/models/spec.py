@@ -145,11 +145,6 @@ class Model:
         return ends + sum(count * block.active for count, block in self.blocks)
 
     @property
-    def weight_elements(self) -> int:
-        """Elements that must lie in memory."""
-        return self.parameters
-
-    @property
     def stored_bits(self) -> float | None:
         """Bits per weight of a quantised checkpoint, None if it is not quantised."""
         return None if self.stored is None else self.stored.bits

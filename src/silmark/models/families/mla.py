@@ -1,4 +1,4 @@
-"""Multi-head latent attention with routed experts: DeepSeek-V2, V3 and R1, Kimi K2."""
+"""Multi-head latent attention with routed experts: DeepSeek-V2, V3 and R1, Kimi K2, GLM-5."""
 
 from __future__ import annotations
 
@@ -42,6 +42,15 @@ def deepseek(config: Config) -> Model:
     every = config.count("moe_layer_freq", default=1, high=count)
     choice = [routed if i >= first and i % every == 0 else simple for i in range(count)]
     return build.decoder(config, choice, hidden)
+
+
+def glm_dsa(config: Config) -> Model:
+    """GLM-5: as DeepSeek-V3; the indexer that picks tokens for sparse attention is left out, attention is full."""
+    for key in ("index_head_dim", "index_n_heads", "index_topk"):
+        config.count(key, default=1)
+    model = deepseek(config)
+    note = "sparse attention is described as full attention, without its indexer: slower on contexts over 2,048 tokens"
+    return replace(model, notes=(*model.notes, note))
 
 
 def _block(name: str, mixer: LatentAttention, mlp: Part) -> Block:
