@@ -13,12 +13,13 @@ from silmark.errors import BadFile, UnknownName
 from silmark.figures.figure import Figure
 from silmark.figures.tables import expected_unit, packaged, read_figure, read_toml, walk
 
-FAMILIES = ("gpu", "systolic", "streaming", "wafer", "dimc", "photonic", "thermodynamic")
+FAMILIES = ("gpu", "systolic", "streaming", "wafer", "dimc", "photonic", "thermodynamic", "cpu")
 STATUSES = ("shipping", "announced", "demonstrated", "withdrawn")
 EVIDENCE = ("measured", "published", "none")
 OPERATORS = ("gemm", "attention", "experts", "scan", "conv", "elementwise", "gibbs", "training")
 _TEXTS = ("id", "name", "vendor", "family", "status", "since", "system", "precision", "evidence", "stack")
 _LISTS = ("aliases", "purpose")
+_OTHERS = ("notes", "cannot", "generation")
 _POSITIVE = ("peak", "achievable", "memory", "compute", "link")
 
 
@@ -70,7 +71,7 @@ def parse(path: Path, table: dict[str, Any]) -> Chip:
     cannot = table.get("cannot", {})
     if not isinstance(cannot, dict) or any(k not in OPERATORS or not isinstance(v, str) for k, v in cannot.items()):
         raise BadFile(path, f'expected operator = "reason" with operators of {", ".join(OPERATORS)}', "cannot")
-    for key, leaf in walk({k: v for k, v in table.items() if k not in (*_TEXTS, *_LISTS, "notes", "cannot")}):
+    for key, leaf in walk({k: v for k, v in table.items() if k not in (*_TEXTS, *_LISTS, *_OTHERS)}):
         if key.endswith(".kind") and isinstance(leaf, str):
             kinds[key[: -len(".kind")]] = leaf
         elif isinstance(leaf, dict):
@@ -79,6 +80,8 @@ def parse(path: Path, table: dict[str, Any]) -> Chip:
             raise BadFile(path, "not a key of a chip file; `silmark chips show h100` shows one", key)
     _require(path, texts["family"], figures)
     lists = {key: _texts(path, table, key) for key in _LISTS}
+    if "generation" in table:
+        texts["generation"] = _text(path, table, "generation")
     return Chip(notes=str(table.get("notes", "")), cannot=cannot, kinds=kinds, figures=figures, **texts, **lists)  # type: ignore[arg-type]
 
 

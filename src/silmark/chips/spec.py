@@ -23,6 +23,8 @@ class Chip:
         system: id of its usual node, rack or appliance.
         cannot: operator kinds that it cannot run, each with the reason.
         kinds: names such as {"memory.main": "HBM3"}.
+        generation: architecture that it shares with its siblings (`hopper`), empty where there is none; what was
+            fitted on one of them holds for all.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Chip:
     evidence: str
     stack: str
     notes: str = ""
+    generation: str = ""
     aliases: tuple[str, ...] = ()
     purpose: tuple[str, ...] = ()
     cannot: Mapping[str, str] = field(default_factory=dict)

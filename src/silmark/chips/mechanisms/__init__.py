@@ -17,6 +17,7 @@ FAMILIES: dict[str, str] = {
     "dimc": "silmark.chips.mechanisms.dimc:Dimc",
     "photonic": "silmark.chips.mechanisms.photonic:Photonic",
     "thermodynamic": "silmark.chips.mechanisms.thermodynamic:Thermodynamic",
+    "cpu": "silmark.chips.mechanisms.cpu:Cpu",
 }
 """Family -> class, imported when first asked for."""
 

@@ -29,11 +29,14 @@ class Placement:
     Attributes:
         weights, kv: memory tier that holds them (`main` or `sram`).
         region: cores per side of the region that one layer uses on a wafer (0: not a wafer).
+        engine: whose kernels run, `engine[:scheme[:kernel]]` (`vllm`, `trtllm:fp8_block`); empty: what the measured
+            engines have in common. Only GPUs have several.
     """
 
     weights: Literal["main", "sram"] = "main"
     kv: Literal["main", "sram"] = "main"
     region: int = 0
+    engine: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,10 +83,6 @@ class Wafer(AbstractMechanism):
         """Whole regions on one wafer: layers that can be in flight at once."""
         return self._regions
 
-    def crossover(self) -> float:
-        """Tokens per pass above which a layer is multiplied by MeshGEMM instead of one GEMV per token."""
-        return self._crossover
-
     def cost(self, op: Op) -> Cost:
         """Time and energy of all instances of an operator."""
         match op:
