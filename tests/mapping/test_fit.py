@@ -69,8 +69,13 @@ def ask(model: str, chip: str, workload: Workload, precision: str = "bf16") -> E
     ("model", "chip", "workload", "pattern"),
     [
         ("llama-3.1-405b", "nvidia-rtx-4090-24gb", WORKLOADS["chat"], r"\d+ chips would be needed .* joins \d+"),
-        ("llama-3.1-8b", "h100", WORKLOADS["edge"], r"one chip takes 700 W, the limit is 75 W"),
-        ("llama-3.1-70b", "h100", Workload("w", 10, 10, power_w=1000.0), r"needed .* the power limit allows 1"),
+        (
+            "llama-3.1-8b",
+            "h100",
+            WORKLOADS["edge"],
+            r"takes 1,025 W with its part of the host, the limit is 75 W",
+        ),
+        ("llama-3.1-70b", "h100", Workload("w", 10, 10, power_w=1100.0), r"needed .* the power limit allows 1"),
         ("llama-3.1-8b", "nvidia-l4-24gb", Workload("w", 9_000_000, 10), r"one sequence of 9000010 tokens .* GB"),
         ("llama-3.1-8b", "nvidia-rtx-4090-24gb", Workload("w", 100_000, 10, users=5000), r"5000 sequences .* \d+"),
     ],

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from silmark.validation.conditions import conditions
-from silmark.validation.predict import LOADED
+from silmark.validation.loads import LOADED
 from silmark.validation.report import overall
 from silmark.validation.score import Outcome, Scored, group, score
 

@@ -11,37 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from silmark.errors import BadFile, BadValue
+from silmark.figures.tables import packaged
 from silmark.graph import Array
 
-CHIPS = {
-    "a100_sxm": "nvidia-a100-sxm4-80gb",
-    "h100_sxm": "nvidia-h100-sxm5-80gb",
-    "b200_sxm": "nvidia-b200-sxm-180gb",
-    "a100": "nvidia-a100-sxm4-80gb",
-    "a40": "nvidia-a40-48gb",
-    "A100": "nvidia-a100-sxm4-80gb",
-    "RTX4090": "nvidia-rtx-4090-24gb",
-    "H20": "nvidia-h20-96gb",
-}
+CHIPS: dict[str, str] = packaged("aliases")["hardware"]["operators"]
 """Hardware as the operator tables name it -> id of the chip."""
-END_TO_END = {
-    "A100-SXM-80GB": "nvidia-a100-sxm4-80gb",
-    # The table does not say which. On one card Llama-2-7B in fp16 stops gaining throughput at 16 sequences of 2048
-    # tokens (17 GB of cache) and loses half of it at 16 of 4096 (34 GB): 13.5 GB of weights leave room for that in
-    # 80 GB, not in 40.
-    "A100-40GB/80GB(ALCF)": "nvidia-a100-sxm4-40gb",
-    "H100-SXM-80GB": "nvidia-h100-sxm5-80gb",
-    "H200-SXM-141GB": "nvidia-h200-sxm-141gb",
-    "L40S-48GB": "nvidia-l40s-48gb",
-    "B200-180GB": "nvidia-b200-sxm-180gb",
-    "RTX4090": "nvidia-rtx-4090-24gb",
-    # Two of them hold 140 GB of weights in the table, so a device is the package of 128 GB.
-    "MI250": "amd-mi250-128gb",
-    "MI300X-192GB": "amd-mi300x-192gb",
-    "Intel Max 1550 (PVC)": "intel-max-1550-128gb",
-    "Gaudi1": "intel-gaudi-1-32gb",
-    "Gaudi2": "intel-gaudi-2-96gb",
-}
+END_TO_END: dict[str, str] = packaged("aliases")["hardware"]["end_to_end"]
 """The same for the end-to-end tables."""
 
 Row = dict[str, str]

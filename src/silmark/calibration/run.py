@@ -4,23 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
 
-from silmark.errors import MissingExtra, UnknownName
+from silmark.errors import BadValue, MissingExtra, UnknownName
 
-FITS = ("gpu", "systolic", "streaming", "wafer", "dimc", "fabric")
+FITS = ("gpu", "systolic", "streaming", "wafer", "dimc", "fabric", "training")
 """Families whose parameters are fitted; photonic and thermodynamic machines only have facts."""
+HOST = "host"
+"""The user's own processor: fitted on rows of `silmark measure`, and written to the user's folder."""
 
 
-def run(family: str) -> Iterator[str]:
+def run(family: str, rows: Path | None = None) -> Iterator[str]:
     """Runs one fit, or `all`; yields a line per file written.
+
+    Args:
+        family: a fit, `all` of them, or `host`.
+        rows: what `silmark measure` wrote, for `host` only.
 
     Raises:
         UnknownName: no fit of that name.
+        BadValue: rows for another fit than host's, or none for it.
         MissingExtra: scipy is not installed.
         BadFile: the measured rows are not where SILMARK_DATA says.
     """
-    if family != "all" and family not in FITS:
-        raise UnknownName("fit", family, FITS, hint=f"known fits: all, {', '.join(FITS)}")
+    if family not in (*FITS, "all", HOST):
+        raise UnknownName("fit", family, (*FITS, HOST), hint=f"known fits: all, {', '.join(FITS)}, {HOST}")
+    if (rows is None) is (family == HOST):
+        wanted = "the CSV of `silmark measure`" if family == HOST else f"none: {family} reads SILMARK_DATA"
+        raise BadValue("rows", str(rows or ""), wanted)
+    if rows is not None:
+        yield from _host(rows)
+        return
     for name in FITS if family == "all" else (family,):
         try:
             module = import_module(f"silmark.calibration.{name}")
@@ -30,3 +44,16 @@ def run(family: str) -> Iterator[str]:
             raise
         module.run()
         yield f"wrote data/calibration/{name}.toml"
+
+
+def _host(rows: Path) -> Iterator[str]:
+    from silmark.calibration import host  # noqa: PLC0415 - reads models, which no other fit does
+
+    try:
+        yield f"wrote {host.run(rows)}"
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("scipy"):
+            raise MissingExtra(f"the fit of {HOST}", "calibrate") from None
+        raise
+    for label, row in host.summary():
+        yield f"{label:<32} {row['rows']:>4.0f} rows, median error {row['median_error']:.1%}, bias {row['bias']:+.1%}"

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from silmark.cli.bulk import predict, validate
+from silmark.cli.measure import measure
+from silmark.cli.train import train
+
 if TYPE_CHECKING:
     from silmark.report.rows import Comparison
 
@@ -77,7 +81,7 @@ def compare(
 
         draw(answer, plot)
     if json_:
-        _json(answer.as_dict())
+        _json(answer.as_dict(explain))
         return
     _print_comparison(answer)
     if explain:
@@ -146,7 +150,7 @@ def estimate(
         maturity=cast("Literal['own', 'equal']", maturity),
     )
     if json_:
-        _json(depth.as_dict())
+        _json(depth.as_dict(explain))
         return
     from silmark.report import depth as page  # noqa: PLC0415
     from silmark.report.table import console, explanation  # noqa: PLC0415
@@ -200,7 +204,7 @@ def models(json_: Json = False) -> None:
 
 
 @app.command()
-def schema(name: Annotated[str, typer.Argument(help="compare or estimate")] = "compare") -> None:
+def schema(name: Annotated[str, typer.Argument(help="compare, estimate, page or list")] = "compare") -> None:
     """Print the JSON schema of an answer."""
     from silmark.report.schema import json_schema  # noqa: PLC0415
 
@@ -208,46 +212,34 @@ def schema(name: Annotated[str, typer.Argument(help="compare or estimate")] = "c
 
 
 @app.command()
-def calibrate(family: Annotated[str, typer.Argument(help="a mechanism's family, fabric, or all")]) -> None:
+def calibrate(
+    family: Annotated[str, typer.Argument(help="a mechanism's family, fabric, or all; host: this processor")],
+    rows: Annotated[Path | None, typer.Option(help="CSV of `silmark measure`, for host", show_default=False)] = None,
+) -> None:
     """Fit a mechanism's coefficients again and write data/calibration (needs SILMARK_DATA for measured rows)."""
     from silmark.calibration import run  # noqa: PLC0415
 
-    for line in run(family):
+    for line in run(family, rows):
         sys.stdout.write(line + "\n")
 
 
-@app.command()
-def validate(
-    write: Annotated[bool, typer.Option("--write", help="write residual classes and docs/accuracy.md")] = False,
-    json_: Json = False,
-) -> None:
-    """Predict measured public rows and say how wrong that is (needs SILMARK_DATA)."""
-    from silmark.validation import run  # noqa: PLC0415
+app.command()(measure)
+app.command()(train)
 
-    answer = run(write)
-    if json_:
-        _json(answer.as_dict())
-        return
-    from silmark.report.table import console, grid  # noqa: PLC0415
 
-    screen = console()
-    for part in answer.grids():
-        screen.print(grid(part.headers, part.rows, part.title, range(part.numbers, len(part.headers))))
-        screen.print()
-    for path in answer.written:
-        screen.print(f"wrote {path}", markup=False)
+app.command()(predict)
+app.command()(validate)
 
 
 def _catalogue(kind: str, as_json: bool) -> None:
     from silmark.report import catalogue  # noqa: PLC0415
 
-    headers, rows = catalogue.listing(kind)
     if as_json:
-        _json([dict(zip(headers, row, strict=True)) for row in rows])
+        _json(catalogue.as_document(kind))
         return
     from silmark.report.table import console, grid  # noqa: PLC0415
 
-    console().print(grid(headers, rows))
+    console().print(grid(*catalogue.listing(kind)))
 
 
 def _show(kind: str, name: str, as_json: bool) -> None:
@@ -260,9 +252,9 @@ def _show(kind: str, name: str, as_json: bool) -> None:
     from silmark.report.table import console, grid  # noqa: PLC0415
 
     screen = console()
-    screen.print(grid(["", ""], page.facts))
+    screen.print(grid(["", ""], list(page.facts.items())))
     screen.print()
-    screen.print(grid(["figure", "value", "interval", "grade", "source", "note"], page.figures))
+    screen.print(grid(["figure", "value", "interval", "grade", "source", "note"], page.cells))
     screen.print()
     screen.print(grid(["source", "title, publisher, date, address"], page.sources))
 

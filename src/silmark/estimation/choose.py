@@ -10,6 +10,7 @@ from silmark.estimation.mixture import Mixture
 from silmark.estimation.request import prepare
 from silmark.estimation.result import Estimate
 from silmark.estimation.single_pass import Pass
+from silmark.figures import assumptions
 from silmark.formats import Precision
 from silmark.mapping import Infeasible, probe, refusal
 from silmark.mapping.candidates import Layout, layouts, least_chips, placements
@@ -38,7 +39,16 @@ class Asked:
         """Chips that the usual network joins and the power limit allows."""
         most = self.system.chips * self.system.units_max
         limit = self.workload.power_w
-        return most if limit is None else min(most, int(limit / self.chip.si("power.tdp")))
+        return most if limit is None else min(most, int(limit / self.chip_w))
+
+    @property
+    def chip_w(self) -> float:
+        """Power limit of one chip with its share of the unit's host."""
+        tdp = self.chip.si("power.tdp")
+        host = self.system.figures.get("power.host")
+        if host is None:
+            return tdp * (1 + assumptions("economics")["host.power_per_chip_share"].value)
+        return tdp + host.value / self.system.chips
 
 
 def choose(asked: Asked) -> Estimate | Infeasible:
@@ -51,10 +61,12 @@ def choose(asked: Asked) -> Estimate | Infeasible:
     """
     reason = refusal(asked.chip, probe(asked.model), asked.precision)
     if reason is not None:
-        return Infeasible(reason)
+        return Infeasible(reason, cannot=True)
     if asked.most < 1:
-        tdp, limit = asked.chip.si("power.tdp"), asked.workload.power_w
-        return Infeasible(f"one chip takes {tdp:,.0f} W, the limit is {limit:,.0f} W")
+        limit = asked.workload.power_w
+        return Infeasible(
+            f"one chip takes {asked.chip_w:,.0f} W with its part of the host, the limit is {limit:,.0f} W"
+        )
     needed = {place: least_chips(asked.model, asked.chip, asked.precision, place) for place in placements(asked.chip)}
     refused = Infeasible(_too_many(asked, min(needed.values())))
     missed: list[Mixture | Pass] = []

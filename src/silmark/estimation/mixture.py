@@ -9,6 +9,7 @@ B / D sequences at once (PaLM inference: Pope et al., arXiv:2211.05102, section 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +77,8 @@ class Mixture:
         zero = np.zeros(())
         parts = {r: self._per_prompt(self.alone.parts.get(r, zero), self.joint.parts.get(r, zero)) for r in resources}
         energy = self._per_prompt(self.alone.energy_j, self.joint.energy_j)
-        return StepCost(parts, energy).at(index)
+        floor = self._per_prompt(self.alone.floor_s, self.joint.floor_s)
+        return StepCost(parts, energy, floor_s=floor).at(index)
 
     def _missed(self) -> str:
         slow = []
@@ -92,8 +94,10 @@ class Mixture:
         prompt = self._prompt(index)
         mixed = _mix(decode, prompt, float(self.stall[index]), float(self.per_token[index]))
         tpot, ttft = float(self.tpot[index]), float(self.ttft[index])
-        tpot_s = Interval.around(tpot, *log_widths(model, mixed, "tpot"))
+        floor = float(mixed.floor_s)
+        tpot_s = Interval.around(tpot, *log_widths(model, mixed, "tpot")).at_least(floor)
         rate = Interval.around(batch / tpot, *reversed(log_widths(model, mixed, "throughput")))
+        rate = rate.at_most(batch / floor) if floor > 0 else rate
         # Energy of one token's share of the steps, spread over the time that a token takes.
         groups = min(self.depth, batch)
         dynamic = (float(decode.energy_j) * groups + float(prompt.energy_j) * batch / self.workload.output) / tpot
@@ -106,7 +110,7 @@ class Mixture:
             batch=int(batch) * dp,
             batch_max=self.most * dp,
             kv_tokens=self.most * final * dp,
-            ttft_s=Interval.around(ttft, *log_widths(model, self.first, "ttft")),
+            ttft_s=Interval.around(ttft, *log_widths(model, self.first, "ttft")).at_least(float(self.first.floor_s)),
             tpot_s=tpot_s,
             tokens_per_s=rate.scaled(dp),
             latency_s=None,
@@ -142,7 +146,7 @@ def _batches(workload: Workload, most: int, depth: int, dp: int) -> Array:
 
 
 def _plus_overhead(cost: StepCost, seconds: float) -> StepCost:
-    return StepCost({**cost.parts, "overhead": cost.parts.get("overhead", np.zeros(())) + seconds}, cost.energy_j)
+    return replace(cost, parts={**cost.parts, "overhead": cost.parts.get("overhead", np.zeros(())) + seconds})
 
 
 def _mix(decode: StepCost, prefill: StepCost, stall: float, prompts: float) -> StepCost:
@@ -151,7 +155,8 @@ def _mix(decode: StepCost, prefill: StepCost, stall: float, prompts: float) -> S
     for resource, seconds in prefill.parts.items():
         extra = np.asarray(seconds * prompts)
         parts[resource] = parts[resource] + extra if resource in parts else extra
-    return StepCost(parts, decode.energy_j + prefill.energy_j * prompts)
+    floor = decode.floor_s + prefill.floor_s * prompts
+    return StepCost(parts, decode.energy_j + prefill.energy_j * prompts, floor_s=floor)
 
 
 def per_item(watts: Interval, rate: Interval) -> Interval:

@@ -46,7 +46,9 @@ class Pass:
         """The figures at the chosen batch, with their intervals."""
         model, index = self.model, self.index
         at, seconds = self.cost.at(index), float(self.latency[index])
+        floor = float(at.floor_s)
         rate = Interval.around(float(self.rates[index]), *reversed(log_widths(model, at, "throughput")))
+        rate = rate.at_most(float(self.rates[index]) * seconds / floor) if floor > 0 else rate
         watts = power(model, float(at.energy_j) * model.depth / seconds)
         dp = model.plan.dp
         promise = self.workload.ttft_s
@@ -59,7 +61,7 @@ class Pass:
             ttft_s=None,
             tpot_s=None,
             tokens_per_s=None,
-            latency_s=Interval.around(seconds, *log_widths(model, at, "latency")),
+            latency_s=Interval.around(seconds, *log_widths(model, at, "latency")).at_least(floor),
             items_per_s=rate.scaled(dp),
             power_w=watts.scaled(dp),
             joules=per_item(watts, rate),

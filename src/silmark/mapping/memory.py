@@ -9,7 +9,7 @@ import numpy as np
 from silmark.chips import Chip
 from silmark.figures import assumptions
 from silmark.formats import FORMATS
-from silmark.graph import Array, Attention
+from silmark.graph import Array, Attention, Experts
 from silmark.mapping.plan import Infeasible, Plan
 from silmark.mapping.sharding import shard
 from silmark.models import Model
@@ -40,6 +40,7 @@ class Memory:
         )
         if self.plan.attention == "batch":
             cache = cache / self.plan.tp
+        cache = cache / self.plan.ranks  # a sequence lies on one of them
         state = self.model.state_elements / self.plan.tp
         return np.asarray((cache * self.plan.precision.kv_bytes + state * 4.0) / self.plan.pp)
 
@@ -51,7 +52,11 @@ class Memory:
 
 def memory(model: Model, chip: Chip, plan: Plan) -> Memory | Infeasible:
     """Places weights and cache; Infeasible says which tier is too small and by how much."""
-    weights = model.weight_bytes(FORMATS[plan.precision.weights].bits) / (plan.tp * plan.pp)
+    bits = FORMATS[plan.precision.weights].bits
+    weights = model.weight_bytes(bits)
+    if plan.ranks > 1:  # every rank keeps its own copy of all but the experts
+        weights += (plan.ranks - 1) * (weights - _expert_bytes(model, bits))
+    weights /= plan.tp * plan.pp
     if model.kind == "sampler":
         return Memory(weights=0.0, capacity=float("inf"), model=model, plan=plan)
     place = plan.placement
@@ -64,6 +69,12 @@ def memory(model: Model, chip: Chip, plan: Plan) -> Memory | Infeasible:
         )
     cache_room = room - weights if place.kv == place.weights else usable(chip, place.kv)
     return Memory(weights=weights, capacity=cache_room, model=model, plan=plan)
+
+
+def _expert_bytes(model: Model, bits: float) -> float:
+    """Bytes of all routed experts."""
+    experts = [op for op in model.lower(Step.decode(1, 1)) if isinstance(op, Experts)]
+    return sum(op.count * op.experts * op.weights_per_expert * (op.weight_bits or bits) / 8 for op in experts)
 
 
 def usable(chip: Chip, tier: str) -> float:

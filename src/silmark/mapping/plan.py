@@ -12,9 +12,15 @@ from silmark.formats import Precision
 
 @dataclass(frozen=True, slots=True)
 class Infeasible:
-    """A negative answer with its reason; a value, not an error."""
+    """A negative answer with its reason; a value, not an error.
+
+    Attributes:
+        reason: one sentence with the numbers.
+        cannot: the chip lacks an operator or format, whatever its size.
+    """
 
     reason: str
+    cannot: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,9 @@ class Plan:
         ep: parts into which the experts are divided among the tp chips; 1 cuts each expert instead.
         attention: how the cache is divided among the tp chips: by heads, as engines do (a chip with fewer KV
             heads than chips then keeps copies), or by sequences (Pope et al., arXiv:2211.05102, section 3.3).
+        ranks: groups of the tp chips that each run attention, norms and dense layers on sequences of their own,
+            with weights of their own; only experts are divided over all tp chips (data-parallel attention, as
+            SGLang, vLLM and TensorRT-LLM serve DeepSeek-V3: arXiv:2412.19437, section 3.4).
         placement: memory tier of weights and cache, region on a wafer.
     """
 
@@ -38,14 +47,20 @@ class Plan:
     dp: int = 1
     ep: int = 1
     attention: Literal["heads", "batch"] = "heads"
+    ranks: int = 1
     placement: Placement = field(default_factory=Placement)
 
     def __post_init__(self) -> None:
-        for label, value in (("tp", self.tp), ("pp", self.pp), ("dp", self.dp), ("ep", self.ep)):
+        sizes = {"tp": self.tp, "pp": self.pp, "dp": self.dp, "ep": self.ep, "ranks": self.ranks}
+        for label, value in sizes.items():
             if not 1 <= value <= 100_000:
                 raise BadValue(label, value, "a whole number from 1 to 100,000")
         if self.tp % self.ep:
             raise BadValue("ep", self.ep, f"a divisor of tp = {self.tp}")
+        if self.tp % self.ranks:
+            raise BadValue("ranks", self.ranks, f"a divisor of tp = {self.tp}")
+        if self.ranks > 1 and self.attention == "batch":
+            raise BadValue("attention", self.attention, "heads: ranks divide the sequences already")
 
     @property
     def chips(self) -> int:
@@ -58,4 +73,5 @@ class Plan:
         ]
         places = f", weights in {self.placement.weights}" if self.placement.weights == "sram" else ""
         split = ", attention by sequences" if self.attention == "batch" else ""
+        split += f", attention on {self.ranks} ranks" if self.ranks > 1 else ""
         return f"{' '.join(cuts) or 'TP1'} {self.precision}{split}{places}"

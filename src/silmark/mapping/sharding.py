@@ -28,6 +28,8 @@ def shard(graph: Graph, plan: Plan, last_is_gathered: bool = True) -> Graph:
     """
     if plan.tp == 1:
         return graph
+    if plan.ranks > 1:
+        return _ranked(graph, plan)
     width = plan.precision.activation_bytes
     last = _last_matrix(graph) if last_is_gathered else -1
     sharded: list[Op] = []
@@ -41,6 +43,43 @@ def shard(graph: Graph, plan: Plan, last_is_gathered: bool = True) -> Graph:
                 Collective(name=name, count=op.count, pattern=pattern, bytes_=elements * width, group=plan.tp)
             )
     return tuple(sharded)
+
+
+def _ranked(graph: Graph, plan: Plan) -> Graph:
+    """Data-parallel attention: what one chip of the fullest rank runs.
+
+    Everything but the experts is the graph of a smaller tensor-parallel group on its share of the sequences, at
+    least one of them. Experts see the tokens of all ranks, which are sent to them and back (all-to-all).
+    """
+    seqs = next((op.seqs for op in graph if isinstance(op, Attention | Scan)), np.ones(()))
+    share = np.maximum(1.0, seqs / plan.ranks) / np.maximum(1.0, seqs)
+    own = replace(plan, tp=plan.tp // plan.ranks, ranks=1, ep=1)
+    width = plan.precision.activation_bytes
+    sharded: list[Op] = []
+    rest: list[Op] = []
+    for op in graph:
+        if isinstance(op, Experts):
+            sharded += [*shard(tuple(rest), own, last_is_gathered=False), _cut(op, plan)]
+            rest = []
+            sent = op.m * (min(op.top_k, plan.tp) * op.hidden * width / plan.tp)
+            name = f"{op.name}.all-to-all"
+            # Twice: tokens go to their experts, results come back.
+            sharded.append(Collective(name=name, count=2 * op.count, pattern="all-to-all", bytes_=sent, group=plan.tp))
+        else:
+            rest.append(_fewer(op, share))
+    return (*sharded, *shard(tuple(rest), own))
+
+
+def _fewer(op: Op, share: Array) -> Op:
+    """The operator on a share of the step's sequences."""
+    match op:
+        case Attention():
+            return replace(op, seqs=np.asarray(op.seqs * share))
+        case Scan():
+            return replace(op, seqs=np.asarray(op.seqs * share), m=np.asarray(op.m * share))
+        case Collective():
+            return op
+    return replace(op, m=np.asarray(op.m * share))
 
 
 def _last_matrix(graph: Graph) -> int:

@@ -28,7 +28,10 @@ def refusal(chip: Chip, graph: Graph, precision: Precision) -> str | None:
             return f"cannot run: {_WORDS.get(op.kind, op.kind)} ({op.name}): no {chip.family} machine runs it"
     samples = all(op.kind in ("gibbs", "boundary") for op in graph)
     if not samples and precision.compute not in chip.formats:
-        return f"cannot run: {precision.compute} matrix products; it multiplies {', '.join(chip.formats) or 'none'}"
+        wide = next((name for name in ("bf16", "fp16") if name in chip.formats), "")
+        advice = f"; for weights alone ask for {precision.compute}:{wide}" if wide else ""
+        native = ", ".join(chip.formats) or "none"
+        return f"cannot run: {precision.compute} matrix products; it multiplies {native}{advice}"
     return None
 
 

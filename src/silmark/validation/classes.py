@@ -15,10 +15,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from silmark.calibration.engines import quantiles
 from silmark.chips import Chip
 from silmark.figures.tables import packaged
 from silmark.graph import Array
 from silmark.validation.score import Outcome, by_chip, logarithms
+
+__all__ = ["Class", "assumed", "classes", "from_logs", "has_interval", "measured", "published", "quantiles", "widening"]
 
 METRICS = ("ttft", "tpot", "throughput", "latency", "power")
 LEAST_ROWS, LEAST_CHIPS = 20, 2
@@ -131,17 +134,6 @@ def from_logs(name: str, metric: str, logs: Mapping[str, Array], why: str = "") 
         held=held,
         why=why,
     )
-
-
-def quantiles(groups: Sequence[Array]) -> tuple[float, float, float]:
-    """10 %, 50 % and 90 % quantile of several groups that weigh alike."""
-    values = np.concatenate(list(groups))
-    weights = np.concatenate([np.full(len(g), 1.0 / len(g)) for g in groups])
-    order = np.argsort(values)
-    share = np.cumsum(weights[order])
-    middles = (share - weights[order] / 2) / share[-1]
-    low, middle, high = np.interp((0.1, 0.5, 0.9), middles, values[order])
-    return float(low), float(middle), float(high)
 
 
 def widening(groups: Sequence[Array]) -> tuple[float, float]:

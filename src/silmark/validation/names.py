@@ -8,32 +8,14 @@ from silmark import models
 from silmark.calibration import gpu_host
 from silmark.calibration.rows import END_TO_END
 from silmark.chips import Chip
+from silmark.figures.tables import packaged
 from silmark.formats import Precision
 from silmark.validation.rows import Row
 
-MODELS = {
-    "llama 7b": "llama-2-7b",  # LLaMA and Llama 2 of 7B have one architecture
-    "llama v2 7b": "llama-2-7b",
-    "llama v2 70b": "llama-2-70b",
-    "llama 70b": "llama-2-70b",  # there is no first LLaMA of 70B
-    "llama v3 8b": "llama-3-8b",
-    "llama v3.1 405b": "llama-3.1-405b",
-    "llama-3.1-405b fp8 (meta)": "llama-3.1-405b",
-    "deepseek r1 0528": "deepseek-r1",
-    "deepseek-v3.1-nvfp4": "deepseek-v3",
-    "mistral-7b-instruct-v0.2": "mistral-7b",
-}
+MODELS: dict[str, str] = packaged("aliases")["models"]["end_to_end"]
 _SUFFIX = re.compile(r"(-hf|-instruct|-fp8|-nvfp4|-it|-base)+$")
 
-SERVERS = {
-    "TensorRT-LLM": "TensorRT-LLM",
-    "trtllm": "TensorRT-LLM",
-    "vLLM": "vLLM",
-    "vllm": "vLLM",
-    "sglang": "SGLang",
-    "Deepspeed": "DeepSpeed (Gaudi)",
-    "optimum-habana": "Optimum Habana",
-}
+SERVERS: dict[str, str] = packaged("aliases")["engines"]["end_to_end"]
 """Engines whose rows make residual classes: those that the chips' own files name as their stack, and SGLang."""
 
 

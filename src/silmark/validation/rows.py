@@ -1,4 +1,4 @@
-"""Measured end-to-end rows: `$SILMARK_DATA/measurements/public`, six tables of it and nothing else.
+"""End-to-end rows: those measured in public (`$SILMARK_DATA/measurements/public`), and questions without a value.
 
 The tables come from outside, so they are read as strangers' files: size, number of rows and every number are
 bounded. A row that cannot be read is dropped and counted, a file that cannot be read is an error.
@@ -13,6 +13,7 @@ import math
 import os
 import zlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ TABLES = (
     "inferencemax_nvidia_ttft_tpot",
     "gaudi_optimum_habana",
     "serving_misc",
+    "mlperf_inference_llm",
 )
 MAX_BYTES = 64 << 20
 """Of an unpacked table; the largest takes 4 MB."""
@@ -41,6 +43,8 @@ _COUNTS = {
     "isl": 10_000_000,
     "osl": 10_000_000,
 }
+_ZEROS = ("dp", "ep")
+"""Some rows write 0 where a cut is not used."""
 _TEXTS = ("hardware", "model", "precision", "metric", "unit", "engine", "engine_version", "notes", "flag", "split")
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
@@ -50,7 +54,8 @@ class Row:
     """One measured number and its conditions; a count is None where the source does not say.
 
     Attributes:
-        value: seconds, tokens per second or watts.
+        value: seconds, tokens per second or watts; not a number where the row is a question.
+        scale: the row's unit in these units.
         per_gpu: the rate is that of one device.
     """
 
@@ -60,10 +65,12 @@ class Row:
     model: str
     precision: str
     metric: str
+    unit: str
     engine: str
     version: str
     notes: str
     value: float
+    scale: float
     per_gpu: bool
     devices: int | None
     tp: int | None
@@ -141,18 +148,26 @@ def _row(table: str, line: int, cells: dict[str, str | None]) -> Row | str:
     """The row, or why it is left out."""
     if None in cells or None in cells.values():
         return "cells do not match the columns"
-    text = {key: str(cells[key]).strip()[:_MAX_TEXT] for key in _TEXTS}
-    if text["split"] != "public" or text["flag"]:
+    if str(cells["split"]).strip() != "public" or str(cells["flag"]).strip():
         return "flagged or not public"
-    value = _number(cells["value"])
+    row = parse({key: str(cell) for key, cell in cells.items()}, table, line)
+    if isinstance(row, Row) and not 0 < row.value < 1e15:
+        return "value is not a number above 0"
+    return row
+
+
+def parse(cells: Mapping[str, str], table: str, line: int = 0) -> Row | str:
+    """A row from its cells, measured or a question, or what is wrong with it; missing columns count as empty."""
+    text = {key: str(cells.get(key) or "").strip()[:_MAX_TEXT] for key in _TEXTS}
+    value = _number(cells.get("value"))
     counts: dict[str, int | None] = {}
     for key, top in _COUNTS.items():
-        count = _number(cells[key]) if cells[key] else None
-        if cells[key] and (count is None or not 0.5 <= count <= top):
+        cell = str(cells.get(key) or "").strip()
+        count = _number(cell) if cell else None
+        if cell and (count is None or not 0.5 <= count <= top) and not (count == 0 and key in _ZEROS):
             return f"{key} is not a number from 1 to {top:,}"
-        counts[key] = None if count is None else max(1, round(count))
-    if value is None or not 0 < value < 1e15:
-        return "value is not a number above 0"
+        counts[key] = None if not count else max(1, round(count))
+    scale = _SECONDS.get(text["unit"], 1.0)
     return Row(
         table=table,
         line=line,
@@ -160,11 +175,13 @@ def _row(table: str, line: int, cells: dict[str, str | None]) -> Row | str:
         model=text["model"],
         precision=text["precision"],
         metric=text["metric"],
+        unit=text["unit"],
         engine=text["engine"],
         version=text["engine_version"],
         notes=text["notes"],
-        value=value * _SECONDS.get(text["unit"], 1.0),
-        per_gpu=text["unit"].lower().endswith("/gpu"),
+        value=math.nan if value is None else value * scale,
+        scale=scale,
+        per_gpu=text["unit"].lower().endswith(("/gpu", "/chip")),
         devices=counts["n_devices"],
         tp=counts["tp"],
         pp=counts["pp"],

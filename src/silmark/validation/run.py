@@ -1,4 +1,4 @@
-"""`silmark validate`: predict, compare, and on request write the residual classes."""
+"""`silmark validate`: predict, compare, and on request write what engines add and the residual classes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 from silmark.errors import BadFile
 from silmark.figures.tables import packaged
 from silmark.step import error
+from silmark.validation import engines, rows
 from silmark.validation import write as files
 from silmark.validation.classes import classes
+from silmark.validation.predict import work
 from silmark.validation.report import Report
 from silmark.validation.score import score
 
@@ -18,14 +20,16 @@ def run(write: bool = False, where: Path | None = None) -> Report:
     """Predicts every public row that can be predicted.
 
     Args:
-        write: write residual classes and the tables of the accuracy page. Error bars are then judged again,
-            with the classes just written.
+        write: fit engines again, write residual classes and the tables of the accuracy page. Error bars are then
+            judged again, with the classes just written.
         where: folder of the tables; None for the one below SILMARK_DATA.
 
     Raises:
         BadValue: SILMARK_DATA does not lead to the measured rows.
         BadFile: a table is broken, or a file cannot be written.
     """
+    if write:
+        _engines(where)
     scored = score(where=where)
     report = Report(scored, tuple(classes(scored.outcomes)))
     if not write:
@@ -39,7 +43,21 @@ def run(write: bool = False, where: Path | None = None) -> Report:
     if path is not None:
         _put(path, files.page(path.read_text(encoding="utf-8"), report, path))
         written.append(path)
+    written.append(engines.file())
     return replace(report, written=tuple(str(path) for path in written))
+
+
+def _engines(where: Path | None) -> None:
+    """Fits what engines add, on every row that can be predicted."""
+    samples = []
+    for name in rows.TABLES:
+        for row in rows.read(name, where).rows:
+            done = work(row)
+            if not isinstance(done, str):
+                samples.append(engines.sample(row, done))
+    engines.write(samples)
+    packaged.cache_clear()
+    engines.overheads.cache_clear()
 
 
 def _put(path: Path, text: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from silmark.chips import Chip
 from silmark.graph import Array
-from silmark.validation import names, rows
+from silmark.validation import engines, names, rows
 from silmark.validation.predict import predict
 from silmark.validation.rows import Row
 
@@ -88,7 +88,8 @@ def outcome(row: Row) -> Outcome | str:
     answer = predict(row)
     if isinstance(answer, str):
         return answer
-    bar = answer.interval
+    # Error bars of answers are for engines of today: what the row's own engine adds to them is taken off.
+    bar = answer.interval.scaled(engines.relative(row, answer.work))
     return Outcome(
         row=row,
         chip=answer.step_model.target.chip,

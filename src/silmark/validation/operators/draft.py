@@ -1,0 +1,113 @@
+"""What a kind of table fills in: seconds per row, the chip, and under which conditions it was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from silmark.chips import catalog
+from silmark.chips.mechanisms import AbstractMechanism, Placement, build
+from silmark.chips.mechanisms.gpu import Gpu
+from silmark.chips.mechanisms.gpu_gemm import wide_format
+from silmark.errors import BadValue, SilmarkError, UnknownName
+from silmark.figures.tables import packaged
+from silmark.formats import Precision
+from silmark.graph import Array, Op
+from silmark.validation.operators.columns import Columns, Index
+
+UNREADABLE = "a size is missing or not a number above 0"
+
+
+class Draft:
+    """Predictions of one table before error bars.
+
+    Attributes:
+        seconds: per row; NaN where there is none.
+        chip: id of the chip per row.
+        part: conditions per row, most general first, joined by "/": rows of one part err alike.
+        why: reason per row that has no prediction.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.seconds: Array = np.full(rows, np.nan)
+        self.chip: list[str] = [""] * rows
+        self.part: list[str] = [""] * rows
+        self.why: list[str] = [""] * rows
+
+    def fill(self, rows: Index, chip: str, part: str, seconds: Array) -> None:
+        """Sets the predictions of some rows."""
+        values = np.broadcast_to(seconds, rows.shape)
+        self.seconds[rows] = np.where(np.isfinite(values) & (values > 0), values, np.nan)
+        for row in rows.tolist():
+            self.chip[row], self.part[row] = chip, part
+            if np.isnan(self.seconds[row]):
+                self.why[row] = UNREADABLE
+
+    def refuse(self, rows: Index, why: str) -> None:
+        """Says why some rows have none."""
+        for row in rows.tolist():
+            self.why[row] = why
+
+
+def by_group(
+    table: Columns, keys: tuple[str, ...], predict: Callable[[tuple[str, ...], Index], tuple[str, str, Array]]
+) -> Draft:
+    """A draft from a function over the groups of some columns: (values, rows) -> chip, part, seconds.
+
+    A group whose chip, model or format is unknown is refused with the error's own sentence.
+    """
+    draft = Draft(table.rows)
+    with np.errstate(all="ignore"):
+        for key, rows in table.groups(*keys):
+            try:
+                draft.fill(rows, *predict(key, rows))
+            except SilmarkError as error:
+                draft.refuse(rows, str(error))
+    return draft
+
+
+def alias(kind: str, name: str, section: str = "operators") -> str:
+    """What the catalogue calls a name of the tables; raises UnknownName."""
+    known: dict[str, str] = packaged("aliases")[kind][section]
+    if name not in known:
+        raise UnknownName(f"{kind} name", name, known, hint=f"data/aliases/{kind}.toml lists those of the tables")
+    return known[name]
+
+
+def whole(name: str, text: str) -> int:
+    """A whole number from 1 to a million; raises BadValue."""
+    if not (text.isdecimal() and len(text) < 7 and int(text)):
+        raise BadValue(name, text, "a whole number from 1 to 999,999")
+    return int(text)
+
+
+@cache
+def machine(chip: str, formats: str) -> AbstractMechanism:
+    """The mechanism of a chip in given formats; a format that the chip does not multiply in is widened first."""
+    found, precision = catalog.load(chip), Precision.of(formats)
+    if precision.compute not in found.formats:
+        wide = wide_format(found, "bf16")
+        precision = Precision(precision.weights, wide, precision.kv if precision.kv != precision.compute else wide)
+    return build(found, precision, Placement())
+
+
+def seconds(chip: str, formats: str, op: Op) -> Array:
+    """Seconds of one operator over arrays of sizes; NaN where a size is."""
+    sizes = [np.asarray(getattr(op, name)) for name in ("m", "seqs", "new", "past") if hasattr(op, name)]
+    return _only_known(machine(chip, formats).cost(op).time_s, *sizes)
+
+
+def _only_known(took: Array, *sizes: Array | float) -> Array:
+    """Times of known sizes: where several resources compete, one that is not a number just loses."""
+    known = ~np.isnan(sum(np.asarray(size, dtype=np.float64) for size in sizes))
+    return np.where(known, took, np.nan)
+
+
+def gemm(chip: str, formats: str, m: Array, n: Array | float, k: Array | float, copies: float | None = None) -> Array:
+    """Seconds of matrix products on a GPU; `copies` of the weights are cycled through by a benchmark."""
+    found = machine(chip, formats)
+    if not isinstance(found, Gpu):
+        raise UnknownName("chip for this table", chip, (), hint="the table was measured on GPUs")
+    return _only_known(found.gemm_time(m, n, k, copies), m, n, k)
