@@ -98,11 +98,11 @@ def _put(path: Path, title: str, *parts: str) -> None:
 def _page(kind: str, name: str) -> Iterator[str]:
     page = catalogue.page(kind, name)
     meanings = schema(kind)
-    yield table(["", ""], [[key, _plain(value)] for key, value in page.facts if value])
+    yield table(["", ""], [[key, _plain(value)] for key, value in page.facts.items() if value])
     yield "## Figures"
     yield "Values as the source wrote them. A note gives date, claim, remarks and values that disagree."
     rows = []
-    for key, value, interval, grade, source, note in page.figures:
+    for key, value, interval, grade, source, note in page.cells:
         entry = meanings.get(key) or meanings.get(f"{key.split('.')[0]}.*") or {"description": ""}
         meaning = f'<span title="{entry["description"]}">`{key}`</span>'
         rows.append([meaning, value, interval, grade, f"[{source}](#{source})", _plain(note)])

@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from silmark.api import Depth, compare, estimate
+    from silmark.api.train import train
     from silmark.errors import SilmarkError
 
 __version__ = "0.1.0"
-__all__ = ["Depth", "SilmarkError", "__version__", "compare", "estimate"]
+__all__ = ["Depth", "SilmarkError", "__version__", "compare", "estimate", "train"]
 
 _WHERE = {
     "compare": "silmark.api",
     "estimate": "silmark.api",
     "Depth": "silmark.api",
+    "train": "silmark.api.train",
     "SilmarkError": "silmark.errors",
 }
 

@@ -79,7 +79,8 @@ class Precision:
         for part in parts:
             get(part)
         weights, compute = parts[0], parts[1] if len(parts) > 1 else parts[0]
-        kv = parts[2] if len(parts) > 2 else compute
+        # Engines keep the cache in 8 bits where products run in fewer.
+        kv = parts[2] if len(parts) > 2 else compute if FORMATS[compute].bits >= 8 else "fp8"
         return cls(weights, compute, kv)
 
     @property
@@ -103,4 +104,6 @@ class Precision:
     def __str__(self) -> str:
         if self.weights == self.compute == self.kv:
             return self.weights
-        return ":".join((self.weights, self.compute) + ((self.kv,) if self.kv != self.compute else ()))
+        if self.kv == self.compute:
+            return f"{self.weights}:{self.compute}"
+        return f"{self.weights}:{self.compute}:{self.kv}"

@@ -260,7 +260,7 @@ def test_the_edge_has_a_power_limit() -> None:
     assert found["nvidia-jetson-agx-orin-64gb"].status == "ok"
     h100 = found["nvidia-h100-sxm5-80gb"]
     assert h100.status == "infeasible"
-    assert "700 W" in h100.reason
+    assert "1,025 W" in h100.reason  # 700 W and an eighth of a node's host
     assert "75 W" in h100.reason
     for row in found.values():
         if row.status == "ok":

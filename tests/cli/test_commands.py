@@ -17,7 +17,7 @@ import pytest
 from silmark import api, chips, models, systems
 from silmark.figures import load_sources
 from silmark.report.numbers import si
-from silmark.report.schema import CompareDocument, EstimateDocument
+from silmark.report.schema import DOCUMENTS, CompareDocument, EstimateDocument
 
 Run = Callable[..., Any]
 
@@ -125,7 +125,7 @@ def test_estimate_as_json(run: Run) -> None:
 def test_estimate_says_why_not(run: Run) -> None:
     found = run("estimate", "mamba-codestral-7b", "--on", "etched-sohu", "--explain")
     assert found.code == 0
-    assert "cannot-run: cannot run: state-space scan" in found.out
+    assert "cannot run: state-space scan" in found.out
 
 
 def test_the_lists_are_the_catalogue(run: Run) -> None:
@@ -134,7 +134,9 @@ def test_the_lists_are_the_catalogue(run: Run) -> None:
         table = lines(run(command).out)
         assert set(names) == set(table) - {command[:-1]}
         listed = json.loads(run(command, "--json").out)
-        assert [entry[command[:-1]] for entry in listed] == list(names)
+        assert DOCUMENTS["list"].model_validate(listed)
+        assert listed["schema"] == f"silmark.{command}/1"
+        assert [entry[command[:-1]] for entry in listed["rows"]] == list(names)
 
 
 def test_a_chips_page(run: Run) -> None:
@@ -145,13 +147,16 @@ def test_a_chips_page(run: Run) -> None:
     assert "NVIDIA" in table["nvidia-h100-datasheet"]
     page = json.loads(run("chips", "show", "h100", "--json").out)
     assert page["facts"]["usual system"] == "hgx-h100-8"
-    assert {entry["source"] for entry in page["figures"]} == set(page["sources"])
+    assert DOCUMENTS["page"].model_validate(page)
+    assert {entry["source"] for entry in page["figures"]} == {entry["key"] for entry in page["sources"]}
+    bandwidth = next(entry for entry in page["figures"] if entry["key"] == "memory.main.bandwidth")
+    assert (bandwidth["value"], bandwidth["unit"]) == (3.35e12, "B/s")
 
 
 def test_a_systems_page(run: Run) -> None:
     page = json.loads(run("systems", "show", "hgx-h100-8", "--json").out)
     assert page["facts"]["chips"] == "8 x nvidia-h100-sxm5-80gb"
-    assert any(entry["figure"] == "scale_out.bandwidth" for entry in page["figures"])
+    assert any(entry["key"] == "scale_out.bandwidth" for entry in page["figures"])
     assert "InfiniBand NDR" in run("systems", "show", "hgx-h100-8").out
 
 

@@ -58,7 +58,7 @@ def test_corsair_vendor_points(model: str, on: str, milliseconds: float) -> None
     A circle: the fixed time per layer was derived from these two claims (claim:corsair-60k, claim:corsair-30k),
     so agreement shows that the chain is consistent and decides nothing.
     """
-    found = row(model, on, weights_in="sram", kv_in="sram", batch=60, prompt=512, output=128)
+    found = row(model, on, precision="mxint8", weights_in="sram", kv_in="sram", batch=60, prompt=512, output=128)
     assert found.estimate is not None
     assert found.estimate.step_model.plan.placement.weights == "sram"
     step = found.estimate.steps()["decode"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,18 @@ from silmark.step import StepModel, compile_step
 from silmark.systems import Target
 from silmark.workloads import WORKLOADS, Step
 
-MODELS = ("llama-3.1-8b", "mixtral-8x7b", "deepseek-v2-lite", "mamba-codestral-7b", "gpt-oss-20b")
+MODELS = (
+    "llama-3.1-8b",
+    "mixtral-8x7b",
+    "deepseek-v2-lite",
+    "mamba-codestral-7b",
+    "gpt-oss-20b",
+    "nemotron-h-8b",
+    "gemma-2-9b",
+    "gpt-j-6b",
+)
+"""A model of each kind: dense, experts, latent attention, state space, windows and sinks, hybrid, parallel blocks."""
+PASSES = ("bert-base", "resnet-50")
 CHIPS = [name for name in chips.names() if "gemm" not in chips.load(name).cannot]
 PAIRS = [(chip, model) for chip in CHIPS for model in MODELS]
 TILE = 512
@@ -114,6 +126,35 @@ def test_no_step_beats_the_chip(chip_name: str, model_name: str, batch: int, con
             assert seconds >= bytes_ / tier.high * (1 - 1e-9)
 
 
+@pytest.mark.parametrize("chip_name", CHIPS)
+@pytest.mark.parametrize("model_name", ["llama-3.1-8b", "gemma-2-9b", *PASSES])
+def test_no_answer_promises_what_the_chip_cannot(chip_name: str, model_name: str) -> None:
+    """The favourable end of every interval keeps to the highest peak and bandwidth that the chip's file allows."""
+    model = running(chip_name, model_name)
+    answer = estimate(model, WORKLOADS["offline"])
+    if isinstance(answer, Infeasible):
+        return
+    chip, plan = model.target.chip, model.plan
+    peak = chip.figure(f"peak.{plan.precision.compute}").high
+    for phase, step in answer.steps().items():
+        seconds = float(count(model.sharded(step)).matrix_flops) / peak
+        interval = {"prefill": answer.ttft_s, "decode": answer.tpot_s, "forward": answer.latency_s}[phase]
+        assert interval is not None
+        assert interval.low >= seconds * (1 - 1e-9), phase
+    work = count(model.sharded(next(iter(answer.steps().values())))).matrix_flops
+    if model_name in PASSES:
+        most = answer.batch / plan.dp * model.depth * peak / float(work)
+        assert answer.rate.high <= most * plan.dp * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("chip_name", ["nvidia-h100-sxm5-80gb", "google-tpu-v6e", "extropic-z1", "amd-mi300x-192gb"])
+def test_more_samples_never_take_less_time(chip_name: str) -> None:
+    model = running(chip_name, "ising-70x70")
+    times = np.broadcast_to(model.cost(Step.forward(np.array([1.0, 64, 4096]))).time_s, (3,))
+    assert np.all(np.diff(times) >= 0)
+    assert np.all(model.cost(Step.forward(np.array([1.0, 64]))).energy_j > 0)
+
+
 @pytest.mark.parametrize("model_name", [*MODELS, "llama-3.1-70b", "gpt-oss-120b", "deepseek-v3"])
 @pytest.mark.parametrize("tp", [2, 3, 4, 8])
 def test_sharding_conserves_work(model_name: str, tp: int) -> None:
@@ -158,3 +199,14 @@ def test_tables_agree_with_operators(chip_name: str) -> None:
         np.testing.assert_allclose(quick.energy_j, exact.energy_j, rtol=1e-9)
         bulk = model.decode_s(step.seqs, step.past) if step.phase == "decode" else model.prefill_s(step.seqs, step.new)
         np.testing.assert_allclose(bulk, exact.time_s, rtol=1e-9)
+
+
+@pytest.mark.parametrize("plan", [{"attention": "batch"}, {"ranks": 8, "ep": 8}])
+def test_tables_agree_where_sequences_are_divided(plan: dict[str, Any]) -> None:
+    chip = chips.load("nvidia-h200-sxm-141gb")
+    target = Target(chip, systems.usual(chip), 8)
+    model = compile_step(models.load("deepseek-v2-lite"), target, Plan(Precision.of("bf16"), tp=8, **plan))
+    assert not isinstance(model, Infeasible)
+    step = Step.decode(np.array([1.0, 8, 100]), 2000)
+    np.testing.assert_allclose(model.quick(step).time_s, model.cost(step).time_s, rtol=1e-9)
+    np.testing.assert_allclose(model.decode_s(step.seqs, 2000), model.cost(step).time_s, rtol=1e-9)

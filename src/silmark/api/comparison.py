@@ -98,10 +98,7 @@ def compare(
 def _row(model: Model, chip: Chip, asked: Workload, precision_name: str, maturity: Literal["own", "equal"]) -> Row:
     answer = choose(Asked(model, chip, systems.usual(chip), asked, question.precision(precision_name, chip), maturity))
     if isinstance(answer, Infeasible):
-        status: Literal["cannot-run", "infeasible"] = (
-            "cannot-run" if answer.reason.startswith("cannot run") else "infeasible"
-        )
-        return Row(chip, status, answer.reason)
+        return Row(chip, "cannot-run" if answer.cannot else "infeasible", answer.reason)
     return Row(chip, "infeasible" if answer.misses else "ok", answer.misses, answer, price(answer))
 
 
@@ -109,7 +106,7 @@ def _notes(chips: str | Sequence[str], model: Model, asked: Workload) -> tuple[s
     names = chips.split(",") if isinstance(chips, str) else chips
     table = aliases()
     notes = [f"{name.strip()} means {table[name.strip()]}" for name in names if name.strip() in table]
-    return (*notes, *model.notes, *_too_long(model, asked))
+    return tuple(dict.fromkeys([*notes, *model.notes, *_too_long(model, asked)]))
 
 
 def _too_long(model: Model, asked: Workload) -> list[str]:

@@ -16,20 +16,20 @@ from silmark.workloads import WORKLOADS, Workload
 
 _DURATION = re.compile(r"([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(s|ms|us|min)?")
 _LARGEST = 10**15
-_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0, None: 1.0}
+_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
 
 Duration = str | float
 Count = int | str
 
 
 def duration(label: str, value: Duration) -> float:
-    """Seconds from `2s`, `50ms`, `2` or a number; `none` is no limit. Raises BadValue."""
+    """Seconds from `2s`, `50ms` or a number of seconds; `none` is no limit. Raises BadValue."""
     if isinstance(value, str):
         if value.strip().lower() in ("none", "inf"):
             return math.inf
         match = _DURATION.fullmatch(value.strip()) if len(value) < 40 else None
-        if match is None:
-            raise BadValue(label, value, "a time such as 2s, 50ms or none")
+        if match is None or match[2] is None:
+            raise BadValue(label, value, "a time with its unit, such as 2s or 50ms, or none")
         value = float(match[1]) * _SECONDS[match[2]]
         if math.isinf(value):
             raise BadValue(label, match[0], "a time such as 2s, 50ms or none")

@@ -16,7 +16,7 @@ from silmark.errors import BadValue
 from silmark.estimation import Estimate
 from silmark.estimation import estimate as run_estimate
 from silmark.mapping import Infeasible, Plan
-from silmark.mapping.candidates import cut, placements
+from silmark.mapping.candidates import cut, least_chips, placements
 from silmark.models import Model
 from silmark.report.rows import Row
 from silmark.step import StepModel, compile_step
@@ -38,12 +38,12 @@ class Depth:
     step_model: StepModel | None
     rows: tuple[Row, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self, explain: bool = False) -> dict[str, Any]:
         """The document of silmark.estimate/1: rows as in silmark.compare/1, and operators of the last row."""
         return {
             "schema": SCHEMA,
             "question": self.question,
-            "rows": [row.as_dict() for row in self.rows],
+            "rows": [row.as_dict(explain) for row in self.rows],
             "operators": self.operators(),
         }
 
@@ -142,10 +142,7 @@ def estimate(
 
 def _row(target: Target, answer: Estimate | Infeasible) -> Row:
     if isinstance(answer, Infeasible):
-        status: Literal["cannot-run", "infeasible"] = (
-            "cannot-run" if answer.reason.startswith("cannot run") else "infeasible"
-        )
-        return Row(target.chip, status, answer.reason)
+        return Row(target.chip, "cannot-run" if answer.cannot else "infeasible", answer.reason)
     return Row(target.chip, "infeasible" if answer.misses else "ok", answer.misses, answer, price(answer))
 
 
@@ -174,6 +171,8 @@ def _plan(
         raise BadValue("tiers of weights and cache", " and ".join(tiers), f"one of: {known}")
     place = fitting[-1] if tiers == ("auto", "auto") else fitting[0]
     replicas = dp or 1
+    if tp is not None and pp is None and dp is None and tp >= least_chips(model, target.chip, wanted, place):
+        replicas = max(1, target.count // tp)  # what a replica leaves over serves others
     each = target.count // replicas
     usual = cut(model, replace(target, count=max(1, each)), wanted, place)
     tp = tp or (usual.tp if pp is None else max(1, each // pp))

@@ -38,9 +38,13 @@ def price(answer: Estimate) -> Price | None:
     known = {f"chip.{k}": f for k, f in target.chip.figures.items() if k.startswith("price.")}
     known |= {f"system.{k}": f for k, f in target.system.figures.items() if k.startswith("price.")}
     share = plan.chips / target.system.chips
-    for key, chips in (("system.price.purchase", share), ("chip.price.purchase", plan.chips)):
-        if key in known and not (key.startswith("system") and _other_chip(answer)):
-            return _own(answer, key, known[key], chips)
+    if "system.price.purchase" in known and not _other_chip(answer):
+        return _own(answer, {"system.price.purchase": known["system.price.purchase"]}, share)
+    if "chip.price.purchase" in known:
+        host = assumptions("economics")["host.capital_share"]
+        return _own(
+            answer, {"chip.price.purchase": known["chip.price.purchase"], "host.capital_share": host}, plan.chips
+        )
     for key, chips in (("chip.price.cloud", plan.chips), ("system.price.cloud", share)):
         if key in known:
             return _rent(answer, key, known[key], chips)
@@ -53,11 +57,15 @@ def _other_chip(answer: Estimate) -> bool:
     return target.system.chip != target.chip.id
 
 
-def _own(answer: Estimate, key: str, purchase: Figure, pieces: float) -> Price:
+def _own(answer: Estimate, bought: dict[str, Figure], pieces: float) -> Price:
+    """Price from what is bought: a unit, or chips and the share that their hosts add."""
+    purchase, *hosts = bought.values()
     terms = assumptions("economics")
     years, busy = terms["capital.years"], terms["capital.utilisation"]
     tariff, pue = terms["electricity.price"], terms["electricity.pue"]
-    capital = purchase.value * pieces / (years.value * busy.value)
+    each = purchase.value / (years.value * busy.value)
+    chips, around = each * pieces, sum(each * pieces * host.value for host in hosts)
+    capital = chips + around
     energy = answer.power_w.mid * pue.value * tariff.value
     mid = capital + energy
     low = [(f.log_low, capital) for f in (purchase,)] + [(f.log_high, capital) for f in (years, busy)]
@@ -66,7 +74,10 @@ def _own(answer: Estimate, key: str, purchase: Figure, pieces: float) -> Price:
     high += [(f.log_high, energy) for f in (tariff, pue)] + [
         (math.log(answer.power_w.high / answer.power_w.mid), energy)
     ]
-    figures = {key: purchase, **{k: f for k, f in terms.items() if not k.startswith("host.")}}
+    for host in hosts:
+        low.append((host.log_low, around))
+        high.append((host.log_high, around))
+    figures = {**bought, **{k: f for k, f in terms.items() if not k.startswith("host.")}}
     return Price(_per_million(answer, mid, low, high), "own", figures)
 
 

@@ -42,6 +42,14 @@ class Interval:
         """Interval from a mid value and (positive) widths in natural logarithms."""
         return cls(mid * math.exp(-log_low), mid, mid * math.exp(log_high))
 
+    def at_least(self, floor: float) -> Interval:
+        """The interval with nothing below a floor that physics sets."""
+        return Interval(max(self.low, floor), max(self.mid, floor), max(self.high, floor))
+
+    def at_most(self, ceiling: float) -> Interval:
+        """The interval with nothing above a ceiling that physics sets."""
+        return Interval(min(self.low, ceiling), min(self.mid, ceiling), min(self.high, ceiling))
+
     def inverse(self, scale: float = 1.0) -> Interval:
         """Scale / interval, with the bounds exchanged."""
         return Interval(scale / self.high, scale / self.mid, scale / self.low)
@@ -93,6 +101,21 @@ class Figure:
     def log_high(self) -> float:
         """ln(high / value): how far the truth may lie above, >= 0."""
         return math.log(self.high / self.value) if self.value > 0 else 0.0
+
+    def as_dict(self, key: str = "") -> dict[str, Any]:
+        """The figure as in the JSON schemas, in SI."""
+        return {
+            "key": key or self.key,
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "unit": self.unit,
+            "source": self.source,
+            "grade": str(self.grade),
+            "note": self.note,
+            "date": self.date,
+            "derived_from": self.derived_from,
+        }
 
     def at(self, value: float) -> Figure:
         """The same figure with another value and no interval, for what-if questions."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from silmark import chips, models, systems
@@ -12,77 +13,119 @@ from silmark.figures import Figure, load_sources
 from silmark.report.numbers import si
 from silmark.systems import System
 
+Record = dict[str, str | float | int | list[str] | None]
 
-def listing(kind: str) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of one catalogue: chips, systems or models."""
+
+def records(kind: str) -> list[Record]:
+    """One catalogue (chips, systems or models) as plain values: SI units, None where nothing is known."""
     if kind == "chips":
-        headers = [
-            "chip",
-            "status",
-            "since",
-            "family",
-            "default",
-            "peak",
-            "memory",
-            "bandwidth",
-            "limit",
-            "short names",
-        ]
-        return headers, [_chip_line(chips.load(name)) for name in (*chips.names(), chips.HOST)]
+        return [_chip_record(chips.load(name)) for name in (*chips.names(), chips.HOST)]
     if kind == "systems":
-        headers = ["system", "kind", "chips", "units", "topology", "name"]
-        return headers, [_system_line(systems.load(name)) for name in systems.names()]
-    headers = ["model", "kind", "parameters", "active", "layers", "hidden", "context", "short names"]
+        return [_system_record(systems.load(name)) for name in systems.names()]
     short: dict[str, list[str]] = {}
     for alias, name in models.aliases().items():
         short.setdefault(name, []).append(alias)
-    rows = []
-    for name in models.names():
-        model = models.load(name)
-        counts = [_billions(model.parameters), _billions(model.active_parameters)]
-        sizes = [str(model.layer_count), str(model.hidden), str(model.max_context)]
-        rows.append([name, model.kind, *counts, *sizes, ", ".join(short.get(name, ()))])
-    return headers, rows
+    return [_model_record(name, short.get(name, [])) for name in models.names()]
 
 
-def _billions(count: int) -> str:
-    return f"{count / 1e9:.3g} B" if count >= 1e8 else f"{count / 1e6:.3g} M"
+def listing(kind: str) -> tuple[list[str], list[list[str]]]:
+    """Headers and cells of one catalogue for the terminal and the docs."""
+    found = records(kind)
+    return [name.replace("_", " ") for name in found[0]], [[_cell(*pair) for pair in one.items()] for one in found]
 
 
-def _chip_line(chip: Chip) -> list[str]:
-    peak = chip.figures.get(f"peak.{chip.precision}")
+def as_document(kind: str) -> dict[str, Any]:
+    """The JSON document silmark.chips/1, silmark.systems/1 or silmark.models/1."""
+    return {"schema": f"silmark.{kind}/1", "rows": records(kind)}
+
+
+_UNITS = {"peak": "FLOP/s", "memory": "B", "bandwidth": "B/s", "limit": "W"}
+
+
+def _cell(name: str, value: str | float | list[str] | None) -> str:
+    if value is None or value == 0:
+        return "-"
+    if isinstance(value, list):
+        return ", ".join(value)
+    if name in _UNITS:
+        return si(float(value), _UNITS[name])
+    return si(float(value), "").strip() if name in ("parameters", "active") else str(value)
+
+
+def _chip_record(chip: Chip) -> Record:
     tier = "main" if "memory.main.capacity" in chip.figures else "sram"
-    memory, bandwidth = (chip.figures.get(f"memory.{tier}.{key}") for key in ("capacity", "bandwidth"))
-    cells = [si(f.value, f.unit) if f else "-" for f in (peak, memory, bandwidth, chip.figures.get("power.tdp"))]
-    return [chip.id, chip.status, chip.since, chip.family, chip.precision, *cells, ", ".join(chip.aliases)]
+    keys = {
+        "peak": f"peak.{chip.precision}",
+        "memory": f"memory.{tier}.capacity",
+        "bandwidth": f"memory.{tier}.bandwidth",
+        "limit": "power.tdp",
+    }
+    return {
+        "chip": chip.id,
+        "status": chip.status,
+        "since": chip.since,
+        "family": chip.family,
+        "default": chip.precision,
+        **{name: chip.figures[key].value if key in chip.figures else None for name, key in keys.items()},
+        "short_names": list(chip.aliases),
+    }
 
 
-def _system_line(system: System) -> list[str]:
-    return [
-        system.id,
-        system.kind,
-        f"{system.chips} x {system.chip}",
-        str(system.units_max),
-        system.topology,
-        system.name,
-    ]
+def _system_record(system: System) -> Record:
+    return {
+        "system": system.id,
+        "kind": system.kind,
+        "chips": system.chips,
+        "chip": system.chip,
+        "units": system.units_max,
+        "topology": system.topology,
+        "name": system.name,
+    }
+
+
+def _model_record(name: str, short: list[str]) -> Record:
+    model = models.load(name)
+    return {
+        "model": name,
+        "kind": model.kind,
+        "parameters": model.parameters,
+        "active": model.active_parameters,
+        "layers": model.layer_count,
+        "hidden": model.hidden,
+        "context": model.max_context or None,
+        "short_names": short,
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One entry: plain facts, figures, and the sources that they resolve to; rows of cells."""
+    """One entry: plain facts, figures by key, and the sources that they resolve to."""
 
-    facts: list[list[str]]
-    figures: list[list[str]]
-    sources: list[list[str]]
+    kind: str
+    facts: dict[str, str]
+    figures: Mapping[str, Figure]
+
+    @property
+    def cells(self) -> list[list[str]]:
+        """The figures as rows of a table."""
+        return [figure_cells(key, figure) for key, figure in self.figures.items()]
+
+    @property
+    def sources(self) -> list[list[str]]:
+        """Key and reference of every source."""
+        table = load_sources()
+        used = sorted({figure.source for figure in self.figures.values()})
+        return [[key, str(table[key]) if key in table else "a source of the file's own"] for key in used]
 
     def as_dict(self) -> dict[str, Any]:
-        """The page as a JSON document."""
-        keys = ("figure", "value", "interval", "grade", "source", "note")
+        """The JSON document silmark.chip/1 or silmark.system/1."""
+        table = load_sources()
+        used = sorted({figure.source for figure in self.figures.values()} & set(table))
         return {
-            "facts": dict(self.facts),
-            "figures": [dict(zip(keys, row, strict=True)) for row in self.figures],
-            "sources": dict(self.sources),
+            "schema": f"silmark.{self.kind}/1",
+            "facts": self.facts,
+            "figures": [figure.as_dict(key) for key, figure in self.figures.items()],
+            "sources": [asdict(table[key]) for key in used],
         }
 
 
@@ -90,42 +133,35 @@ def page(kind: str, name: str) -> Page:
     """The page of a chip or system by id, alias or path."""
     if kind == "chip":
         chip = chips.load(name)
-        facts = [["id", chip.id], ["name", chip.name], ["vendor", chip.vendor], ["family", chip.family]]
-        facts += [
-            ["status", f"{chip.status}, since {chip.since}"],
-            ["software", chip.stack],
-            ["usual system", chip.system],
-        ]
-        facts += [["made for", ", ".join(chip.purpose)]]
-        facts += [["default format", chip.precision], ["checked on", chip.evidence]]
-        facts += [[f"cannot run {operator}", why] for operator, why in chip.cannot.items()]
-        facts += [[f"kind of {key}", what] for key, what in chip.kinds.items()]
-        return _page([*facts, ["notes", chip.notes]], chip.figures)
+        facts = {
+            "id": chip.id,
+            "name": chip.name,
+            "vendor": chip.vendor,
+            "family": chip.family,
+            "status": f"{chip.status}, since {chip.since}",
+            "software": chip.stack,
+            "usual system": chip.system,
+            "made for": ", ".join(chip.purpose),
+            "default format": chip.precision,
+            "checked on": chip.evidence,
+        }
+        facts |= {f"cannot run {operator}": why for operator, why in chip.cannot.items()}
+        facts |= {f"kind of {key}": what for key, what in chip.kinds.items()}
+        return Page(kind, {**facts, "notes": chip.notes}, chip.figures)
     if kind == "system":
         system = systems.load(name)
-        facts = [
-            ["id", system.id],
-            ["name", system.name],
-            ["kind", system.kind],
-            ["chips", f"{system.chips} x {system.chip}"],
-        ]
-        facts += [
-            ["units joined", str(system.units_max)],
-            ["topology", system.topology],
-            ["chips per layer", str(system.group)],
-        ]
-        facts += [[f"kind of {key}", what] for key, what in system.kinds.items()]
-        return _page([*facts, ["notes", system.notes]], system.figures)
+        facts = {
+            "id": system.id,
+            "name": system.name,
+            "kind": system.kind,
+            "chips": f"{system.chips} x {system.chip}",
+            "units joined": str(system.units_max),
+            "topology": system.topology,
+            "chips per layer": str(system.group),
+        }
+        facts |= {f"kind of {key}": what for key, what in system.kinds.items()}
+        return Page(kind, {**facts, "notes": system.notes}, system.figures)
     raise UnknownName("page", kind, ("chip", "system"))
-
-
-def _page(facts: list[list[str]], figures: dict[str, Figure] | Any) -> Page:  # noqa: ANN401
-    table = load_sources()
-    cells = [figure_cells(key, figure) for key, figure in figures.items()]
-    used = sorted({figure.source for figure in figures.values()})
-    return Page(
-        facts, cells, [[key, str(table[key]) if key in table else "a source of the file's own"] for key in used]
-    )
 
 
 def figure_cells(key: str, figure: Figure) -> list[str]:

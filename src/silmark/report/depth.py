@@ -19,7 +19,7 @@ def tables(
     """Yields a heading, the table over batches and one table per phase."""
     yield Text(f"{question['model']} on {question['on']}, {question['plan']}")
     if all(row.estimate is None for row in rows):
-        yield Text(f"{rows[-1].status}: {rows[-1].reason}")
+        yield Text(rows[-1].reason)
         return
     yield _over_batches(rows)
     for phase in dict.fromkeys(entry["phase"] for entry in operators):

@@ -30,6 +30,7 @@ _COLOURS = {
     "dimc": "#ccbb44",
     "photonic": "#66ccee",
     "thermodynamic": "#bbbbbb",
+    "cpu": "#332288",
 }
 
 

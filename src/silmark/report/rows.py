@@ -56,8 +56,12 @@ class Row:
         figures = self.figures or dict(self.chip.figures)
         return sorted({figure.source for figure in figures.values()})
 
-    def as_dict(self) -> dict[str, Any]:
-        """The row as in the JSON schema; SI units, dollars per million."""
+    def as_dict(self, explain: bool = False) -> dict[str, Any]:
+        """The row as in the JSON schema; SI units, dollars per million.
+
+        Args:
+            explain: add every input figure with its interval, source and grade.
+        """
         answer = self.estimate
         tokens = answer is not None and answer.tokens_per_s is not None
         usd = self.price.usd_per_million if self.price else None
@@ -89,6 +93,7 @@ class Row:
             "plan": _plan(answer),
             "bound_by": dict(answer.bound_by) if answer else None,
             "sources": self.sources(),
+            "figures": [figure.as_dict(key) for key, figure in sorted(self.figures.items())] if explain else None,
         }
 
 
@@ -101,9 +106,9 @@ class Comparison:
     notes: tuple[str, ...] = field(default=())
     tokens: bool = True
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self, explain: bool = False) -> dict[str, Any]:
         """The document of silmark.compare/1."""
-        rows = [row.as_dict() for row in self.rows]
+        rows = [row.as_dict(explain) for row in self.rows]
         return {"schema": SCHEMA, "question": dict(self.question), "notes": list(self.notes), "rows": rows}
 
 

@@ -39,6 +39,21 @@ class PlanDocument(_Strict):
     region: int | None = Field(description="cores per side of a layer's region on a wafer")
 
 
+class FigureDocument(_Strict):
+    """One input figure, in SI."""
+
+    key: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    source: str = Field(description="key into the table of sources")
+    grade: Literal["measured", "datasheet", "paper", "third-party", "derived", "claimed", "assumed"]
+    note: str
+    date: str
+    derived_from: str = Field(description="the claim that it was derived from, or empty")
+
+
 class RowDocument(_Strict):
     """One chip's answer."""
 
@@ -68,6 +83,7 @@ class RowDocument(_Strict):
     plan: PlanDocument | None
     bound_by: dict[str, str] | None = Field(description="phase -> resource that takes the largest share")
     sources: list[str]
+    figures: list[FigureDocument] | None = Field(description="with --explain: every input figure")
 
 
 class Question(_Strict):
@@ -118,7 +134,38 @@ class EstimateDocument(_Strict):
     operators: list[OperatorDocument]
 
 
-DOCUMENTS: dict[str, type[BaseModel]] = {"compare": CompareDocument, "estimate": EstimateDocument}
+class SourceDocument(_Strict):
+    """Where a figure was read."""
+
+    key: str
+    title: str
+    publisher: str
+    date: str
+    address: str
+
+
+class PageDocument(_Strict):
+    """`silmark chips show NAME --json` and `silmark systems show NAME --json`."""
+
+    schema_: Literal["silmark.chip/1", "silmark.system/1"] = Field(alias="schema")
+    facts: dict[str, str]
+    figures: list[FigureDocument]
+    sources: list[SourceDocument]
+
+
+class ListDocument(_Strict):
+    """`silmark chips --json`, `silmark systems --json`, `silmark models --json`: names and plain facts."""
+
+    schema_: Literal["silmark.chips/1", "silmark.systems/1", "silmark.models/1"] = Field(alias="schema")
+    rows: list[dict[str, str | float | int | list[str] | None]]
+
+
+DOCUMENTS: dict[str, type[BaseModel]] = {
+    "compare": CompareDocument,
+    "estimate": EstimateDocument,
+    "page": PageDocument,
+    "list": ListDocument,
+}
 
 
 def json_schema(name: str) -> dict[str, Any]:

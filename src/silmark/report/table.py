@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from silmark.estimation import Estimate
+from silmark.formats import FORMATS
 from silmark.report.catalogue import figure_cells
 from silmark.report.numbers import shown, si
 from silmark.report.rows import Comparison, Row
@@ -61,8 +62,8 @@ def comparison(answer: Comparison, stacked: bool = False) -> Table:
     columns = (*_START, *(_TOKENS if answer.tokens else _ITEMS), *_END)
     rows = [[row.chip.id, *(_cell(cell, row) for _, cell in columns), _remark(row)] for row in answer.rows]
     if stacked:
-        rows = [[_stack(text) if 1 < i < len(row) - 5 else text for i, text in enumerate(row)] for row in rows]
-    return grid(["chip", *(name for name, _ in columns), ""], rows, numeric=range(2, len(columns) - 3))
+        rows = [[_stack(text) if 2 < i < len(row) - 5 else text for i, text in enumerate(row)] for row in rows]
+    return grid(["chip", *(name for name, _ in columns), ""], rows, numeric=range(3, len(columns) - 3))
 
 
 def _cell(cell: Callable[[Row, Estimate], str], row: Row) -> str:
@@ -86,8 +87,16 @@ def _system(_: Row, answer: Estimate) -> str:
     return f"{chips} chip{'s' if plan.chips > 1 else ''}, {units}{target.system.id}"
 
 
+def _format(answer: Estimate) -> str:
+    """Format of the plan, and of what the checkpoint stores narrower (experts in 4 bits)."""
+    model, plan = answer.step_model.model, answer.step_model.plan
+    stored = model.stored_bits
+    narrower = stored is not None and stored < FORMATS[plan.precision.weights].bits
+    return f"{plan.precision}, stored {stored:.3g} bit" if narrower else str(plan.precision)
+
+
 _Columns = tuple[tuple[str, Callable[[Row, Estimate], str]], ...]
-_START: _Columns = (("system", _system),)
+_START: _Columns = (("system", _system), ("format", lambda _, answer: _format(answer)))
 _TOKENS: _Columns = (
     ("TTFT", lambda _, answer: shown(answer.ttft_s, "s")),
     ("TPOT", lambda _, answer: shown(answer.tpot_s, "s")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,11 +27,13 @@ class StepCost:
         parts: seconds by bounding resource; they add up to the step's latency.
         energy_j: energy above idle of all chips of the replica.
         ops: operator by operator, in graph order.
+        floor_s: seconds that no software could beat on this chip, 0 where that was not asked.
     """
 
     parts: Mapping[Resource, Array]
     energy_j: Array
     ops: tuple[OpShare, ...] = ()
+    floor_s: Array = field(default_factory=lambda: np.zeros(()))
 
     @property
     def time_s(self) -> Array:
@@ -45,7 +47,8 @@ class StepCost:
         """The cost of one step of a one-dimensional array of them."""
         shape = self.time_s.shape
         parts = {r: np.broadcast_to(p, shape)[index] for r, p in self.parts.items()}
-        return StepCost(parts, np.broadcast_to(self.energy_j, shape)[index])
+        floor = np.broadcast_to(self.floor_s, shape)[index]
+        return StepCost(parts, np.broadcast_to(self.energy_j, shape)[index], floor_s=floor)
 
     def bound_by(self) -> Resource:
         """The resource that takes the largest share."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -17,6 +17,7 @@ from silmark.graph import Array, Collective, Graph, Op
 from silmark.mapping import Infeasible, Memory, Plan, memory, probe, refusal, shard
 from silmark.models import Model
 from silmark.step.cost import OpShare, StepCost
+from silmark.step.floor import floor_s
 from silmark.step.table import Table
 from silmark.systems import Target
 from silmark.workloads import Step
@@ -51,11 +52,13 @@ class StepModel:
 
     def cost(self, step: Step) -> StepCost:
         """Time, energy and operators of the given steps (arrays broadcast together)."""
-        return self.collect(self.shares(step))
+        graph = self.sharded(step)
+        shares = [OpShare(op, self.op_cost(op)) for op in graph]
+        return replace(self.collect(shares), floor_s=floor_s(self.target.chip, self.plan, graph))
 
     def quick(self, step: Step) -> StepCost:
         """The same from tables (exact at their knots, linear between): no operators, a tenth of the time."""
-        return self.table(step.phase).cost(self, step)
+        return self.table(step.phase).cost(self, step) if self._tabulated else self.cost(step)
 
     def decode_s(self, batch: ArrayLike, context: ArrayLike) -> Array:
         """Seconds of decode steps: one token for each of `batch` sequences with `context` cached tokens."""
@@ -64,6 +67,11 @@ class StepModel:
     def prefill_s(self, seqs: ArrayLike, prompt: ArrayLike, past: ArrayLike = 0) -> Array:
         """Seconds of prefill steps: `prompt` new tokens for each of `seqs` sequences after `past` cached ones."""
         return self._bulk(Step.prefill(seqs, prompt, past))
+
+    @property
+    def _tabulated(self) -> bool:
+        """Tables hold attention by heads only: dividing sequences, a chip's share is not proportional to them."""
+        return self.plan.attention == "heads" and self.plan.ranks == 1
 
     @property
     def depth(self) -> int:
@@ -150,12 +158,13 @@ class StepModel:
 
     def _bulk(self, step: Step) -> Array:
         shape = np.broadcast_shapes(step.seqs.shape, step.new.shape, step.past.shape)
-        table = self.table(step.phase)
         flat = [np.broadcast_to(x, shape).ravel() for x in (step.seqs, step.new, step.past)]
         result = np.empty(flat[0].size)
         for start in range(0, result.size, _BLOCK):
             block = slice(start, start + _BLOCK)
-            result[block] = table.seconds(self, Step(step.phase, *(x[block] for x in flat)))
+            part = Step(step.phase, *(x[block] for x in flat))
+            tabulated = self._tabulated
+            result[block] = self.table(step.phase).seconds(self, part) if tabulated else self.cost(part).time_s
         return result.reshape(shape)
 
 
@@ -173,7 +182,7 @@ def compile_step(model: Model, target: Target, plan: Plan, maturity: Maturity = 
     """
     reason = refusal(target.chip, probe(model), plan.precision)
     if reason is not None:
-        return Infeasible(reason)
+        return Infeasible(reason, cannot=True)
     place = memory(model, target.chip, plan)
     if isinstance(place, Infeasible):
         return place

@@ -11,6 +11,7 @@ import numpy as np
 from silmark.chips.mechanisms import Resource
 from silmark.graph import Array, Attention, Op, Scan
 from silmark.step.cost import OpShare, StepCost
+from silmark.step.floor import floor_s
 from silmark.workloads import Step
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Table:
         body: cost at the knots of all operators over the tokens of a step.
         head: cost at the knots of operators over its sequences (logits); None if there are none.
         total: seconds of body, all resources together.
+        floor: seconds of body that no software could beat.
         contextual: attention and scans, to be given each step's shapes.
     """
 
@@ -45,6 +47,7 @@ class Table:
     body: StepCost
     head: StepCost | None
     total: Array
+    floor: Array
     contextual: tuple[Attention | Scan, ...]
 
     @classmethod
@@ -57,11 +60,13 @@ class Table:
         heads = {i for i, op in enumerate(probe) if phase != "decode" and float(getattr(op, "m", 0.0)) == 2.0}
         heads -= contextual
         over_tokens = _step(phase, *((knots, _ONE) if phase == "decode" else (_ONE, knots)))
-        body = _sum(model, [op for i, op in enumerate(model.sharded(over_tokens)) if i not in contextual | heads])
+        plain = [op for i, op in enumerate(model.sharded(over_tokens)) if i not in contextual | heads]
+        body = _sum(model, plain)
+        floor = floor_s(model.target.chip, model.plan, tuple(plain)) + np.zeros(knots.size)
         over_sequences = model.sharded(_step(phase, knots, _ONE)) if heads else ()
         head = _sum(model, [op for i, op in enumerate(over_sequences) if i in heads]) if heads else None
         kept = tuple(op for op in probe if isinstance(op, Attention | Scan))
-        return cls(knots, body, head, body.time_s + np.zeros(knots.size), kept)
+        return cls(knots, body, head, body.time_s + np.zeros(knots.size), floor, kept)
 
     def seconds(self, model: StepModel, step: Step) -> Array:
         """Step times of one-dimensional arrays."""
@@ -84,7 +89,7 @@ class Table:
             for resource, seconds in more.items():
                 parts[resource] = parts[resource] + seconds if resource in parts else seconds
             energy = energy + joules
-        return StepCost(parts, energy)
+        return StepCost(parts, energy, floor_s=np.asarray(np.interp(step.tokens, self.knots, self.floor)))
 
     def _read(self, kept: StepCost, at: Array) -> tuple[Mapping[Resource, Array], Array]:
         flat = np.zeros(self.knots.size)
