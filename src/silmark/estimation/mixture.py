@@ -39,7 +39,8 @@ class Mixture:
         self.batches = _batches(workload, most, self.depth, step_model.plan.dp)
         cost = step_model.quick if quick else step_model.cost
         inside = np.maximum(1.0, self.batches / self.depth)
-        self.decode = cost(Step.decode(inside, workload.prompt + workload.output / 2))
+        self.context = workload.prompt + workload.output / 2
+        self.decode = cost(Step.decode(inside, self.context))
         self.together = _prompts_together(step_model, workload)
         prompts = cost(Step.prefill(np.array([1.0, self.together]), workload.prompt))
         self.alone, self.joint = prompts.at(0), prompts.at(1)
@@ -77,8 +78,17 @@ class Mixture:
         zero = np.zeros(())
         parts = {r: self._per_prompt(self.alone.parts.get(r, zero), self.joint.parts.get(r, zero)) for r in resources}
         energy = self._per_prompt(self.alone.energy_j, self.joint.energy_j)
-        floor = self._per_prompt(self.alone.floor_s, self.joint.floor_s)
-        return StepCost(parts, energy, floor_s=floor).at(index)
+        return StepCost(parts, energy).at(index)
+
+    def _floor(self, decode: StepCost, index: int) -> float:
+        """Seconds per token that no software could beat: its decode step, and its share of a full pass of prompts."""
+        step = Step.decode(max(1.0, self.batches[index] / self.depth), self.context)
+        own = self.model.floor(step) if decode.floor_s is None else decode.floor_s
+        return float(own) + self._prompt_floor(self.together) / self.together * float(self.per_token[index])
+
+    def _prompt_floor(self, prompts: float) -> float:
+        kept = self.alone.floor_s if prompts == 1.0 else self.joint.floor_s
+        return float(self.model.floor(Step.prefill(prompts, self.workload.prompt)) if kept is None else kept)
 
     def _missed(self) -> str:
         slow = []
@@ -94,7 +104,7 @@ class Mixture:
         prompt = self._prompt(index)
         mixed = _mix(decode, prompt, float(self.stall[index]), float(self.per_token[index]))
         tpot, ttft = float(self.tpot[index]), float(self.ttft[index])
-        floor = float(mixed.floor_s)
+        floor = self._floor(decode, index)
         tpot_s = Interval.around(tpot, *log_widths(model, mixed, "tpot")).at_least(floor)
         rate = Interval.around(batch / tpot, *reversed(log_widths(model, mixed, "throughput")))
         rate = rate.at_most(batch / floor) if floor > 0 else rate
@@ -110,7 +120,7 @@ class Mixture:
             batch=int(batch) * dp,
             batch_max=self.most * dp,
             kv_tokens=self.most * final * dp,
-            ttft_s=Interval.around(ttft, *log_widths(model, self.first, "ttft")).at_least(float(self.first.floor_s)),
+            ttft_s=Interval.around(ttft, *log_widths(model, self.first, "ttft")).at_least(self._prompt_floor(1.0)),
             tpot_s=tpot_s,
             tokens_per_s=rate.scaled(dp),
             latency_s=None,
@@ -155,8 +165,7 @@ def _mix(decode: StepCost, prefill: StepCost, stall: float, prompts: float) -> S
     for resource, seconds in prefill.parts.items():
         extra = np.asarray(seconds * prompts)
         parts[resource] = parts[resource] + extra if resource in parts else extra
-    floor = decode.floor_s + prefill.floor_s * prompts
-    return StepCost(parts, decode.energy_j + prefill.energy_j * prompts, floor_s=floor)
+    return StepCost(parts, decode.energy_j + prefill.energy_j * prompts)
 
 
 def per_item(watts: Interval, rate: Interval) -> Interval:

@@ -29,10 +29,10 @@ class Pass:
     def __init__(self, step_model: StepModel, workload: Workload) -> None:
         self.model, self.workload = step_model, workload
         model = step_model.model
-        tokens = min(workload.prompt, model.max_context) if model.kind == "encoder" else 1
+        self.tokens = min(workload.prompt, model.max_context) if model.kind == "encoder" else 1
         steps = sorted({float(b) for i in range(15) for b in (2**i, 3 * 2**i // 2) if b >= 1})
         self.batches = np.array([math.ceil(workload.users / step_model.plan.dp)] if workload.users else steps)
-        self.cost = step_model.cost(Step.forward(self.batches, tokens))
+        self.cost = step_model.cost(Step.forward(self.batches, self.tokens))
         self.latency = self.cost.time_s + np.zeros(self.batches.size)
         self.rates = self.batches * step_model.depth / self.latency
         kept = self.latency <= workload.ttft_s
@@ -46,7 +46,7 @@ class Pass:
         """The figures at the chosen batch, with their intervals."""
         model, index = self.model, self.index
         at, seconds = self.cost.at(index), float(self.latency[index])
-        floor = float(at.floor_s)
+        floor = float(model.floor(Step.forward(self.batches[index], self.tokens)))
         rate = Interval.around(float(self.rates[index]), *reversed(log_widths(model, at, "throughput")))
         rate = rate.at_most(float(self.rates[index]) * seconds / floor) if floor > 0 else rate
         watts = power(model, float(at.energy_j) * model.depth / seconds)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from silmark.chips import Chip
 from silmark.chips.mechanisms import family
 from silmark.formats import Precision
@@ -10,6 +12,7 @@ from silmark.models import Model
 from silmark.workloads import Step
 
 
+@lru_cache(maxsize=64)
 def probe(model: Model) -> Graph:
     """A small step of the model that holds every kind of operator it needs."""
     return model.lower(Step.decode(1, 1) if model.kind == "decoder" else Step.forward(1))

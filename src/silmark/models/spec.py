@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -167,13 +168,7 @@ class Model:
 
     def weight_bytes(self, bits: float) -> float:
         """Bytes of all weights at `bits` per weight, except where the checkpoint fixes fewer."""
-        fixed_elements, fixed_bits = 0.0, 0.0
-        for op in self.lower(Step.forward(1, 1)):
-            if isinstance(op, Gemm | Experts) and op.weight_bits is not None:
-                elements = op.count * _weights(op)
-                fixed_elements += elements
-                fixed_bits += elements * op.weight_bits
-        return ((self.parameters - fixed_elements) * bits + fixed_bits) / 8
+        return _weight_bytes(self, bits)
 
     def lower(self, step: Step) -> Graph:
         """Operators of one step, chip-free and unsharded; every array broadcasts with the step's.
@@ -193,6 +188,17 @@ class Model:
         ops += [op for part in self.tail for op in part.lower(step)]
         ops.append(Boundary(name="step.seam", scope="step", m=rows, hidden=self.hidden))
         return tuple(ops)
+
+
+@lru_cache(maxsize=256)
+def _weight_bytes(model: Model, bits: float) -> float:
+    fixed_elements, fixed_bits = 0.0, 0.0
+    for op in model.lower(Step.forward(1, 1)):
+        if isinstance(op, Gemm | Experts) and op.weight_bits is not None:
+            elements = op.count * _weights(op)
+            fixed_elements += elements
+            fixed_bits += elements * op.weight_bits
+    return ((model.parameters - fixed_elements) * bits + fixed_bits) / 8
 
 
 def _weights(op: Gemm | Experts) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,13 +27,13 @@ class StepCost:
         parts: seconds by bounding resource; they add up to the step's latency.
         energy_j: energy above idle of all chips of the replica.
         ops: operator by operator, in graph order.
-        floor_s: seconds that no software could beat on this chip, 0 where that was not asked.
+        floor_s: seconds that no software could beat on this chip; None where `StepModel.floor` must tell.
     """
 
     parts: Mapping[Resource, Array]
     energy_j: Array
     ops: tuple[OpShare, ...] = ()
-    floor_s: Array = field(default_factory=lambda: np.zeros(()))
+    floor_s: Array | None = None
 
     @property
     def time_s(self) -> Array:
@@ -47,7 +47,7 @@ class StepCost:
         """The cost of one step of a one-dimensional array of them."""
         shape = self.time_s.shape
         parts = {r: np.broadcast_to(p, shape)[index] for r, p in self.parts.items()}
-        floor = np.broadcast_to(self.floor_s, shape)[index]
+        floor = None if self.floor_s is None else np.broadcast_to(self.floor_s, shape)[index]
         return StepCost(parts, np.broadcast_to(self.energy_j, shape)[index], floor_s=floor)
 
     def bound_by(self) -> Resource:

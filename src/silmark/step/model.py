@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -52,9 +52,11 @@ class StepModel:
 
     def cost(self, step: Step) -> StepCost:
         """Time, energy and operators of the given steps (arrays broadcast together)."""
-        graph = self.sharded(step)
-        shares = [OpShare(op, self.op_cost(op)) for op in graph]
-        return replace(self.collect(shares), floor_s=floor_s(self.target.chip, self.plan, graph))
+        return self.collect(self.shares(step))
+
+    def floor(self, step: Step) -> Array:
+        """Seconds of the given steps that no software could beat on this chip."""
+        return floor_s(self.target.chip, self.plan, self.sharded(step))
 
     def quick(self, step: Step) -> StepCost:
         """The same from tables (exact at their knots, linear between): no operators, a tenth of the time."""
