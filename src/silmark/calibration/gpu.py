@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from silmark.calibration import gpu_attention, gpu_gemm, gpu_host, gpu_moe, gpu_streams
+from silmark.calibration import gpu_attention, gpu_gemm, gpu_host, gpu_moe, gpu_streams, robust
+from silmark.calibration.gpu_tree import Part, Table, Tree, statistics
 from silmark.calibration.points import Leaf, leaf, write
-from silmark.calibration.robust import Fit, Group, statistics
+from silmark.calibration.robust import Fit
 from silmark.chips import coefficients
+from silmark.chips.mechanisms.gpu_kernels import factors
 from silmark.figures.tables import data_folder, packaged
 
 SOURCE = "aiconfigurator-perf-tables"
@@ -36,28 +38,47 @@ NOTES = {
     "format.fp8": "share of its peak that fp8 reaches, over the same for 16 bits",
     "format.fp4": "share of its peak that NVFP4 reaches, over the same for 16 bits",
     "format.int8": "share of its peak that int8 reaches, over the same for 16 bits; A100 only",
-    "gemm.quantise_cycles": "kernels that narrow the activations; median, least and most of eight tables",
+    "gemm.step_cycles": "least cycles of one block per 64 elements of depth",
+    "gemm.rows_16": "time of the matrix unit in tiles of 16 rows over that in large ones",
+    "gemm.rows_32": "as rows_16, 32 rows",
+    "gemm.rows_64": "as rows_16, 64 rows",
+    "gemm.quantise_cycles": "kernels that narrow the activations: fixed latency",
+    "gemm.quantise_row": "cycles per row of activations that is narrowed",
+    "gemm.quantise_traffic": "bytes moved per byte of activations read and written once",
     "decode.memory_share": "of the achieved memory bandwidth",
     "decode.flop_share": "of the achieved 16-bit rate, query rows padded to 16",
     "decode.draw": "bytes per clock at which one unit walks through the cache",
-    "decode.block_cycles": "per block of a sequence and KV head",
-    "decode.kernel_cycles": "fixed latency, the merge of splits included",
+    "decode.block_cycles": "per wave of blocks",
+    "decode.width_cycles": "per wave of blocks and element of head width",
+    "decode.sequence_cycles": "per sequence",
+    "decode.merge_cycles": "per doubling of the context beyond 128 tokens",
+    "decode.kernel_cycles": "fixed latency",
     "decode.split_tokens": "tokens that one block walks through at least",
     "decode.query_traffic": "bytes moved per byte of queries and outputs (new keys, partial results)",
-    "resident": "of the cache in which a repeated test finds its KV; no model uses it",
+    "decode.wave": "how far waves are whole",
+    "decode.overlap": "part of what the slowest hides that still shows",
+    "decode.window_tokens": "tokens beyond a window that are read as well",
+    "decode.resident": "of the cache in which a repeated test finds its KV; no model uses it",
     "prefill.flop_share": "of the achieved 16-bit rate at very wide heads",
     "prefill.head_width": "head width at which half of it is reached",
-    "prefill.block_cycles": "per block of 128 query rows",
+    "prefill.short_rows": "rows whose time a block of 64 rows loses",
+    "prefill.block_cycles": "per block of query rows",
+    "prefill.width_cycles": "per block and element of head width",
+    "prefill.sequence_cycles": "per sequence",
     "prefill.kernel_cycles": "fixed latency",
     "prefill.memory_share": "of the achieved memory bandwidth",
+    "prefill.kv_traffic": "bytes moved per byte of keys and values",
     "prefill.tail": "part of the shorter of even load and longest block that still shows",
     "prefill.overlap": "part of the shorter of memory and matrix time that still shows",
+    "prefill.window_tokens": "keys beyond a window that a block works on as well",
     "experts.flop_share": "of the achieved rate in the format",
     "experts.tile_area": "elements of a tile at which half the rate is reached",
     "experts.memory_share": "of the achieved memory bandwidth",
     "experts.tile_cycles": "per tile",
     "experts.launches": "kernels of the sequence route, sort, quantise, two products, activation, combine; in launches",
     "experts.row_traffic": "times that a routed row crosses memory in and out",
+    "experts.expert_cycles": "per expert of the chip",
+    "experts.walk_cycles": "per routed row that routing and sorting walk over",
     "experts.overlap": "part of the shorter of memory and matrix time that still shows",
     "elementwise.kernel_cycles": "fixed latency beyond the launch",
     "elementwise.memory_share": "of the achieved memory bandwidth",
@@ -66,7 +87,6 @@ NOTES = {
 }
 CHIP_TO_CHIP = {"achievable.matrix_nvidia": 0.2, "achievable.memory_nvidia": 0.06, "achievable.carry_nvidia": 0.4}
 """Logarithmic half-widths that cover the chips' differences: what leaving chips out shows, not the fit's covariance."""
-_NOT_FOR_MODELS = ("resident",)
 
 
 def _rest() -> dict[str, Leaf]:
@@ -101,70 +121,90 @@ def _rest() -> dict[str, Leaf]:
             note="one point: 8 x B200 reach 186 updates/ns on a Pegasus graph of degree 15, 23.25e9 per chip and s; an "
             "update then moves 7 TB/s / 23.25e9 / 15 bytes per edge: index, coupling, state and their write-back",
         ),
+        "decode.group_limit": leaf(
+            1e4, 1e4, 1e4, "1", source=SOURCE, grade="derived",
+            note="query heads per KV head that one pass over the cache serves at most; 32 in TensorRT-LLM",
+        ),
+        "decode.lone_split": leaf(
+            1, 1, 1, "1", source=SOURCE, grade="derived",
+            note="times split_tokens where a KV head serves one query head; FlashAttention-2 then never splits",
+        ),
         "host.step": leaf(1, 0.2, 3, "ms", note="until `gpu_host` has run", **assumed),
         "host.request": leaf(2, 0.5, 5, "ms", note="until `gpu_host` has run", **assumed),
     }  # fmt: skip
 
 
-Table = dict[str, float | list[float]]
-Part = tuple[Fit, list[Group], dict[str, dict[str, float]]]
+Entries = dict[str, float | list[float]]
 
 
-def _known(wide: Fit, narrow: Fit) -> tuple[dict[str, float], Leaf]:
-    """What the later fits build on, and the leaf of the quantising kernels."""
-    cycles = np.array([value for key, value in narrow.values.items() if key.startswith("quantise.")])
-    middle, least, most = float(np.median(cycles)), float(cycles.min()), float(cycles.max())
-    shares = {key: value for key, value in narrow.values.items() if key.startswith("format.")}
-    entry = leaf(middle, least, most, "1", source=SOURCE, grade="derived", note=NOTES["gemm.quantise_cycles"])
-    return {**gpu_gemm.KNOWN, **wide.values, **shares, "gemm.quantise_cycles": middle}, entry
+def _factors(tree: Tree, tables: Sequence[Table]) -> dict[str, Entries]:
+    """Factors of all nodes in the order of the parameters."""
+    names = list(tree.common)
+    nodes = {**tree.factors, **tree.aliases(tables)}
+    rows: Entries = {
+        node: [float(f"{own.get(name, 1.0):.4g}") for name in names] for node, own in sorted(nodes.items())
+    }
+    order: Entries = {name: float(i) for i, name in enumerate(names)}
+    return {f"factors.{tree.part}": rows, f"factors.{tree.part}.order": order}
 
 
-def _parts(known: Mapping[str, float], gemm: Part) -> dict[str, Part]:
-    """Every fit with its rows (and those that it left out) and its statistics with each chip left out."""
-    parts = {"gemm": gemm}
-    for phase, (kept, left_out) in gpu_attention.run(known).items():
-        parts[phase] = kept, gpu_attention.groups(phase) + gpu_attention.groups(phase, fallbacks=True), left_out
-    moe, left_out = gpu_moe.run(known)
-    parts["experts"] = moe, gpu_moe.groups(), left_out
-    streams, left_out = gpu_streams.run(known)
-    older = gpu_streams.groups(gpu_streams.OLDER)
-    parts["elementwise"] = streams, gpu_streams.groups() + older, left_out
-    return parts
+def _covariance(name: str, kept: Fit) -> dict[str, Entries]:
+    return {f"covariance_order.{name}": {key: float(i) for i, key in enumerate(kept.values)}}
+
+
+def _fitted(part: Part) -> tuple[Fit, dict[str, Entries], int]:
+    """Common values of one part, the tables of its factors and errors, and how many rows it saw."""
+    own = part.tables(slice(None))
+    kept, tree = part.fit(own)
+    tables = _factors(tree, own) | _covariance(part.name, kept)
+    tables |= _statistics("residuals", part.name, statistics(tree, own))
+    tables |= _statistics("held_out", part.name, part.held_out())
+    tables |= _statistics("left_out", part.name, part.left_out())
+    unseen = {"gemm": gpu_gemm.unseen, "decode": gpu_attention.unseen}.get(part.name, list)()
+    tables |= _statistics("unseen", part.name, statistics(tree, unseen))
+    return kept, tables, sum(len(table.group.seconds) for table in own)
+
+
+def _streams(known: Mapping[str, float]) -> tuple[Fit, dict[str, Entries], int]:
+    """The same of element-wise kernels, which have no factors."""
+    kept, left_out = gpu_streams.run(known)
+    groups = gpu_streams.groups() + gpu_streams.groups(gpu_streams.OLDER)
+    tables = _covariance("elementwise", kept)
+    tables |= _statistics("residuals", "elementwise", robust.statistics(groups, {**known, **kept.values}))
+    tables |= _statistics("left_out", "elementwise", left_out)
+    return kept, tables, sum(len(group.seconds) for group in groups)
 
 
 def run(path: Path | None = None) -> Path:
     """Runs all fits and writes the file; returns its path."""
-    wide, narrow, left_out_gemm = gpu_gemm.run()
-    known, quantise = _known(wide, narrow)
+    first = _fitted(gpu_gemm.PART)
+    known = {**gpu_gemm.KNOWN, **first[0].values}
+    later = (*gpu_attention.parts(known), gpu_moe.part(known))
+    found = {"gemm": first, **{part.name: _fitted(part) for part in later}, "elementwise": _streams(known)}
     leaves: dict[str, Leaf] = {}
-    tables: dict[str, Table] = {"covariance": {}}
+    tables: dict[str, Entries] = {"covariance": {}}
     rows = 0
-    for name, (kept, groups, left_out) in _parts(known, (wide, gpu_gemm.groups(wide=True), left_out_gemm)).items():
+    for name, (kept, own, count) in found.items():
         leaves |= kept.leaves(SOURCES.get(name, SOURCE), NOTES)
         tables["covariance"][name] = [float(v) for v in kept.covariance.ravel()]
-        tables[f"covariance_order.{name}"] = {key: float(i) for i, key in enumerate(kept.values)}
-        rows += sum(len(group.seconds) for group in groups)
-        tables |= _statistics("residuals", name, statistics(groups, {**known, **kept.values}))
-        tables |= _statistics("left_out", name, left_out)
-    tables |= _statistics("held_out", "gemm", gpu_gemm.held_out())
-    tables |= _statistics("residuals", "gemm narrow", statistics(gpu_gemm.groups(wide=False), known))
-    tables |= _statistics("left_out", "gemm narrow", statistics([gpu_gemm.unseen()], known))
-    leaves |= {k: v for k, v in narrow.leaves(SOURCE, NOTES).items() if k.startswith("format.")}
-    leaves |= {"gemm.quantise_cycles": quantise, **_rest()}
-    leaves = {key: _widened(key, entry) for key, entry in leaves.items() if key not in _NOT_FOR_MODELS}
+        tables |= own
+        rows += count
+    leaves = {key: _widened(key, entry) for key, entry in {**leaves, **_rest()}.items()}
     target = path or data_folder() / "calibration" / "gpu.toml"
     head: dict[str, str | int] = {
         "family": "gpu",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": "silmark calibrate gpu",
         "data": "measurements/public/ops_{gemm,attention_decode,attention_prefill,moe}_aiconfigurator, ops_mlp_vidur, "
-        "ops_rtx_dense_llmservingsim, argonne_llm_inference_bench; errors are ln(predicted / measured)",
+        "ops_rtx_dense_llmservingsim, ops_infersim_h20_h800 (mla), argonne_llm_inference_bench; "
+        "errors are ln(predicted / measured)",
         "rows": rows,
     }
     write(target, head, leaves, tables)
     if path is None:  # the host's share is what the kernels just fitted leave over
         coefficients.load.cache_clear()
         packaged.cache_clear()
+        factors.cache_clear()
         leaves["host.step"], leaves["host.request"] = gpu_host.run()
         write(target, head, leaves, tables)
     return target
@@ -176,5 +216,5 @@ def _widened(key: str, entry: Leaf) -> Leaf:
     return {**entry, "low": float(f"{low:.4g}"), "high": float(f"{high:.4g}")}
 
 
-def _statistics(kind: str, part: str, table: Mapping[str, Mapping[str, float]]) -> dict[str, Table]:
+def _statistics(kind: str, part: str, table: Mapping[str, Mapping[str, float]]) -> dict[str, Entries]:
     return {f'{kind}."{part} {label}"': dict(row) for label, row in table.items()}

@@ -1,51 +1,73 @@
-"""Fits attention on GPUs: public kernel timings of A100, H100 and B200 under three engines.
+"""Fits attention on GPUs: public kernel timings of A100, H100 and B200 under three engines, and some of H20.
 
-Left out of the fit: A100 with TensorRT-LLM in decode (its rows imply up to 1.65 times the peak of the memory) and
-Triton kernels (fallbacks for head sizes that the engines' own kernels lack); the residual table shows the latter.
+Triton kernels (fallbacks for head sizes that the engines' own kernels lack) get factors of their own and stay out of
+everything wider; so does A100 with TensorRT-LLM in decode, whose rows imply up to 1.65 times the peak of the memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from silmark.calibration import rows
 from silmark.calibration.gpu_gemm import chip_facts
-from silmark.calibration.robust import Fit, Group, fit, left_out
-from silmark.chips.mechanisms.gpu_attention import attention_rates, decode, prefill
+from silmark.calibration.gpu_tree import Part, Table
+from silmark.calibration.robust import Fit, Group, fit
+from silmark.chips.mechanisms.gpu_attention import LATENT, decode, decode_rates, prefill, prefill_rates, repeated
 from silmark.formats import Precision
 from silmark.graph import Array, Attention
 
 DECODE_START = {
-    "decode.memory_share": 0.9, "decode.flop_share": 0.15, "decode.draw": 200.0, "decode.block_cycles": 3400.0,
-    "decode.kernel_cycles": 15000.0, "decode.split_tokens": 4000.0, "decode.query_traffic": 3.0, "resident": 0.5,
+    "decode.memory_share": 0.95, "decode.flop_share": 0.15, "decode.draw": 25.0, "decode.block_cycles": 1000.0,
+    "decode.width_cycles": 5.0, "decode.sequence_cycles": 5.0, "decode.merge_cycles": 500.0,
+    "decode.kernel_cycles": 12000.0, "decode.split_tokens": 512.0, "decode.query_traffic": 3.0, "decode.wave": 0.5,
+    "decode.overlap": 0.2, "decode.window_tokens": 64.0, "decode.resident": 0.5,
 }  # fmt: skip
-DECODE_BOUNDS = {"decode.memory_share": (0.5, 1.0), "decode.flop_share": (0.02, 1.0), "resident": (0.05, 2.0)}
+DECODE_BOUNDS = {
+    "decode.memory_share": (0.5, 1.0), "decode.flop_share": (0.02, 1.0), "decode.resident": (0.05, 2.0),
+    "decode.wave": (0.01, 1.0), "decode.overlap": (0.01, 1.0), "decode.draw": (5.0, 200.0),
+    "decode.split_tokens": (64.0, 8000.0),
+}  # fmt: skip
+DECODE_FACTS = {"decode.group_limit": 1e4, "decode.lone_split": 1.0}
+DECODE_PRESETS = {
+    "torch_flow": {"group_limit": 32.0 / 1e4},
+    "vllm_flash_attn": {"lone_split": 1e6},
+}
+"""Kernel -> what its code says, as factors: TensorRT-LLM shares one pass among at most 32 query heads; vLLM's
+FlashAttention-2 splits a context only where query heads share a KV head."""
 PREFILL_START = {
-    "prefill.flop_share": 1.0, "prefill.head_width": 60.0, "prefill.block_cycles": 3900.0,
-    "prefill.kernel_cycles": 14000.0, "prefill.memory_share": 0.5, "prefill.tail": 0.5, "prefill.overlap": 0.9,
+    "prefill.flop_share": 1.0, "prefill.head_width": 60.0, "prefill.short_rows": 64.0, "prefill.block_cycles": 3900.0,
+    "prefill.width_cycles": 5.0, "prefill.sequence_cycles": 20.0, "prefill.kernel_cycles": 14000.0,
+    "prefill.memory_share": 0.5, "prefill.kv_traffic": 1.0, "prefill.tail": 0.5, "prefill.overlap": 0.9,
+    "prefill.window_tokens": 64.0,
 }  # fmt: skip
 PREFILL_BOUNDS = {
-    "prefill.flop_share": (0.3, 1.2), "prefill.memory_share": (0.2, 1.0), "prefill.tail": (0.01, 1.0),
+    "prefill.flop_share": (0.3, 1.5), "prefill.memory_share": (0.2, 1.0), "prefill.tail": (0.01, 1.0),
     "prefill.overlap": (0.01, 1.0),
 }  # fmt: skip
 _UNBOUNDED = 1e12  # a window that never cuts
-_CACHE_GAIN = 0.7  # share of the cache's time that a hit in the last-level cache saves in these loops
 
 
 def operator(some: list[rows.Row], queries: Array, past: Array) -> Attention:
     """One operator for rows of different sizes: the formulas broadcast over heads and widths as well."""
     width = rows.numbers(some, "head_dim")
-    kv_heads = rows.numbers(some, "num_key_value_heads")
     window = rows.numbers(some, "window_size")
+    heads, kv_heads = rows.numbers(some, "num_heads"), rows.numbers(some, "num_key_value_heads")
+    return _operator(rows.numbers(some, "batch_size"), queries, past, heads, kv_heads, width, window)
+
+
+def _operator(
+    seqs: Array, new: Array, past: Array, heads: Array, kv_heads: Array, width: Array, window: Array
+) -> Attention:
     return Attention(
         name="row",
-        seqs=rows.numbers(some, "batch_size"),
-        new=queries,
+        seqs=seqs,
+        new=new,
         past=past,
-        heads=rows.numbers(some, "num_heads"),  # type: ignore[arg-type]
+        heads=heads,  # type: ignore[arg-type]
         kv_heads=kv_heads,  # type: ignore[arg-type]
         qk_dim=width,  # type: ignore[arg-type]
         v_dim=width,  # type: ignore[arg-type]
@@ -54,58 +76,111 @@ def operator(some: list[rows.Row], queries: Array, past: Array) -> Attention:
     )
 
 
-def _decode(parameters: Mapping[str, float], chip: str, op: Attention, precision: Precision) -> Array:
+def _decode(parameters: Mapping[str, float], chip: str, op: Attention, precision: Precision, scheme: str) -> Array:
     facts = chip_facts(chip, "bf16", parameters)
-    r = attention_rates(facts, lambda key: parameters.get(key, 1.0), "bf16")
+    r = decode_rates(facts, lambda key: parameters[f"decode.{key}"], "bf16", scheme)
     memory, compute, overhead = decode(r, op, precision.kv_bytes, precision.activation_bytes)
-    kv = op.seqs * op.cached() * op.kv_width * precision.kv_bytes
-    hit = _CACHE_GAIN / (1.0 + (kv / (facts.cache_bytes * parameters["resident"])) ** 4)
-    return np.maximum(memory - hit * kv / r.decode_memory, compute) + overhead
+    memory = repeated(r, op, precision.kv_bytes, facts.cache_bytes * parameters["decode.resident"], memory)
+    return np.asarray(np.maximum(memory, compute) + overhead)
 
 
-def _prefill(parameters: Mapping[str, float], chip: str, op: Attention, precision: Precision) -> Array:
+def _prefill(parameters: Mapping[str, float], chip: str, op: Attention, precision: Precision, scheme: str) -> Array:
     facts = chip_facts(chip, "bf16", parameters)
-    r = attention_rates(facts, lambda key: parameters.get(key, 1.0), "bf16")
+    r = prefill_rates(facts, lambda key: parameters[f"prefill.{key}"], "bf16", scheme)
     memory, compute, overhead = prefill(r, op, precision.kv_bytes, precision.activation_bytes)
-    return np.maximum(memory, compute) + overhead
+    return np.asarray(np.maximum(memory, compute) + overhead)
 
 
-def groups(phase: str, fallbacks: bool = False) -> list[Group]:
-    """Rows of `decode` or `prefill`; `fallbacks` picks the Triton kernels instead of the engines' own."""
+_PREDICT = {"decode": _decode, "prefill": _prefill}
+
+
+def tables(phase: str, part: slice = slice(None)) -> list[Table]:
+    """All tables of `decode` or `prefill`; `part` picks some rows of each."""
     keys = ("system", "engine", "kernel_source", "attn_dtype", "kv_cache_dtype")
     found = []
-    for key, some in rows.grouped(list(rows.table(f"ops_attention_{phase}_aiconfigurator")), *keys).items():
-        system, engine, kernel, dtype, kv = key
-        if dtype != "bfloat16" or ("triton" in kernel) != fallbacks:
+    for key, whole in rows.grouped(list(rows.table(f"ops_attention_{phase}_aiconfigurator")), *keys).items():
+        (system, engine, kernel, dtype, kv), some = key, whole[part]
+        if not some:
             continue
-        if phase == "decode" and (system, engine) == ("a100_sxm", "trtllm"):
-            continue
-        chip = rows.CHIPS[system]
-        precision = Precision("bf16", "bf16", "fp8" if kv == "fp8" else "bf16")
-        one = np.ones(len(some))
         if phase == "decode":
-            op = operator(some, one, rows.numbers(some, "kv_len") - 1.0)
-            predict = partial(_decode, chip=chip, op=op, precision=precision)
+            op = operator(some, np.ones(len(some)), rows.numbers(some, "kv_len") - 1.0)
         else:
             op = operator(some, rows.numbers(some, "isl"), rows.numbers(some, "kv_prefix_len"))
-            predict = partial(_prefill, chip=chip, op=op, precision=precision)
-        label = f"{chip} {phase} {engine} {kernel} kv {kv}"
-        found.append(Group(chip, label, rows.numbers(some, "time_us") * 1e-6, predict))
+        scheme = "fp8" if dtype == "fp8" else "kv8" if kv == "fp8" else "bfloat16"
+        doubted = phase == "decode" and (system, engine) == ("a100_sxm", "trtllm")
+        pooled = "triton" not in kernel and not doubted
+        found.append(_table(phase, rows.CHIPS[system], scheme, engine, kernel, op, some, pooled))
+    return found + _latent(phase, part)
+
+
+def _latent(phase: str, part: slice) -> list[Table]:
+    """Absorbed latent attention: FlashMLA on H20 (InferSim), one latent head for all query heads."""
+    mla = [r for r in rows.table("ops_infersim_h20_h800") if r["kind"] == "mla" and r["time_us"]][part]
+    if phase == "prefill" or not mla:
+        return []
+    heads, latent, rope = (int(size) for size in mla[0]["config"].split("-"))
+    past = rows.numbers(mla, "kv_len") - 1.0
+    op = Attention(
+        name="row", seqs=rows.numbers(mla, "batch"), new=np.ones(len(mla)), past=past, heads=heads, kv_heads=1,
+        qk_dim=latent + rope, v_dim=latent, kv_width=latent + rope,
+    )  # fmt: skip
+    return [_table(phase, rows.CHIPS["H20"], "bfloat16", *LATENT, op, mla, pooled=False)]
+
+
+def _table(
+    phase: str, chip: str, scheme: str, engine: str, kernel: str, op: Attention, some: list[rows.Row], pooled: bool
+) -> Table:
+    precision = Precision("bf16", "bf16", "bf16" if scheme == "bfloat16" else "fp8")
+    predict = partial(_PREDICT[phase], chip=chip, op=op, precision=precision, scheme=scheme)
+    label = f"{chip} {scheme} {engine} {kernel}"
+    return Table(scheme, engine, kernel, Group(chip, label, rows.numbers(some, "time_us") * 1e-6, predict), pooled)
+
+
+def unseen() -> list[Table]:
+    """H20 with grouped heads (InferSim, FlashAttention-3): checked, never fitted."""
+    some = [r for r in rows.table("ops_infersim_h20_h800") if r["kind"] == "mha" and r["phase"] == "decode"]
+    found = []
+    for (config, kv), own in rows.grouped(
+        [r for r in some if r["time_us"] and r["batch"]], "config", "kv_dtype"
+    ).items():
+        sizes = (np.full(len(own), float(size)) for size in config.split("-"))
+        heads, kv_heads, width = sizes
+        op = _operator(
+            rows.numbers(own, "batch"), np.ones(len(own)), rows.numbers(own, "kv_len") - 1.0, heads, kv_heads, width,
+            np.zeros(len(own)),
+        )  # fmt: skip
+        scheme = "kv8" if kv == "fp8" else "bfloat16"
+        found.append(_table("decode", rows.CHIPS["H20"], scheme, "sglang", "fa3", op, own, pooled=False))
     return found
 
 
-def run(known: Mapping[str, float]) -> dict[str, tuple[Fit, dict[str, dict[str, float]]]]:
-    """Both fits, each with the statistics of every chip left out.
+def _common(
+    start: Mapping[str, float], bounds: Mapping[str, tuple[float, float]], known: Mapping[str, float],
+    some: Sequence[Table],
+) -> Fit:  # fmt: skip
+    groups = [_preset(table) for table in some if table.pooled and table.scheme != "fp8"]
+    return fit(groups, start, bounds, known)
+
+
+def _preset(table: Table) -> Group:
+    """The rows with what the kernel's code says; only decode has such parameters."""
+    preset = DECODE_PRESETS.get(table.kernel)
+    if preset is None:
+        return table.group
+    values = {f"decode.{name}": DECODE_FACTS[f"decode.{name}"] * factor for name, factor in preset.items()}
+    return replace(table.group, predict=lambda parameters: table.group.predict({**parameters, **values}))
+
+
+def parts(known: Mapping[str, float]) -> tuple[Part, Part]:
+    """Decode and prefill.
 
     Args:
         known: the achieved rates that the fit of matrix products found.
     """
-    found = {}
-    for phase, start, bounds in (
-        ("decode", DECODE_START, DECODE_BOUNDS),
-        ("prefill", PREFILL_START, PREFILL_BOUNDS),
-    ):
-        own = groups(phase)
-        kept = fit(own, start, bounds, known)
-        found[phase] = (kept, left_out(own, kept.values, bounds, known))
-    return found
+    facts = {**known, **DECODE_FACTS}
+    decoding = partial(_common, DECODE_START, DECODE_BOUNDS, facts)
+    filling = partial(_common, PREFILL_START, PREFILL_BOUNDS, known)
+    return (
+        Part("decode", partial(tables, "decode"), decoding, facts, ("group_limit", "lone_split"), DECODE_PRESETS),
+        Part("prefill", partial(tables, "prefill"), filling, known),
+    )

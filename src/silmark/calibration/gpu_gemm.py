@@ -1,20 +1,22 @@
-"""Fits matrix products on GPUs: public kernel timings of five chips in nine formats.
+"""Fits matrix products on GPUs: public kernel timings of five chips in eight schemes.
 
 First the tile model on 16-bit rows of A100, H100, B200 (aiconfigurator's collections of three engines), A100 and
 A40 (vidur) and RTX 4090 (LLMServingSim), then what narrow formats reach of their peak and what quantising the
-activations costs. The collections of aiconfigurator repeat every shape over five copies of its weights, so small
-weights are timed in the cache; the fit models that (`copies`), a model's weights come from memory.
+activations costs, then the factors of generations, schemes and kernels (`gpu_tree`). The collections of aiconfigurator
+repeat every shape over five copies of its weights, so small weights are timed in the cache; the fit models that
+(`copies`), a model's weights come from memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from silmark.calibration import rows
-from silmark.calibration.robust import Fit, Group, fit, left_out, statistics
+from silmark.calibration.gpu_tree import Part, Table
+from silmark.calibration.robust import Fit, Group, fit
 from silmark.chips import catalog
 from silmark.chips.mechanisms.base import Resource
 from silmark.chips.mechanisms.gpu_gemm import Facts, gemm_rates, gemm_seconds, read_facts
@@ -39,27 +41,34 @@ FORMATS_OF = {
 START = {
     "gemm.flop_share": 1.0, "gemm.tile_area": 3000.0, "gemm.draw": 90.0, "gemm.memory_share": 0.95,
     "gemm.store": 40.0, "gemm.kernel_cycles": 2000.0, "gemm.merge_cycles": 4000.0, "gemm.overlap": 0.25,
-    "gemm.tail": 0.2, "gemm.resident_share": 0.1, "gemm.resident_weights": 0.3, "achievable.memory_nvidia": 0.88,
+    "gemm.tail": 0.2, "gemm.resident_share": 0.1, "gemm.resident_weights": 0.3, "gemm.step_cycles": 40.0,
+    "gemm.rows_16": 1.0, "gemm.rows_32": 1.0, "gemm.rows_64": 1.0, "achievable.memory_nvidia": 0.88,
     "achievable.matrix_nvidia": 0.85, "achievable.carry_nvidia": 0.7,
 }  # fmt: skip
 BOUNDS = {
     "gemm.flop_share": (0.5, 1.2), "gemm.memory_share": (0.5, 1.0), "gemm.overlap": (0.01, 1.0),
-    "gemm.tail": (0.01, 1.0), "gemm.resident_share": (0.001, 1.0), "gemm.resident_weights": (0.05, 5.0),
-    "achievable.memory_nvidia": (0.7, 1.0), "achievable.matrix_nvidia": (0.5, 1.0),
+    "gemm.tail": (0.01, 1.0), "gemm.resident_share": (0.001, 1.0), "gemm.resident_weights": (0.05, 3.0),
+    "gemm.step_cycles": (5.0, 300.0), "gemm.rows_16": (0.4, 3.0), "gemm.rows_32": (0.4, 3.0),
+    "gemm.rows_64": (0.4, 3.0), "achievable.memory_nvidia": (0.7, 1.0), "achievable.matrix_nvidia": (0.5, 1.0),
     "achievable.carry_nvidia": (0.5, 1.0),
 }  # fmt: skip
-NARROW_START = {"format.fp8": 0.85, "format.fp4": 0.72, "format.int8": 0.98}
-NARROW_BOUNDS = {"format.fp8": (0.4, 1.0), "format.fp4": (0.3, 1.0), "format.int8": (0.4, 1.0)}
-KNOWN = {
-    "achievable.cache": 30.0, "format.fp8": 1.0, "format.fp4": 1.0, "format.int8": 1.0, "gemm.quantise_cycles": 1.0,
+NARROW_START = {
+    "format.fp8": 0.85, "format.fp4": 0.72, "format.int8": 0.98, "gemm.quantise_cycles": 5000.0,
+    "gemm.quantise_row": 1.0, "gemm.quantise_traffic": 1.0,
 }  # fmt: skip
-"""What the first fit does not move: no 16-bit row depends on it."""
+NARROW_BOUNDS = {"format.fp8": (0.4, 1.0), "format.fp4": (0.3, 1.0), "format.int8": (0.4, 1.0)}
+KNOWN = {"achievable.cache": 30.0}
+"""What no fit moves."""
+_APART = (("vllm", "fp8_block"), ("vllm", "nvfp4"), ("vidur", "fp16"))
+"""Tables that tell of their own kernels only: vLLM's contain host time of up to 150 us per call, which graphs hide;
+vidur's libraries are of 2023 and a fifth slower than those of today on large products."""
 _HIDDEN, _INNER, _HEAD_WIDTH, _VOCABULARY = 4096, 14336, 6144, 128256
 _LLAMA = {
     "qkv_proj": (_HEAD_WIDTH, _HIDDEN), "o_proj": (_HIDDEN, _HIDDEN), "gate_up_proj": (2 * _INNER, _HIDDEN),
     "down_proj": (_HIDDEN, _INNER), "lm_head": (_VOCABULARY, _HIDDEN),
 }  # fmt: skip
 """n and k of the layers of Llama-3.1-8B."""
+_LINEAR = "torch.nn.functional.linear"
 
 
 def chip_facts(chip_id: str, compute: str, parameters: Mapping[str, float]) -> Facts:
@@ -73,10 +82,8 @@ def chip_facts(chip_id: str, compute: str, parameters: Mapping[str, float]) -> F
 
 
 def _predict(
-    parameters: Mapping[str, float], chip: str, precision: Precision, shapes: Shapes, copies: float | None, engine: str
+    parameters: Mapping[str, float], chip: str, precision: Precision, shapes: Shapes, copies: float | None
 ) -> Array:
-    own = parameters.get(f"quantise.{engine}", parameters["gemm.quantise_cycles"])
-    parameters = {**parameters, "gemm.quantise_cycles": own}
     facts = chip_facts(chip, precision.compute, parameters)
     operand = FORMATS[precision.compute].bytes
     rates = gemm_rates(facts, lambda key: parameters[f"gemm.{key}"], precision.compute, precision.weight_bytes, operand)
@@ -84,65 +91,64 @@ def _predict(
     return busy + fixed
 
 
-def _group(system: str, engine: str, dtype: str, shapes: Shapes, us: Array, copies: float | None) -> Group:
+def _table(
+    system: str, dtype: str, engine: str, kernel: str, shapes: Shapes, us: Array, copies: float | None, note: str = ""
+) -> Table:
     chip = rows.CHIPS[system]
     precision = Precision.of(FORMATS_OF[dtype])
-    predict: Callable[[Mapping[str, float]], Array] = partial(
-        _predict, chip=chip, precision=precision, shapes=shapes, copies=copies, engine=f"{engine} {dtype}"
-    )
-    return Group(chip, f"{chip} {dtype} {engine}", us * 1e-6, predict)
+    predict = partial(_predict, chip=chip, precision=precision, shapes=shapes, copies=copies)
+    label = f"{chip} {dtype} {engine} {note or kernel}"
+    scheme = "bfloat16" if dtype == "fp16" else dtype
+    return Table(scheme, engine, kernel, Group(chip, label, us * 1e-6, predict), (engine, dtype) not in _APART)
 
 
 def _shapes(some: list[rows.Row]) -> Shapes:
     return rows.numbers(some, "m"), rows.numbers(some, "n"), rows.numbers(some, "k")
 
 
-def groups(wide: bool, part: slice = slice(None)) -> list[Group]:
-    """Rows in 16 bits, or all narrower ones; `part` picks some rows of every table."""
+def tables(part: slice = slice(None)) -> list[Table]:
+    """All tables; `part` picks some rows of each."""
     found = []
-    table = [r for r in rows.table("ops_gemm_aiconfigurator") if (r["gemm_dtype"] == "bfloat16") == wide]
-    for (system, engine, dtype), whole in rows.grouped(table, "system", "engine", "gemm_dtype").items():
+    gemm = list(rows.table("ops_gemm_aiconfigurator"))
+    keys = ("system", "gemm_dtype", "engine", "kernel_source")
+    for key, whole in rows.grouped(gemm, *keys).items():
         some = whole[part]
-        # These two tables contain host time of 50 us and more per call, which graphs hide.
-        if (engine, dtype) in (("vllm", "fp8_block"), ("vllm", "nvfp4")):
-            continue
-        found.append(_group(system, engine, dtype, _shapes(some), rows.numbers(some, "time_us"), COPIES))
-    if not wide:
-        return found
+        system, dtype, engine, kernel = key
+        us = rows.numbers(some, "time_us")
+        found.append(_table(system, dtype, engine, kernel, _shapes(some), us, COPIES))
     mlp = [r for r in rows.table("ops_mlp_vidur") if r["op"].endswith("_proj")]
     for (hardware,), whole in rows.grouped(mlp, "hardware").items():
         some = whole[part]
-        found.append(_group(hardware, "vidur", "fp16", _shapes(some), rows.numbers(some, "time_us"), None))
+        us = rows.numbers(some, "time_us")
+        found.append(_table(hardware, "fp16", "vidur", "torch", _shapes(some), us, None))
     dense = [r for r in rows.table("ops_rtx_dense_llmservingsim") if r["layer"] in _LLAMA]
     for (hardware, layer), whole in rows.grouped(dense, "hardware", "layer").items():
         some = whole[part]
         tokens = rows.numbers(some, "sequences" if layer == "lm_head" else "tokens")
         n, k = (np.full(tokens.shape, float(size)) for size in _LLAMA[layer])
-        found.append(_group(hardware, f"vllm {layer}", "bfloat16", (tokens, n, k), rows.numbers(some, "time_us"), None))
+        us = rows.numbers(some, "time_us")
+        found.append(_table(hardware, "bfloat16", "vllm", _LINEAR, (tokens, n, k), us, None, layer))
     return found
 
 
-def unseen() -> Group:
+def unseen() -> list[Table]:
     """H20 in fp8 (InferSim's DeepGEMM sweep), a chip of a seventh of the H100's rate: checked, never fitted."""
     some = [row for row in rows.table("ops_infersim_h20_h800") if row["hardware"] == "H20" and row["kind"] == "gemm"]
-    return _group("H20", "infersim", "fp8", _shapes(some), rows.numbers(some, "time_us"), None)
+    kernel = "sglang_deepgemm_gemm_nt_f8f8bf16"
+    us = rows.numbers(some, "time_us")
+    return [_table("H20", "fp8_block", "sglang", kernel, _shapes(some), us, None, "infersim")]
 
 
-def held_out() -> dict[str, dict[str, float]]:
-    """Statistics of every second row of each table under a fit to the others."""
-    kept = fit(groups(wide=True, part=slice(0, None, 2)), START, BOUNDS, KNOWN)
-    return statistics(groups(wide=True, part=slice(1, None, 2)), {**KNOWN, **kept.values})
+def common(some: Sequence[Table]) -> Fit:
+    """The 16-bit fit, and the narrow formats' on top of it."""
+    wide = [table.group for table in some if table.scheme == "bfloat16"]
+    first = fit(wide, START, BOUNDS, {**KNOWN, **NARROW_START})
+    narrow = [t.group for t in some if t.pooled and t.scheme != "bfloat16" and not t.scheme.endswith("_wo")]
+    second = fit(narrow, NARROW_START, NARROW_BOUNDS, {**KNOWN, **first.values})
+    size = len(first.values)
+    covariance = np.zeros((size + len(second.values),) * 2)
+    covariance[:size, :size], covariance[size:, size:] = first.covariance, second.covariance
+    return Fit({**first.values, **second.values}, covariance)
 
 
-def run() -> tuple[Fit, Fit, dict[str, dict[str, float]]]:
-    """The 16-bit fit, the narrow formats' fit on top of it, and statistics of every chip left out.
-
-    Engines launch between none and four kernels to quantise activations; each table gets its own fixed cycles
-    (`quantise.<engine> <data type>`), so that these do not distort the formats' shares.
-    """
-    wide = groups(wide=True)
-    first = fit(wide, START, BOUNDS, KNOWN)
-    narrow = [group for group in groups(wide=False) if "_wo" not in group.label]
-    engines = {f"quantise.{group.label.split(' ')[2]} {group.label.split(' ')[1]}": 4000.0 for group in narrow}
-    second = fit(narrow, {**NARROW_START, **engines}, NARROW_BOUNDS, {**KNOWN, **first.values})
-    return first, second, left_out(wide, first.values, BOUNDS, KNOWN)
+PART = Part("gemm", tables, common, KNOWN)

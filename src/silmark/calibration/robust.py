@@ -13,7 +13,8 @@ import numpy as np
 from silmark.calibration.points import Leaf, leaf
 from silmark.graph import Array
 
-_SCALE = 0.1  # |ln error| from which a row counts as an outlier: the spread between engines for one shape
+NOISE = 0.1
+"""|ln error| from which a row counts as an outlier: the spread between engines for one shape."""
 _EVALUATIONS = 60
 _NORMAL_80 = 1.2816  # quantile of a normal distribution that leaves 10 % on each side
 
@@ -90,7 +91,7 @@ def fit(
 
     first = np.clip(np.log([start[name] for name in names]), low + 1e-9, high - 1e-9)
     result = least_squares(
-        residuals, first, bounds=(low, high), loss="soft_l1", f_scale=_SCALE, x_scale="jac", max_nfev=_EVALUATIONS
+        residuals, first, bounds=(low, high), loss="soft_l1", f_scale=NOISE, x_scale="jac", max_nfev=_EVALUATIONS
     )
     jacobian = result.jac
     spread = 2.0 * result.cost / max(1, jacobian.shape[0] - len(names))
@@ -107,16 +108,20 @@ def statistics(groups: Sequence[Group], parameters: Mapping[str, float]) -> dict
             by_label.setdefault(label, []).append(errors)
     table = {}
     for label, parts in sorted(by_label.items()):
-        e = np.concatenate(parts)
-        table[label] = {
-            "rows": float(e.size),
-            "median_error": float(np.median(np.abs(e))),
-            "mean_error": float(np.mean(np.abs(e))),
-            "bias": float(np.median(e)),
-            "q10": float(np.quantile(e, 0.1)),
-            "q90": float(np.quantile(e, 0.9)),
-        }
+        table[label] = summary(np.concatenate(parts))
     return table
+
+
+def summary(e: Array) -> dict[str, float]:
+    """Rows, median and mean |ln error|, bias and 10 % and 90 % quantiles."""
+    return {
+        "rows": float(e.size),
+        "median_error": float(np.median(np.abs(e))),
+        "mean_error": float(np.mean(np.abs(e))),
+        "bias": float(np.median(e)),
+        "q10": float(np.quantile(e, 0.1)),
+        "q90": float(np.quantile(e, 0.9)),
+    }
 
 
 def left_out(

@@ -1,21 +1,32 @@
 """GPUs: tiles on many identical units behind a cache and one main memory, operators launched as kernels.
 
 Reads peak and achieved rates, units, clock, cache, memory and launch overhead; the fitted ratios come from
-`data/calibration/gpu.toml`. The formulas are in `gpu_gemm`, `gpu_attention` and `gpu_experts`.
+`data/calibration/gpu.toml`, with the factors of generation, number format and engine that `gpu_kernels` picks. The
+formulas are in `gpu_gemm`, `gpu_attention` and `gpu_experts`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
 from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest
-from silmark.chips.mechanisms.gpu_attention import AttentionRates, attention, attention_rates
-from silmark.chips.mechanisms.gpu_experts import ExpertRates, expert_rates, experts
+from silmark.chips.mechanisms.gpu_attention import LATENT, attention, decode_rates, prefill_rates, repeated
+from silmark.chips.mechanisms.gpu_experts import ExpertRates, Routing, expert_rates, experts
 from silmark.chips.mechanisms.gpu_gemm import Facts, GemmRates, gemm_rates, gemm_seconds, read_facts, wide_format
+from silmark.chips.mechanisms.gpu_kernels import (
+    Engine,
+    attention_scheme,
+    chain,
+    clipped,
+    expert_scheme,
+    factors,
+    product_scheme,
+)
 from silmark.chips.spec import Chip
 from silmark.errors import BadValue
 from silmark.formats import FORMATS, Precision
@@ -23,9 +34,11 @@ from silmark.graph import Array, Attention, Boundary, Conv, Elementwise, Experts
 
 _BOUNDS: dict[str, Resource] = {
     "memory_nvidia": "memory", "memory_other": "memory", "memory_share": "memory", "resident_share": "memory",
-    "resident_weights": "memory", "row_traffic": "memory", "query_traffic": "memory", "cache": "sram",
-    "cache_share": "sram", "kernel_cycles": "overhead", "quantise_cycles": "overhead", "launches": "overhead",
-    "merge_cycles": "overhead",
+    "resident_weights": "memory", "resident": "memory", "row_traffic": "memory", "query_traffic": "memory",
+    "kv_traffic": "memory", "cache": "sram", "cache_share": "sram", "kernel_cycles": "overhead",
+    "quantise_cycles": "overhead", "quantise_row": "overhead", "quantise_traffic": "overhead",
+    "launches": "overhead", "merge_cycles": "overhead", "sequence_cycles": "overhead", "expert_cycles": "overhead",
+    "walk_cycles": "overhead",
 }  # fmt: skip
 """Which resource's time a fitted ratio sets, where that is not the matrix unit's."""
 
@@ -65,11 +78,19 @@ class Gpu(AbstractMechanism):
     def __init__(self, chip: Chip, precision: Precision, placement: Placement) -> None:
         super().__init__(chip, precision, placement)
         self._wide = wide_format(chip, precision.compute)
+        self._engine = Engine.of(placement.engine)
         self._facts = read_facts(chip, self.fact, self._ratio, precision.compute)
         self._operand_bytes = FORMATS[precision.compute].bytes
         self._gemm: dict[float, GemmRates] = {}
         self._experts: dict[float, ExpertRates] = {}
-        self._attention: AttentionRates = attention_rates(self._facts, self._ratio, self._wide)
+        scheme = attention_scheme(precision.kv_bytes, self._engine)
+        latent = Engine(LATENT[0], "", LATENT[1])
+        self._attention = (
+            decode_rates(self._facts, partial(self._factored, "decode", scheme), self._wide, scheme),
+            decode_rates(self._facts, partial(self._factored, "decode", "bfloat16", engine=latent), self._wide, scheme),
+            prefill_rates(self._facts, partial(self._factored, "prefill", scheme), self._wide, scheme),
+        )
+        self._kv_resident = self._facts.cache_bytes * self._factored("decode", scheme, "resident")
         self._vector = self._read_vector()
         self._host = self.coefficient("host.step", "overhead")
         self.request_s = self.coefficient("host.request", "overhead")
@@ -113,8 +134,42 @@ class Gpu(AbstractMechanism):
         busy, _, fixed = gemm_seconds(self._gemm_rates(self.precision.weight_bytes), m, n, k, copies=copies)
         return busy + fixed
 
+    def attention_time(self, op: Attention, cached: bool = False) -> Array:
+        """Seconds of attention.
+
+        Args:
+            op: the operator.
+            cached: whether a benchmark repeats it on the same KV, part of which it then finds in the cache.
+        """
+        kv, io = self.precision.kv_bytes, self.precision.activation_bytes
+        memory, compute, overhead = attention(self._attention, op, kv, io)
+        if cached:
+            memory = repeated(self._attention[0], op, kv, self._kv_resident, memory)
+        return np.asarray(np.maximum(memory, compute) + overhead)
+
+    def expert_time(self, op: Experts, routing: Routing) -> Array:
+        """Seconds of routed experts under a given routing of the tokens."""
+        memory, compute, overhead = experts(self._expert_rates(self._bytes(op.weight_bits)), op, routing)
+        return np.asarray(np.maximum(memory, compute) + overhead)
+
     def _ratio(self, key: str) -> float:
         return self.coefficient(key, _BOUNDS.get(key.rpartition(".")[2], "compute"))
+
+    def _factored(self, part: str, scheme: str, name: str, engine: Engine | None = None) -> float:
+        """A fitted ratio of the family times the factors of generation, scheme and engine (its own, or another)."""
+        key, known = f"{part}.{name}", factors(part)
+        value = self._ratio(key)
+        factor = 1.0
+        for node in chain(known, self.chip.generation, scheme, engine or self._engine):
+            factor *= known[node].get(name, 1.0)
+        own, noted = clipped(key, value * factor), f"calibration.gpu.{key}"
+        common = self.used[noted]
+        scale = own / value
+        self.used[noted] = replace(
+            common, value=own, low=common.low * scale, high=common.high * scale, shown=f"{own:.4g}",
+            shown_bounds=f"{common.low * scale:.4g} to {common.high * scale:.4g}" if common.shown_bounds else "",
+        )  # fmt: skip
+        return own
 
     def _read_vector(self) -> float:
         if "peak.vector" in self.chip.figures:
@@ -129,9 +184,10 @@ class Gpu(AbstractMechanism):
     def _gemm_rates(self, weight_bytes: float) -> GemmRates:
         rates = self._gemm.get(weight_bytes)
         if rates is None:
+            scheme = self._engine.narrowed(product_scheme(8.0 * weight_bytes, self.precision.compute))
             rates = self._gemm[weight_bytes] = gemm_rates(
                 self._facts,
-                lambda key: self._ratio(f"gemm.{key}"),
+                partial(self._factored, "gemm", scheme),
                 self.precision.compute,
                 weight_bytes,
                 self._operand_bytes,
@@ -141,9 +197,10 @@ class Gpu(AbstractMechanism):
     def _expert_rates(self, weight_bytes: float) -> ExpertRates:
         rates = self._experts.get(weight_bytes)
         if rates is None:
+            scheme = self._engine.narrowed(expert_scheme(8.0 * weight_bytes, self.precision.compute))
             rates = self._experts[weight_bytes] = expert_rates(
                 self._facts,
-                lambda key: self._ratio(f"experts.{key}"),
+                partial(self._factored, "experts", scheme),
                 self.precision.compute,
                 weight_bytes,
             )

@@ -1,16 +1,18 @@
 """Attention on a GPU: a cheap closed form for decode, tiles and waves for prefill.
 
-Decode reads the cache once, so it is bound by memory; the parallel blocks (sequences x KV heads x splits of the
-context) bound it while they are few, which is FlashDecoding's split (Dao et al., "Flash-Decoding", 2023); where
-many query heads share a KV head (GQA, absorbed MLA) the matrix units can bound it. Prefill is FlashAttention-2
-(Dao, arXiv:2307.08691, section 3): blocks of 128 query rows per head, whole waves, the causal triangle makes the
-last block the longest. The constants are ratios fitted in `calibration.gpu_attention`.
+Decode reads the cache once. Three things bound it: the memory, one unit's walk through its part of the cache, and
+the matrix units where many query heads share a KV head (GQA, absorbed MLA). While there are fewer blocks (sequences
+x KV heads) than units, the context is split between idle units, which is FlashDecoding (Dao et al.,
+"Flash-Decoding", 2023), and the parts are merged afterwards. Prefill is FlashAttention-2 (Dao, arXiv:2307.08691,
+section 3): blocks of 64 or 128 query rows per head, whole waves, the causal triangle makes the last block the
+longest. The constants are ratios times factors of generation, scheme and library (`gpu_kernels`), fitted in
+`calibration.gpu_attention`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,74 +20,132 @@ from silmark.chips.mechanisms.gpu_gemm import Facts
 from silmark.graph import Array, Attention
 
 DECODE_PARAMETERS = (
-    "memory_share", "flop_share", "draw", "block_cycles", "kernel_cycles", "split_tokens", "query_traffic",
+    "memory_share", "flop_share", "draw", "block_cycles", "width_cycles", "sequence_cycles", "merge_cycles",
+    "kernel_cycles", "split_tokens", "lone_split", "group_limit", "query_traffic", "wave", "overlap", "window_tokens",
 )  # fmt: skip
-PREFILL_PARAMETERS = ("flop_share", "head_width", "block_cycles", "kernel_cycles", "memory_share", "tail", "overlap")
+PREFILL_PARAMETERS = (
+    "flop_share", "head_width", "short_rows", "block_cycles", "width_cycles", "sequence_cycles", "kernel_cycles",
+    "memory_share", "kv_traffic", "tail", "overlap", "window_tokens",
+)  # fmt: skip
 
-_QUERY_ROWS = 128.0  # query rows of one prefill block in every kernel family that was measured
+LATENT = ("latent", "flashmla")
+"""Engine and kernel of the absorbed form of latent attention, whichever engine runs it."""
+_LATENT_WIDTH = 512  # latent elements from which a single KV head means the absorbed form
+_QUERY_ROWS = 128.0  # query rows of one large prefill block in every kernel family that was measured
+_SHORT_ROWS = 64.0  # and of a small one
+_KEYS = 64.0  # keys that a block works on at once
 _PACKED_ROWS = 16.0  # smallest row count of a matrix instruction
 _DECODE_ROWS = 64.0  # query rows (heads of a group x new tokens) that one decode block serves
 _DECODE_NEW = 8  # new tokens per sequence up to which engines run the decode kernel (speculative tokens)
+_CACHE_GAIN = 0.7  # share of the memory's time that a hit in the last-level cache saves in a decode kernel
+_MERGED = 128.0  # tokens of a context whose doubling adds a level to the merge of splits
 
 
 @dataclass(frozen=True, slots=True)
-class AttentionRates:
-    """Constants of both forms for one chip.
+class DecodeRates:
+    """Constants of the decode form for one chip, scheme and engine.
 
     Attributes:
         units: SMs or CUs.
-        decode_memory, prefill_memory: B/s.
-        decode_matrix, prefill_matrix: FLOP/s.
-        decode_draw: bytes per second of cache that one unit can walk through.
-        decode_fixed, prefill_fixed: seconds per call; decode_block, prefill_block: seconds per block.
-        split_tokens: tokens below which a context is not split further.
+        memory, matrix: B/s, FLOP/s.
+        draw: bytes per second of cache that one unit can walk through.
+        fixed, block, width, sequence, merge: seconds per call, per wave of blocks, per wave and element of head
+            width, per sequence, and per doubling of the context.
+        split_tokens: tokens below which a context is not split further; lone_split: times that where a KV head
+            serves one query head.
+        group_limit: query heads per KV head above which a kernel reads the cache once per query head.
         query_traffic: bytes moved per byte of queries and outputs.
-        head_width: head width at which half the prefill rate is reached.
-        tail, overlap: see PREFILL_PARAMETERS' use in `prefill`.
-        resident: bytes of cache that a repeating benchmark finds in the last-level cache.
+        wave: how far waves are whole.
+        overlap: share of what is hidden behind the slowest that still shows.
+        window_tokens: tokens beyond a window that are read as well.
     """
 
     units: float
-    decode_memory: float
-    decode_matrix: float
-    decode_draw: float
-    decode_fixed: float
-    decode_block: float
+    memory: float
+    matrix: float
+    draw: float
+    fixed: float
+    block: float
+    width: float
+    sequence: float
+    merge: float
     split_tokens: float
+    lone_split: float
+    group_limit: float
     query_traffic: float
-    prefill_matrix: float
-    prefill_memory: float
-    prefill_fixed: float
-    prefill_block: float
+    wave: float
+    overlap: float
+    window_tokens: float
+
+
+@dataclass(frozen=True, slots=True)
+class PrefillRates:
+    """Constants of the prefill form; times, rates and shares as in `DecodeRates`.
+
+    Attributes:
+        kv_memory: B/s at which keys and values pass.
+        peak: FLOP/s that no width of heads exceeds.
+        head_width: head width at which half the rate is reached.
+        short_rows: rows whose time a block of 64 rows loses.
+        tail: part of the shorter of even load and longest block that still shows.
+    """
+
+    units: float
+    memory: float
+    kv_memory: float
+    matrix: float
+    peak: float
+    fixed: float
+    block: float
+    width: float
+    sequence: float
     head_width: float
+    short_rows: float
     tail: float
     overlap: float
+    window_tokens: float
 
 
-def attention_rates(facts: Facts, coefficient: Callable[[str], float], compute: str) -> AttentionRates:
-    """Combines a chip's facts with the fitted ratios (`decode.*`, `prefill.*`)."""
-    d = {key: coefficient(f"decode.{key}") for key in DECODE_PARAMETERS}
-    p = {key: coefficient(f"prefill.{key}") for key in PREFILL_PARAMETERS}
-    return AttentionRates(
+def decode_rates(facts: Facts, coefficient: Callable[[str], float], compute: str, scheme: str) -> DecodeRates:
+    """Combines a chip's facts with the fitted ratios (keys DECODE_PARAMETERS)."""
+    c = {key: coefficient(key) for key in DECODE_PARAMETERS}
+    return DecodeRates(
         units=facts.units,
-        decode_memory=facts.memory * d["memory_share"],
-        decode_matrix=facts.matrix[compute] * d["flop_share"],
-        decode_draw=facts.clock * d["draw"],
-        decode_fixed=facts.launch + d["kernel_cycles"] / facts.clock,
-        decode_block=d["block_cycles"] / facts.clock,
-        split_tokens=d["split_tokens"],
-        query_traffic=d["query_traffic"],
-        prefill_matrix=facts.matrix[compute] * p["flop_share"],
-        prefill_memory=facts.memory * p["memory_share"],
-        prefill_fixed=facts.launch + p["kernel_cycles"] / facts.clock,
-        prefill_block=p["block_cycles"] / facts.clock,
-        head_width=p["head_width"],
-        tail=p["tail"],
-        overlap=p["overlap"],
+        memory=min(facts.memory * c["memory_share"], facts.bandwidth),
+        matrix=min(facts.matrix[compute] * c["flop_share"], _peak(facts, compute, scheme)),
+        draw=facts.clock * c["draw"],
+        fixed=facts.launch + c["kernel_cycles"] / facts.clock,
+        block=c["block_cycles"] / facts.clock,
+        width=c["width_cycles"] / facts.clock,
+        sequence=c["sequence_cycles"] / facts.clock,
+        merge=c["merge_cycles"] / facts.clock,
+        **{key: c[key] for key in DECODE_PARAMETERS[8:]},
     )
 
 
-def decode(r: AttentionRates, op: Attention, kv_bytes: float, io_bytes: float) -> tuple[Array, Array, Array]:
+def prefill_rates(facts: Facts, coefficient: Callable[[str], float], compute: str, scheme: str) -> PrefillRates:
+    """Combines a chip's facts with the fitted ratios (keys PREFILL_PARAMETERS)."""
+    c = {key: coefficient(key) for key in PREFILL_PARAMETERS}
+    memory = min(facts.memory * c["memory_share"], facts.bandwidth)
+    return PrefillRates(
+        units=facts.units,
+        memory=memory,
+        kv_memory=min(memory / c["kv_traffic"], facts.bandwidth),
+        matrix=facts.matrix[compute] * c["flop_share"],
+        peak=_peak(facts, compute, scheme),
+        fixed=facts.launch + c["kernel_cycles"] / facts.clock,
+        block=c["block_cycles"] / facts.clock,
+        width=c["width_cycles"] / facts.clock,
+        sequence=c["sequence_cycles"] / facts.clock,
+        **{key: c[key] for key in ("head_width", "short_rows", "tail", "overlap", "window_tokens")},
+    )
+
+
+def _peak(facts: Facts, compute: str, scheme: str) -> float:
+    return facts.peak[compute] * (2.0 if scheme == "fp8" else 1.0)  # 8-bit products run at twice the 16-bit rate
+
+
+def decode(r: DecodeRates, op: Attention, kv_bytes: float, io_bytes: float) -> tuple[Array, Array, Array]:
     """Decode kernel: seconds of (memory, compute, overhead); the larger of the first two plus the third is the time.
 
     Args:
@@ -94,45 +154,86 @@ def decode(r: AttentionRates, op: Attention, kv_bytes: float, io_bytes: float) -
         kv_bytes: bytes per cached element.
         io_bytes: bytes per element of queries and outputs.
     """
-    group = op.heads / op.kv_heads
-    cached, width = op.cached(), op.qk_dim + op.v_dim
-    tokens = op.seqs * cached
+    group = np.where(op.heads / op.kv_heads > r.group_limit, 1.0, op.heads / op.kv_heads)
+    blocks = op.heads / group
+    cached = op.past + op.new
+    if op.window is not None:
+        cached = np.minimum(cached, op.window + op.new - 1.0 + r.window_tokens)
+    width, tokens = op.qk_dim + op.v_dim, op.seqs * cached
     query = np.minimum(op.new, _DECODE_NEW)
     io = op.heads * width * io_bytes * r.query_traffic
-    memory = tokens * (op.kv_width * kv_bytes / r.decode_memory) + op.seqs * query * (io / r.decode_memory)
-    rows = np.ceil(group * query / _PACKED_ROWS) * (_PACKED_ROWS * 2.0 * width * op.kv_heads / r.decode_matrix)
+    memory = tokens * (op.kv_width * kv_bytes / r.memory) + op.seqs * query * (io / r.memory)
+    rows = np.ceil(group * query / _PACKED_ROWS) * (_PACKED_ROWS * 2.0 * width * blocks / r.matrix)
     compute = tokens * rows
-    load = op.seqs * np.ceil(group * query / _DECODE_ROWS) * (op.kv_heads / r.units)
-    walk = np.maximum(np.minimum(cached, r.split_tokens), cached * load)
-    draw = op.kv_width / op.kv_heads * kv_bytes / r.decode_draw
-    overhead = walk * draw + np.maximum(load, 1.0) * r.decode_block + r.decode_fixed
-    return memory, compute, overhead
+    load = op.seqs * np.ceil(group * query / _DECODE_ROWS) * (blocks / r.units)
+    waves = np.maximum(load, 1.0) * (1.0 - r.wave) + np.ceil(load) * r.wave
+    least = r.split_tokens * np.where(group > 1.0, 1.0, r.lone_split)
+    walked = np.where(load < 1.0, np.maximum(cached * load, np.minimum(cached, least)), cached * waves)
+    walk = walked * (op.kv_width / op.kv_heads * kv_bytes / r.draw)
+    hidden = memory + compute + walk
+    memory = np.maximum(memory, walk)
+    hidden = hidden - np.maximum(memory, compute)
+    overhead = waves * (r.block + width / 2.0 * r.width) + op.seqs * r.sequence + r.fixed
+    return memory, compute, overhead + r.overlap * hidden + r.merge * np.log2(1.0 + cached / _MERGED)
 
 
-def prefill(r: AttentionRates, op: Attention, kv_bytes: float, io_bytes: float) -> tuple[Array, Array, Array]:
+def repeated(r: DecodeRates, op: Attention, kv_bytes: float, resident: float, memory: Array) -> Array:
+    """Memory time of a decode that a benchmark repeats on the same KV.
+
+    Args:
+        r: constants of the chip.
+        op: the operator.
+        kv_bytes: bytes per cached element.
+        resident: bytes of KV that stay in the last-level cache.
+        memory: what `decode` gave.
+    """
+    kv = op.seqs * op.cached() * (op.kv_width * kv_bytes)
+    hit = _CACHE_GAIN / (1.0 + (kv / resident) ** 4)
+    return np.asarray(memory - hit * np.minimum(memory, kv / r.memory))
+
+
+def prefill(r: PrefillRates, op: Attention, kv_bytes: float, io_bytes: float) -> tuple[Array, Array, Array]:
     """Prefill kernel: seconds of (memory, compute, overhead), as in `decode`."""
+    if op.window is not None:
+        op = replace(op, window=op.window + r.window_tokens)  # type: ignore[arg-type]
     width = op.qk_dim + op.v_dim
-    half = width / 2.0
-    unit = r.prefill_matrix / r.units * (half / (half + r.head_width))
-    rows = np.ceil(op.new / _QUERY_ROWS) * _QUERY_ROWS
-    per_token = 2.0 * _QUERY_ROWS * width / unit
-    load = op.seqs * op.heads * rows / (_QUERY_ROWS * r.units)
-    reach = op.past + rows
-    longest = (reach if op.window is None else np.minimum(reach, op.window + _QUERY_ROWS)) * per_token + r.prefill_block
-    even = load * (op.span() * per_token + r.prefill_block)
-    compute = np.maximum(even, longest) + r.tail * np.minimum(even, longest)
-    moved = op.seqs * (op.new * (op.heads * width * io_bytes) + op.cached() * (op.kv_width * kv_bytes))
-    memory = moved / r.prefill_memory
-    overhead = r.prefill_fixed + r.overlap * np.minimum(memory, compute)
+    half, span = width / 2.0, np.maximum(op.span(), _KEYS)
+    unit = np.minimum(r.matrix * (half / (half + r.head_width)), r.peak) / r.units
+    block = r.block + half * r.width
+    compute: Array = np.full((), np.inf)
+    for size, lost in ((_SHORT_ROWS, r.short_rows), (_QUERY_ROWS, 0.0)):
+        rows = np.ceil(op.new / size) * size
+        per_key = 2.0 * (size + lost) * width / unit
+        load = op.seqs * op.heads * rows / (size * r.units)
+        reach = op.past + rows
+        longest = (reach if op.window is None else np.minimum(reach, op.window + size)) * per_key + block
+        even = load * (span * per_key + block)
+        compute = np.minimum(compute, np.maximum(even, longest) + r.tail * np.minimum(even, longest))
+    kv = op.seqs * op.cached() * (op.kv_width * kv_bytes / r.kv_memory)
+    memory = op.seqs * op.new * (op.heads * width * io_bytes / r.memory) + kv
+    overhead = r.fixed + op.seqs * r.sequence + r.overlap * np.minimum(memory, compute)
     return memory, compute, overhead
 
 
-def attention(r: AttentionRates, op: Attention, kv_bytes: float, io_bytes: float) -> tuple[Array, Array, Array]:
-    """Either kernel, chosen per element by its new tokens; a prefill is never faster than the decode of it."""
-    memory, compute, overhead = decode(r, op, kv_bytes, io_bytes)
+def absorbed(op: Attention) -> bool:
+    """Whether the operator is latent attention in absorbed form: all query heads on one wide latent head."""
+    return bool(np.all(op.kv_heads == 1) and np.all(op.v_dim >= _LATENT_WIDTH))
+
+
+def attention(
+    rates: tuple[DecodeRates, DecodeRates, PrefillRates], op: Attention, kv_bytes: float, io_bytes: float
+) -> tuple[Array, Array, Array]:
+    """Either kernel, chosen per element by its new tokens; a prefill is never faster than the decode of it.
+
+    Args:
+        rates: of decode, of decode in absorbed latent form, and of prefill.
+        op: the operator.
+        kv_bytes, io_bytes: bytes per cached element, and per element of queries and outputs.
+    """
+    memory, compute, overhead = decode(rates[1] if absorbed(op) else rates[0], op, kv_bytes, io_bytes)
     if np.all(op.new <= 1):
         return memory, compute, overhead
-    pre = prefill(r, op, kv_bytes, io_bytes)
+    pre = prefill(rates[2], op, kv_bytes, io_bytes)
     least = np.maximum(memory, compute) + overhead
     longer = (op.new > _DECODE_NEW) & (np.maximum(pre[0], pre[1]) + pre[2] >= least)
     return (

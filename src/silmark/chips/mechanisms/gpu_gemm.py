@@ -4,15 +4,16 @@ The kernel libraries offer a handful of tile shapes (TILES); the time is the sma
 a kernel for M rows also serves fewer by padding and the time never falls when a tile is added. Per tile shape:
 
     blocks  = ceil(m / tile_m) * ceil(n / tile_n) * splits * groups
-    block   = max(2 tile_m tile_n depth / (unit rate * fill share), operand bytes / what one unit can draw)
-              + epilogue
+    block   = max(2 tile_m tile_n depth / (unit rate * fill share), operand bytes / what one unit can draw,
+                  steps of the depth * latency of one) + epilogue
     compute = waves(blocks / units) * block,  waves between exact and whole (persistent kernels smooth the tail)
     time    = max(compute, memory) + overlap * min(compute, memory) + split-K merge
 
 after the tile and wave quantisation of "Matrix multiplication background user's guide" (NVIDIA, 2023) and the
 roofline with cache levels of LLMCompass (Zhang et al., ISCA 2024, section III). What the cache delivers to one unit
 binds long before the cache as a whole does (that term was tried and never showed). The constants are ratios that
-hold for every chip; they are fitted in `calibration.gpu_gemm`.
+hold for every chip, times factors of its generation, number format and kernel library (`gpu_kernels`); they are
+fitted in `calibration.gpu_gemm`.
 """
 
 from __future__ import annotations
@@ -29,14 +30,15 @@ from silmark.formats import FORMATS
 from silmark.graph import Array
 
 TILES = (
-    (16, 64, 1), (16, 64, 16), (32, 64, 1), (32, 128, 8), (64, 128, 1), (128, 128, 8),
-    (128, 256, 1), (128, 256, 2), (128, 256, 4),
+    (16, 64, 1), (16, 64, 16), (32, 64, 1), (32, 128, 8), (64, 64, 1), (64, 128, 1), (64, 128, 4), (128, 128, 1),
+    (128, 128, 8), (128, 256, 1), (128, 256, 2), (128, 256, 4),
 )  # fmt: skip
-"""(rows, columns, splits of the depth) that are tried; 15 or 30 of them fit the same rows no better."""
+"""(rows, columns, splits of the depth) that are tried; 19 or 30 of them fit the same rows no better."""
 
 _ROWS, _COLUMNS, _SPLITS = (np.array(column, dtype=np.float64)[:, None] for column in zip(*TILES, strict=True))
 _AREA = _ROWS * _COLUMNS
 _IS_SPLIT = (_SPLITS > 1).astype(np.float64)
+_ROW_CLASS = np.searchsorted((16, 32, 64), _ROWS[:, 0])  # which of rows_16, rows_32, rows_64 slows a tile; 3: none
 _DEPTH_STEP = 64.0  # kernels walk the depth in steps of 64 elements or a multiple
 _BLOCK = 2048  # shapes per pass: all intermediates of TILES x _BLOCK stay in a core's L2
 
@@ -54,8 +56,8 @@ class Facts:
 
     Attributes:
         units, clock: SMs or CUs; Hz.
-        matrix: achieved matrix rate on large shapes, by format, FLOP/s.
-        memory: achieved bandwidth of the main memory, B/s.
+        matrix, peak: achieved matrix rate on large shapes and its bound, by format, FLOP/s.
+        memory, bandwidth: achieved bandwidth of the main memory and its bound, B/s.
         cache, cache_bytes: bandwidth and size of the last-level cache.
         launch: back-to-back kernel overhead inside a graph, s.
     """
@@ -63,7 +65,9 @@ class Facts:
     units: float
     clock: float
     matrix: Mapping[str, float]
+    peak: Mapping[str, float]
     memory: float
+    bandwidth: float
     cache: float
     cache_bytes: float
     launch: float
@@ -76,6 +80,7 @@ class GemmRates:
     Attributes:
         units: SMs or CUs.
         per_depth: seconds of one block per element of depth, matrix unit only [tiles, 1].
+        per_step: least seconds of one block per element of depth: a step's latency.
         per_byte: seconds per operand byte that one unit draws.
         per_tile: seconds per block to write its results [tiles, 1].
         memory: B/s.
@@ -85,11 +90,13 @@ class GemmRates:
         overlap: share of the hidden part that still shows.
         tail: how far waves are whole.
         weight_bytes, operand_bytes: bytes per stored weight and per activation operand as the unit draws it.
-        quantise: seconds of a separate pass that narrows activations (0 in 16 bits or more).
+        quantise: seconds of a separate pass that narrows activations (0 in 16 bits or more);
+            quantise_row, quantise_byte: the same per row and per byte that it moves.
     """
 
     units: float
     per_depth: Array
+    per_step: float
     per_byte: float
     per_tile: Array
     memory: float
@@ -102,6 +109,8 @@ class GemmRates:
     weight_bytes: float
     operand_bytes: float
     quantise: float
+    quantise_row: float
+    quantise_byte: float
 
 
 def read_facts(chip: Chip, fact: Reader, ratio: Callable[[str], float], compute: str) -> Facts:
@@ -115,7 +124,7 @@ def read_facts(chip: Chip, fact: Reader, ratio: Callable[[str], float], compute:
     """
     # Libraries and sustained clocks differ by vendor more than by generation: AMD's parts reach 0.5 to 0.6 of the peak.
     kin = "nvidia" if chip.vendor == "NVIDIA" else "other"
-    memory = fact("memory.main.bandwidth", "memory")
+    memory = bandwidth = fact("memory.main.bandwidth", "memory")
     if "memory.main.achievable" in chip.figures:
         memory = min(memory, fact("memory.main.achievable", "memory"))
     else:
@@ -130,7 +139,9 @@ def read_facts(chip: Chip, fact: Reader, ratio: Callable[[str], float], compute:
         units=units,
         clock=clock,
         matrix={name: _matrix(chip, fact, ratio, name, wide, kin) for name in {compute, wide}},
+        peak={name: fact(f"peak.{name}", "compute") for name in {compute, wide}},
         memory=memory,
+        bandwidth=bandwidth,
         cache=cache,
         cache_bytes=fact("memory.cache.capacity", "sram") if "memory.cache.capacity" in chip.figures else 0.0,
         launch=fact("compute.launch", "overhead"),
@@ -165,7 +176,8 @@ def _matrix(chip: Chip, fact: Reader, ratio: Callable[[str], float], name: str, 
 
 PARAMETERS = (
     "flop_share", "tile_area", "draw", "memory_share", "store", "kernel_cycles", "merge_cycles",
-    "overlap", "tail", "resident_share", "resident_weights", "quantise_cycles",
+    "overlap", "tail", "resident_share", "resident_weights", "step_cycles", "rows_16", "rows_32", "rows_64",
+    "quantise_cycles", "quantise_row", "quantise_traffic",
 )  # fmt: skip
 
 
@@ -175,14 +187,17 @@ def gemm_rates(
     """Combines a chip's facts with the fitted ratios (keys PARAMETERS) for one format."""
     c = {key: coefficient(key) for key in PARAMETERS}
     unit = facts.matrix[compute] * c["flop_share"] / facts.units
-    narrow = operand_bytes < 2.0
+    narrow = float(operand_bytes < 2.0)
+    memory = min(facts.memory * c["memory_share"], facts.bandwidth)
+    slower = np.array([c["rows_16"], c["rows_32"], c["rows_64"], 1.0])[_ROW_CLASS][:, None]
     return GemmRates(
         units=facts.units,
         # Small tiles reuse each operand too little to keep the matrix unit fed.
-        per_depth=2.0 * (_AREA + c["tile_area"]) / unit,
+        per_depth=2.0 * np.maximum((_AREA + c["tile_area"]) * slower / unit, _AREA * facts.units / facts.peak[compute]),
+        per_step=c["step_cycles"] / (_DEPTH_STEP * facts.clock),
         per_byte=1.0 / (c["draw"] * facts.clock),
         per_tile=2.0 * _AREA / (c["store"] * facts.clock),
-        memory=facts.memory * c["memory_share"],
+        memory=memory,
         resident=facts.cache_bytes * c["resident_share"],
         resident_weights=facts.cache_bytes * c["resident_weights"],
         fixed=facts.launch + c["kernel_cycles"] / facts.clock,
@@ -191,7 +206,9 @@ def gemm_rates(
         tail=c["tail"],
         weight_bytes=weight_bytes,
         operand_bytes=operand_bytes,
-        quantise=c["quantise_cycles"] / facts.clock if narrow else 0.0,
+        quantise=narrow * c["quantise_cycles"] / facts.clock,
+        quantise_row=narrow * c["quantise_row"] / facts.clock,
+        quantise_byte=narrow * c["quantise_traffic"] / memory,
     )
 
 
@@ -207,7 +224,7 @@ def _one_block(
     memory = (weights + spilled) / r.memory
     depth = np.ceil(k / (_SPLITS * _DEPTH_STEP)) * _DEPTH_STEP
     drawn = (_ROWS * r.operand_bytes + _COLUMNS * r.weight_bytes) * depth
-    block = np.maximum(depth * r.per_depth, drawn * r.per_byte) + r.per_tile
+    block = np.maximum(depth * np.maximum(r.per_depth, r.per_step), drawn * r.per_byte) + r.per_tile
     blocks = np.ceil(m / _ROWS) * (np.ceil(n / _COLUMNS) * _SPLITS * groups)
     waves = blocks / r.units
     compute = np.maximum(waves, 1.0) * (1.0 - r.tail)
@@ -219,7 +236,7 @@ def _one_block(
     total += r.merge
     fixed = np.full(m.shape, r.fixed)
     if r.quantise:
-        fixed += r.quantise + m * k * (groups * (2.0 + r.operand_bytes)) / r.memory
+        fixed += r.quantise + m * (r.quantise_row + k * (groups * (2.0 + r.operand_bytes) * r.quantise_byte))
     return total.min(axis=0), np.asarray(memory, dtype=np.float64), fixed
 
 

@@ -1,0 +1,108 @@
+"""Which factors apply to a chip, format and engine, and what routing does to the load of a rank."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from silmark.chips import catalog, coefficients
+from silmark.chips.mechanisms import Placement
+from silmark.chips.mechanisms.gpu import Gpu
+from silmark.chips.mechanisms.gpu_kernels import (
+    LIMITS,
+    Engine,
+    attention_scheme,
+    chain,
+    clipped,
+    expert_scheme,
+    factors,
+    product_scheme,
+)
+from silmark.chips.mechanisms.gpu_routing import balanced, skewed
+from silmark.formats import Precision
+from silmark.graph import Attention, Experts
+
+KNOWN = {"hopper", "fp8", "hopper|fp8", "fp8|trtllm", "fp8|trtllm|torch", "hopper|fp8|trtllm|torch", "ada"}
+
+
+def gpu(chip: str = "h100", precision: str = "fp8", engine: str = "") -> Gpu:
+    return Gpu(catalog.load(chip), Precision.of(precision), Placement(engine=engine))
+
+
+@pytest.mark.parametrize(
+    ("generation", "engine", "names"),
+    [
+        ("hopper", "", ("hopper", "fp8", "hopper|fp8")),
+        ("hopper", "trtllm", ("hopper", "fp8", "hopper|fp8", "fp8|trtllm")),
+        ("hopper", "trtllm::torch", ("hopper", "fp8", "hopper|fp8", "fp8|trtllm|torch", "hopper|fp8|trtllm|torch")),
+        ("hopper", "trtllm::new", ("hopper", "fp8", "hopper|fp8", "fp8|trtllm")),
+        ("blackwell-rtx", "vllm", ("ada", "fp8")),
+        ("cdna3", "", ("fp8",)),
+    ],
+)
+def test_a_chip_takes_what_it_belongs_to_and_nothing_else(generation: str, engine: str, names: tuple[str, ...]) -> None:
+    assert chain(KNOWN, generation, "fp8", Engine.of(engine)) == names
+
+
+def test_schemes_follow_from_formats() -> None:
+    assert product_scheme(16, "bf16") == "bfloat16"
+    assert product_scheme(4.125, "bf16") == "int4_wo"
+    assert product_scheme(8, "fp8") == "fp8"
+    assert product_scheme(4.5, "fp4") == "nvfp4"
+    assert product_scheme(8, "int8") == "sq"
+    assert expert_scheme(4.25, "bf16") == "w4a16_mxfp4"
+    assert expert_scheme(4.25, "fp8") == "w4a8_mxfp4_mxfp8"
+    assert attention_scheme(1.0, Engine()) == "kv8"
+    assert attention_scheme(1.0, Engine.of("trtllm:fp8")) == "fp8"
+    assert Engine.of("vllm:fp8_block").narrowed("fp8") == "fp8_block"
+    assert Engine.of("vllm:fp8_block").narrowed("bfloat16") == "bfloat16"
+
+
+def test_every_gpu_of_the_catalogue_names_its_generation() -> None:
+    chips = [catalog.load(name) for name in catalog.names()]
+    assert all(chip.generation for chip in chips if chip.family == "gpu")
+    assert catalog.load("h200").generation == catalog.load("h100").generation
+
+
+@pytest.mark.parametrize("part", ["gemm", "decode", "prefill", "experts"])
+def test_factors_are_positive_and_name_parameters(part: str) -> None:
+    fitted = coefficients.load("gpu")
+    for row in factors(part).values():
+        assert all(value > 0 and f"{part}.{name}" in fitted for name, value in row.items())
+
+
+def test_engines_differ_and_the_used_figures_show_it() -> None:
+    shared, own = gpu(), gpu(engine="trtllm:fp8:torch_flow")
+    assert own.gemm_time(64.0, 4096, 4096) != shared.gemm_time(64.0, 4096, 4096)
+    key = "calibration.gpu.gemm.quantise_cycles"
+    assert own.used[key].value != shared.used[key].value
+    assert own.used[key].low <= own.used[key].value <= own.used[key].high
+
+
+def test_limits_hold() -> None:
+    for key, (low, high) in LIMITS.items():
+        assert clipped(key, low / 10) == low
+        assert clipped(key, high * 10) == high
+
+
+def test_a_repeated_decode_finds_small_caches_again() -> None:
+    def op(past: float) -> Attention:
+        return Attention(
+            name="a", seqs=np.ones(1) * 64, new=np.ones(1), past=np.ones(1) * past, heads=32, kv_heads=8, qk_dim=128,
+            v_dim=128, kv_width=2048,
+        )  # fmt: skip
+
+    chip = gpu(precision="bf16")
+    assert chip.attention_time(op(100), cached=True) < chip.attention_time(op(100))
+    np.testing.assert_allclose(chip.attention_time(op(1e6), cached=True), chip.attention_time(op(1e6)), rtol=1e-3)
+    np.testing.assert_allclose(chip.attention_time(op(100)), chip.cost(op(100)).time_s)
+
+
+def test_skew_loads_the_busiest_rank_and_touches_fewer_experts() -> None:
+    sizes = (np.array([64.0, 4096.0]), np.full(2, 128.0), np.full(2, 8.0), np.full(2, 8.0))
+    even, skew = balanced(*sizes), skewed(*sizes, 1.2)
+    assert np.all(skew.pairs > even.pairs)
+    assert np.all(skew.pairs <= sizes[0] * 8)
+    assert np.all(skew.touched <= even.touched)
+    op = Experts(name="e", m=sizes[0], experts=16, top_k=1.0, hidden=4096, inner=1536)
+    assert gpu().expert_time(op, skew)[1] > gpu().expert_time(op, even)[1]
