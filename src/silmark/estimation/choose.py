@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from silmark.chips import Chip
+from silmark.chips.mechanisms import AbstractMechanism, Placement
 from silmark.estimation.mixture import Mixture
 from silmark.estimation.request import prepare
 from silmark.estimation.result import Estimate
@@ -70,9 +71,10 @@ def choose(asked: Asked) -> Estimate | Infeasible:
     needed = {place: least_chips(asked.model, asked.chip, asked.precision, place) for place in placements(asked.chip)}
     refused = Infeasible(_too_many(asked, min(needed.values())))
     missed: list[Mixture | Pass] = []
+    built: dict[Placement, AbstractMechanism] = {}
     for round_ in layouts(asked.system, needed, asked.most, asked.workload.users is not None, _ROUNDS):
         kept: list[Mixture | Pass] = []
-        for answer in _evaluate(asked, round_):
+        for answer in _evaluate(asked, round_, built):
             if isinstance(answer, Infeasible):
                 refused = answer
             else:
@@ -82,11 +84,13 @@ def choose(asked: Asked) -> Estimate | Infeasible:
     return min(missed, key=lambda found: found.distance).estimate() if missed else refused
 
 
-def _evaluate(asked: Asked, round_: list[Layout]) -> Iterator[Mixture | Pass | Infeasible]:
+def _evaluate(
+    asked: Asked, round_: list[Layout], built: dict[Placement, AbstractMechanism]
+) -> Iterator[Mixture | Pass | Infeasible]:
     for layout in round_:
         target = Target(asked.chip, asked.system, layout.chips * layout.replicas)
         plan = layout.plan(asked.model, target, asked.precision)
-        step_model = compile_step(asked.model, target, plan, asked.maturity)
+        step_model = compile_step(asked.model, target, plan, asked.maturity, built)
         yield step_model if isinstance(step_model, Infeasible) else prepare(step_model, asked.workload)
 
 

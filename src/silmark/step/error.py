@@ -11,7 +11,7 @@ datasheet figures.
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 
 from silmark.chips import Chip
 from silmark.chips.mechanisms import Resource
@@ -88,7 +88,8 @@ def grade(step_model: StepModel, cost: StepCost, metric: str) -> Grade:
     return max(grades)
 
 
-def _joining(step_model: StepModel, resource: Resource, metric: str) -> list[Figure]:
+@lru_cache(maxsize=512)
+def _joining(step_model: StepModel, resource: Resource, metric: str) -> tuple[Figure, ...]:
     """Figures that set a resource's time and are more uncertain than the inputs of the class.
 
     Residuals measured end to end within the chip's own family hold the errors of the fitted parameters.
@@ -99,7 +100,7 @@ def _joining(step_model: StepModel, resource: Resource, metric: str) -> list[Fig
     if resource == "link":
         keys += [key for key in step_model.figures if key.startswith(_LINKS)]
     figures = [step_model.figures[k] for k in keys if not (validated and k.startswith("calibration."))]
-    return [figure for figure in figures if _uncertain(chip, figure)]
+    return tuple(figure for figure in figures if _uncertain(chip, figure))
 
 
 def _uncertain(chip: Chip, figure: Figure) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from silmark import fabric
-from silmark.chips.mechanisms import AbstractMechanism, Cost, Resource, build
+from silmark.chips.mechanisms import AbstractMechanism, Cost, Placement, Resource, build
 from silmark.figures import Figure
 from silmark.graph import Array, Collective, Graph, Op
 from silmark.mapping import Infeasible, Memory, Plan, memory, probe, refusal, shard
@@ -27,7 +27,7 @@ _BLOCK = 16_384
 """Steps evaluated together in bulk: their intermediate arrays stay in the processor's cache."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class StepModel:
     """A model compiled for one replica of a plan on a target.
 
@@ -170,7 +170,13 @@ class StepModel:
         return result.reshape(shape)
 
 
-def compile_step(model: Model, target: Target, plan: Plan, maturity: Maturity = "own") -> StepModel | Infeasible:
+def compile_step(
+    model: Model,
+    target: Target,
+    plan: Plan,
+    maturity: Maturity = "own",
+    built: dict[Placement, AbstractMechanism] | None = None,
+) -> StepModel | Infeasible:
     """Compiles one replica of a plan.
 
     Args:
@@ -178,6 +184,7 @@ def compile_step(model: Model, target: Target, plan: Plan, maturity: Maturity = 
         target: chips to run it on.
         plan: how it is cut.
         maturity: "own" counts the chip's software maturity, "equal" grants every chip a mature stack.
+        built: mechanisms of this chip and precision by placement, used and added to.
 
     Returns:
         The model, or Infeasible with the reason (an operator or format that the chip lacks, memory).
@@ -188,6 +195,8 @@ def compile_step(model: Model, target: Target, plan: Plan, maturity: Maturity = 
     place = memory(model, target.chip, plan)
     if isinstance(place, Infeasible):
         return place
-    mechanism = build(target.chip, plan.precision, plan.placement)
+    known = {} if built is None else built
+    mechanism = known.get(plan.placement) or build(target.chip, plan.precision, plan.placement)
+    known[plan.placement] = mechanism
     own = target.chip.figure("software.maturity") if maturity == "own" else None
     return StepModel(model, target, plan, mechanism, place, own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 
@@ -163,14 +163,20 @@ def slowest(overhead: Array | float, **candidates: Array) -> dict[Resource, Arra
         overhead: seconds that nothing overlaps with.
         candidates: seconds by resource.
     """
-    arrays = np.broadcast_arrays(*candidates.values())
-    top = arrays[0] if len(arrays) == 1 else np.maximum.reduce(arrays)
-    parts: dict[Resource, Array] = {}
-    free = np.ones(top.shape, dtype=bool)
-    for name, seconds in zip(candidates, arrays, strict=True):
-        mine = free & (seconds >= top)
-        parts[name] = np.where(mine, seconds, 0.0)  # type: ignore[index]
-        free &= ~mine
+    shape: tuple[int, ...]
+    parts: dict[str, Array] = {}
+    if len(candidates) == 2:  # nearly all operators: twice as fast as the general way
+        (first, a), (second, b) = candidates.items()
+        mine = np.asarray(a >= b)
+        parts[first], parts[second], shape = np.where(mine, a, 0.0), np.where(mine, 0.0, b), mine.shape
+    else:
+        arrays = np.broadcast_arrays(*candidates.values())
+        top = arrays[0] if len(arrays) == 1 else np.maximum.reduce(arrays)
+        free, shape = np.ones(top.shape, dtype=bool), top.shape
+        for name, seconds in zip(candidates, arrays, strict=True):
+            mine = free & (seconds >= top)
+            parts[name] = np.where(mine, seconds, 0.0)
+            free &= ~mine
     if np.any(overhead):
-        parts["overhead"] = np.broadcast_to(np.asarray(overhead, dtype=np.float64), top.shape)
-    return parts
+        parts["overhead"] = np.broadcast_to(np.asarray(overhead, dtype=np.float64), shape)
+    return cast("dict[Resource, Array]", parts)
