@@ -54,8 +54,9 @@ class Depth:
             return []
         found = []
         for phase, step in last.steps().items():
-            total = float(self.step_model.cost(step).time_s)
-            for share in self.step_model.shares(step):
+            cost = self.step_model.cost(step)
+            total = float(cost.time_s)
+            for share in cost.ops:
                 seconds = float(share.cost.time_s)
                 found.append(
                     {

@@ -23,11 +23,12 @@ Row = dict[str, str]
 
 
 def folder() -> Path:
-    """The folder of the public tables; raises BadValue if SILMARK_DATA is not set."""
-    root = os.environ.get("SILMARK_DATA")
-    if not root:
-        raise BadValue("SILMARK_DATA", "", "the folder that holds measurements/public; set it in the environment")
-    return Path(root) / "measurements" / "public"
+    """The folder of the public tables; raises BadValue if SILMARK_DATA does not lead to it."""
+    root = os.environ.get("SILMARK_DATA", "")
+    path = Path(root) / "measurements" / "public"
+    if not root or not path.is_dir():
+        raise BadValue("SILMARK_DATA", root, "a folder that holds measurements/public/*.csv.gz, set in the environment")
+    return path
 
 
 @cache

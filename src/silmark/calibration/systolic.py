@@ -12,22 +12,17 @@ the vector unit does.
 
 from __future__ import annotations
 
-import csv
-import gzip
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from silmark.calibration import points
+from silmark.calibration import points, rows
 from silmark.chips import catalog
 from silmark.chips.mechanisms.base import Placement, Resource
 from silmark.chips.mechanisms.systolic import Systolic
-from silmark.errors import BadValue
 from silmark.figures.tables import data_folder
 from silmark.formats import Precision
 from silmark.graph import Array, Attention, Elementwise, Gemm, Op
@@ -113,7 +108,7 @@ def predict(values: Mapping[str, float], group: Group) -> Array:
 
 def observations() -> dict[str, Group]:
     """All rows by group."""
-    table = _rows("ops_tpu_v6e_layers_llmservingsim")
+    table = rows.table("ops_tpu_v6e_layers_llmservingsim")
     groups: dict[str, Group] = {}
     for name, (n, on_die) in _PROJECTIONS.items():
         m, seconds = _layer(table, name)
@@ -123,21 +118,13 @@ def observations() -> dict[str, Group]:
     return groups | {"input_layernorm": Group(norm, seconds)} | _attention()
 
 
-def _rows(name: str) -> list[dict[str, str]]:
-    folder = os.environ.get("SILMARK_DATA")
-    if not folder:
-        raise BadValue("SILMARK_DATA", folder, "the folder that holds measurements/public")
-    with gzip.open(Path(folder) / "measurements" / "public" / f"{name}.csv.gz", "rt", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
-
-
-def _layer(table: list[dict[str, str]], name: str) -> tuple[Array, Array]:
+def _layer(table: Sequence[rows.Row], name: str) -> tuple[Array, Array]:
     pairs = np.asarray([(float(r["tokens"]), float(r["time_us"]) * 1e-6) for r in table if r["op"] == name])
     return pairs[:, 0], pairs[:, 1]
 
 
 def _attention() -> dict[str, Group]:
-    table = _rows("ops_tpu_v6e_attention_llmservingsim")
+    table = rows.table("ops_tpu_v6e_attention_llmservingsim")
     groups: dict[str, Group] = {}
     for name, flag in (("attention decode", "False"), ("attention prefill", "True")):
         mine = [r for r in table if r["is_prefill"] == flag]

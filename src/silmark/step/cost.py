@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from silmark.chips.mechanisms import Cost, Resource
+from silmark.chips.mechanisms.base import longest, total_s
 from silmark.graph import Array, Op
 
 
@@ -38,10 +39,7 @@ class StepCost:
     @property
     def time_s(self) -> Array:
         """Latency of the step through all layers."""
-        total: Array = np.zeros(())
-        for part in self.parts.values():
-            total = total + part
-        return total
+        return total_s(self.parts)
 
     def at(self, index: int) -> StepCost:
         """The cost of one step of a one-dimensional array of them."""
@@ -52,7 +50,7 @@ class StepCost:
 
     def bound_by(self) -> Resource:
         """The resource that takes the largest share."""
-        return max(self.parts, key=lambda r: float(np.sum(self.parts[r])))
+        return longest(self.parts)
 
     def shares(self) -> dict[Resource, float]:
         """Share of each resource in the (summed) time."""

@@ -10,14 +10,14 @@ import csv
 import gzip
 import io
 import math
-import os
 import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from silmark.errors import BadFile, BadValue
+from silmark.calibration.rows import folder
+from silmark.errors import BadFile
 
 TABLES = (
     "trtllm_docs_throughput",
@@ -92,15 +92,6 @@ class Table:
     dropped: Counter[str] = field(default_factory=Counter)
 
 
-def folder() -> Path:
-    """The folder of the public tables; raises BadValue if SILMARK_DATA does not lead to it."""
-    root = os.environ.get("SILMARK_DATA", "")
-    path = Path(root) / "measurements" / "public"
-    if not root or not path.is_dir():
-        raise BadValue("SILMARK_DATA", root, "a folder that holds measurements/public/*.csv.gz, set in the environment")
-    return path
-
-
 def read(name: str, where: Path | None = None) -> Table:
     """One public table; rows that are flagged or not in the public split are dropped.
 
@@ -111,7 +102,7 @@ def read(name: str, where: Path | None = None) -> Table:
     dropped: Counter[str] = Counter()
     kept: list[Row] = []
     try:
-        lines = csv.DictReader(io.StringIO(_unpacked(path), newline=""))
+        lines = csv.DictReader(io.StringIO(unpacked(path), newline=""))
         missing = {"value", *_TEXTS, *_COUNTS} - set(lines.fieldnames or ())
         if missing:
             raise BadFile(path, f"no column {', '.join(sorted(missing))}")
@@ -128,18 +119,19 @@ def read(name: str, where: Path | None = None) -> Table:
     return Table(name, tuple(kept), dropped)
 
 
-def _unpacked(path: Path) -> str:
+def unpacked(path: Path) -> str:
+    """Text of a file, packed (`.gz`) or not, of at most MAX_BYTES; raises BadFile."""
     try:
-        with gzip.open(path, "rb") as packed:
-            data = packed.read(MAX_BYTES + 1)
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise BadFile(path, "not a whole gzip file") from None
     except OSError as error:
         raise BadFile(path, error.strerror or "cannot be read") from None
     if len(data) > MAX_BYTES:
-        raise BadFile(path, f"larger than {MAX_BYTES >> 20} MiB unpacked")
+        raise BadFile(path, f"larger than {MAX_BYTES >> 20} MiB unpacked; divide it")
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise BadFile(path, "not UTF-8 text") from None
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from operator_tables import ROWS
 
+from silmark.calibration.rows import folder
 from silmark.errors import BadFile
 from silmark.validation import bulk
 from silmark.validation.operators import accuracy, table
 from silmark.validation.operators.curves import SEEN
-from silmark.validation.rows import folder
 
 Run = Callable[..., Any]
 

@@ -55,10 +55,7 @@ class Cost:
     @property
     def time_s(self) -> Array:
         """Seconds, all resources together."""
-        total: Array = np.zeros(())
-        for part in self.parts.values():
-            total = total + part
-        return total
+        return total_s(self.parts)
 
     def scaled(self, factor: float) -> Cost:
         """The cost of `factor` such operators one after another."""
@@ -66,7 +63,20 @@ class Cost:
 
     def bound_by(self) -> Resource:
         """The resource that takes the largest share, summed over all shapes."""
-        return max(self.parts, key=lambda r: float(np.sum(self.parts[r])))
+        return longest(self.parts)
+
+
+def total_s(parts: Mapping[Resource, Array]) -> Array:
+    """Seconds of all parts together."""
+    total: Array = np.zeros(())
+    for part in parts.values():
+        total = total + part
+    return total
+
+
+def longest(parts: Mapping[Resource, Array]) -> Resource:
+    """The resource whose part is the largest, summed over all shapes."""
+    return max(parts, key=lambda r: float(np.sum(parts[r])))
 
 
 class AbstractMechanism(ABC):

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from silmark.calibration import points
 from silmark.calibration.engines import quantiles
+from silmark.calibration.rows import folder
 from silmark.figures.tables import data_folder, packaged
 from silmark.graph import Array
 from silmark.validation.operators import bars, table
 from silmark.validation.operators.curves import SEEN, UNSEEN, Curve, learn, shifts
 from silmark.validation.operators.kinds import KINDS
-from silmark.validation.rows import folder
 
 Rows = NDArray[np.intp]
 _CURVES = "pairs of ln(predicted seconds) and ln(measured / predicted), by conditions [@ chip or generation]"

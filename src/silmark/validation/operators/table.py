@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from silmark.errors import BadFile
 from silmark.validation.operators.columns import Columns
-from silmark.validation.rows import MAX_BYTES, MAX_ROWS
+from silmark.validation.rows import MAX_ROWS, unpacked
 
 _MAX_COLUMNS = 200
 
@@ -33,7 +31,7 @@ class Table:
 def read(path: Path) -> Table:
     """Reads a .csv or .csv.gz file; raises BadFile with the line that does not fit."""
     name = path.name.removesuffix(".gz").removesuffix(".csv")
-    lines = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    lines = csv.reader(io.StringIO(unpacked(path), newline=""), strict=True)
     try:
         header = next(lines, [])
         if not header or len(set(header)) < len(header) or len(header) > _MAX_COLUMNS:
@@ -52,19 +50,3 @@ def read(path: Path) -> Table:
     columns = Columns({column: [row[at] for row in cells] for at, column in enumerate(header)})
     ids = columns.text("row_id") if "row_id" in header else [f"{name}:{row}" for row in range(len(cells))]
     return Table(name, ids, columns)
-
-
-def _text(path: Path) -> str:
-    try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise BadFile(path, "not a whole gzip file") from None
-    except OSError as error:
-        raise BadFile(path, error.strerror or "cannot be read") from None
-    if len(data) > MAX_BYTES:
-        raise BadFile(path, f"larger than {MAX_BYTES >> 20} MiB unpacked; divide it")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadFile(path, "not UTF-8 text") from None
