@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -145,3 +146,14 @@ def test_broken_systems_are_refused(old: str, new: str, expected: str, own_file:
     with pytest.raises(SilmarkError) as caught:
         api.estimate("llama-3.1-8b", own_file(hgx_toml.replace(old, new, 1), "node.toml"))
     assert expected in str(caught.value)
+
+
+def test_a_sampler_larger_than_the_chip_is_refused(tmp_path: Path) -> None:
+    large = tmp_path / "config.json"
+    large.write_text(
+        '{"model_type": "ising", "nodes": 300000, "degree": 4, "colours": 2, "sweeps": 10, "steps": 1,'
+        ' "reads": 300000, "writes": 0}'
+    )
+    row = api.compare(str(large), chips="extropic-z1").rows[0]
+    assert row.status == "cannot-run"
+    assert "300000 nodes" in row.reason

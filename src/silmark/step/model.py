@@ -198,5 +198,8 @@ def compile_step(
     known = {} if built is None else built
     mechanism = known.get(plan.placement) or build(target.chip, plan.precision, plan.placement)
     known[plan.placement] = mechanism
+    too_large = next(filter(None, map(mechanism.refuses, probe(model))), None)
+    if too_large is not None:
+        return Infeasible(f"cannot run: {too_large}", cannot=True)
     own = target.chip.figure("software.maturity") if maturity == "own" else None
     return StepModel(model, target, plan, mechanism, place, own)

@@ -125,6 +125,11 @@ class AbstractMechanism(ABC):
         del chip, layers, layer_bytes, layer_macs
         return 0
 
+    def refuses(self, op: Op) -> str | None:
+        """Why this chip cannot hold an operator of this size, None if it can."""
+        del op
+        return None
+
     def regions(self) -> int:
         """How many layers can be in flight on one chip at once (a wafer's regions); 1 elsewhere."""
         return 1
