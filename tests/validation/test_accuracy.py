@@ -12,7 +12,7 @@ import pytest
 from silmark.validation.conditions import conditions
 from silmark.validation.loads import LOADED
 from silmark.validation.report import overall
-from silmark.validation.score import Outcome, Scored, group, score
+from silmark.validation.score import Outcome, Scored, group, predicted, score
 
 _FOLDER = Path(os.environ.get("SILMARK_DATA", "")) / "measurements" / "public"
 pytestmark = [
@@ -28,7 +28,7 @@ DOCS = "trtllm_docs_throughput"
 
 @pytest.fixture(scope="module")
 def scored() -> Scored:
-    return score()
+    return score(predicted())
 
 
 def of(scored: Scored, table: str, chip: str, metric: str) -> list[Outcome]:

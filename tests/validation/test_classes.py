@@ -14,17 +14,24 @@ from silmark.errors import BadFile
 from silmark.figures.tables import read_figure, walk
 from silmark.validation import rows, run, write
 from silmark.validation.classes import METRICS, Class, assumed, classes, from_logs, measured, quantiles, widening
+from silmark.validation.predict import work
 from silmark.validation.report import Report
-from silmark.validation.score import Outcome, Scored, group, outcome, score
+from silmark.validation.score import Outcome, Scored, group, outcome, predicted, score
+from silmark.validation.work import Work
 
 RANDOM = np.random.default_rng(7)
+
+
+def judged(row: rows.Row) -> Outcome:
+    done = work(row)
+    assert isinstance(done, Work), done
+    return outcome(row, done)
 
 
 def outcomes(folder: Path, hardware: str, ratios: np.ndarray, engine: str = "TensorRT-LLM") -> list[Outcome]:
     tables.put(folder, "trtllm_docs_throughput", {"hardware": hardware, "engine": engine})
     (row,) = rows.read("trtllm_docs_throughput", folder).rows
-    one = outcome(row)
-    assert isinstance(one, Outcome)
+    one = judged(row)
     return [replace(one, ratio=float(ratio)) for ratio in ratios]
 
 
@@ -73,9 +80,7 @@ def test_other_engines_and_fitted_rows_set_nothing(tmp_path: Path) -> None:
     }
     tables.put(tmp_path, "argonne_llm_inference_bench", fitted)
     (row,) = rows.read("argonne_llm_inference_bench", tmp_path).rows
-    found = outcome(row)
-    assert isinstance(found, Outcome)
-    assert not found.counts
+    assert not judged(row).counts
 
 
 def test_uncertain_maturity_leaves_only_the_spread(tmp_path: Path) -> None:
@@ -126,7 +131,7 @@ def test_a_whole_run_on_synthetic_tables(tmp_path: Path) -> None:
     assert document["schema"] == "silmark.validate/1"
     assert document["rows"] == len(rows.TABLES)
     assert all(len(cells) == len(part.headers) for part in report.grids() for cells in part.rows)
-    said = group(score(where=tmp_path).outcomes)
+    said = group(score(predicted(where=tmp_path)).outcomes)
     assert said.rows == len(rows.TABLES)
     assert 0.0 <= said.coverage <= 1.0
 

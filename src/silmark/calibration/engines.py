@@ -42,6 +42,7 @@ _SHRINK, _SHRINK_MEMBERS = 4.0, 3.0
 _ROUNDS = 3
 _OWN_ROWS = 40
 """Rows from which a chip has terms of its own under an engine."""
+_FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,22 +192,24 @@ def _numbers(values: Array) -> tuple[float, ...]:
 
 
 def left_out(samples: Sequence[Sample], level: str) -> list[tuple[Sample, float]]:
-    """ln(measured / predicted) of every sample of one kind under fits that never saw its chip, model or engine.
+    """ln(measured / predicted) of every sample of one kind under fits that never saw what it belongs to.
 
     Args:
         samples: of one kind.
-        level: "chip" or "model" (each engine by itself), or "engine".
+        level: "row" (every fifth row by itself), "chip", "model" or "vendor" (each engine by itself), or "engine".
+            Engines that have no other rows are left away, except where engine or vendor are new: all engines
+            together predict those.
     """
     result: list[tuple[Sample, float]] = []
     names: dict[str, list[Sample]] = {}
-    for one in samples:
-        names.setdefault(one.engine if level == "engine" else one.levels[level], []).append(one)
+    for place, one in enumerate(samples):
+        names.setdefault(_member(one, level, place), []).append(one)
     for name, left in names.items() if len(names) > 1 else ():
         kept = [one for other, own in names.items() if other != name for one in own]
         parent = _fitted(kept, _START, _LOOSE_ROWS)
         for engine in {one.engine: None for one in left}:
             own = [one for one in kept if one.engine == engine]
-            if not own and level != "engine":
+            if not own and level not in ("engine", "vendor"):
                 continue
             fitted = _family(own, parent.terms) if own else {"": parent}
             for one in left:
@@ -214,6 +217,12 @@ def left_out(samples: Sequence[Sample], level: str) -> list[tuple[Sample, float]
                     mine = fitted.get(one.chip, fitted[""])
                     result.append((one, float(np.log(one.seconds / mine.seconds(one.work, one.levels)))))
     return result
+
+
+def _member(one: Sample, level: str, place: int) -> str:
+    if level == "row":
+        return str(place % _FOLDS)
+    return one.engine if level == "engine" else one.levels[level]
 
 
 def quantiles(groups: Sequence[Array]) -> tuple[float, float, float]:

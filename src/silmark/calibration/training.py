@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from silmark.calibration import points, robust, rows
+from silmark.calibration import interval, points, robust, rows
 from silmark.calibration.points import Leaf, leaf
 from silmark.figures.tables import data_folder
 from silmark.graph import Array
@@ -24,6 +24,7 @@ from silmark.training.software import effective, outgrown
 from silmark.training.timing import timing
 
 TABLE = "training_throughput"
+FAMILIES = ("gpu", "systolic")
 SOURCE = "training-throughput-rows"
 _FOUNDRY = {
     "foundry.matrix": 1.05, "foundry.attention": 1.6, "heads.attention": 0.2, "foundry.stream": 1.8,
@@ -126,8 +127,12 @@ def run() -> None:
         "data": f"measurements/public/{TABLE}",
         "rows": len(known.rows),
     }
-    named = {"residuals": seen, "chip_left_out": chip, "model_left_out": model}
-    tables = {f'{name}."{label}"': row for name, e in named.items() for label, row in _table(known.rows, e).items()}
+    named = {"residuals": (seen, ""), "chip_left_out": (chip, "chip"), "model_left_out": (model, "model")}
+    tables = {
+        f'{name}."{label}"': row
+        for name, (errors, by) in named.items()
+        for label, row in _table(known.rows, errors, by).items()
+    }
     points.write(data_folder() / "calibration" / "training.toml", head, dict(sorted(leaves.items())), tables)
 
 
@@ -178,39 +183,47 @@ def _left_out(known: _Known, base: Mapping[str, float], by: str) -> Array:
 
 
 def _classes(rows_: Sequence[Measured], seen: Array, unseen: Array) -> dict[str, Leaf]:
-    """Measured over predicted by family of chips, for chips of the fit and others: median, 10 and 90 % quantiles."""
+    """Measured over predicted by family of chips, for chips of the fit and others: median, and bars for new members."""
     found = {}
-    for name, errors in (("seen", seen), ("unseen", unseen)):
-        for family in ("gpu", "systolic"):
-            logs = -np.concatenate(
-                [errors[[r.chip.family == family and _group(r) == g for r in rows_]] for g in _balance(rows_)]
-            )
-            low, mid, high = np.exp(np.quantile(logs, [0.1, 0.5, 0.9]))
+    for name, by, errors in (("seen", "model", seen), ("unseen", "chip", unseen)):
+        for family in FAMILIES:
+            members = _members(rows_, errors, family, by)
+            logs = np.concatenate(list(members.values()))
+            below, above = interval.of_new(list(members.values()))
+            mid = float(np.exp(np.median(logs)))
             found[f"residual.{family}_{name}"] = leaf(
-                float(mid), float(min(low, mid)), float(max(high, mid)), "1", source=SOURCE, grade="measured",
-                note=f"measured over predicted, {len(logs)} rows, {'model' if name == 'seen' else 'chip'} left out",
+                mid, min(mid, float(np.exp(-below))), max(mid, float(np.exp(above))), "1", source=SOURCE,
+                grade="measured", note=f"measured over predicted, {logs.size} rows, {by} left out",
             )  # fmt: skip
     return found
+
+
+def _members(rows_: Sequence[Measured], errors: Array, family: str, by: str) -> dict[str, Array]:
+    """ln(measured / predicted) of a family's rows by chip or model."""
+    own = [i for i, row in enumerate(rows_) if row.chip.family == family]
+    return {name: -errors[[i for i in own if _key(rows_[i], by) == name]] for name in {_key(rows_[i], by) for i in own}}
 
 
 def _group(row: Measured) -> str:
     return f"{row.question.job.stack} {row.chip.id}"
 
 
-def _balance(rows_: Sequence[Measured]) -> list[str]:
-    return list(dict.fromkeys(_group(r) for r in rows_))
-
-
-def _table(rows_: Sequence[Measured], errors: Array) -> dict[str, dict[str, float]]:
-    """What `robust.statistics` says of times, by stack, chip and format."""
+def _table(rows_: Sequence[Measured], errors: Array, by: str) -> dict[str, dict[str, float]]:
+    """What `robust.statistics` says of times, by stack, chip and format; left out, with the bars of the others."""
     found = {}
     labels = [f"{_group(r)} {r.question.job.precision}" for r in rows_]
+    bars = {family: interval.left_out(_members(rows_, errors, family, by)) for family in FAMILIES} if by else {}
     for label in dict.fromkeys(labels):
-        e = errors[[one == label for one in labels]]
+        own = [i for i, one in enumerate(labels) if one == label]
+        e = errors[own]
         found[label] = {
             "rows": float(e.size),
             "median_error": float(np.median(np.abs(e))),
             "bias": float(np.median(e)),
             "p90_error": float(np.quantile(np.abs(e), 0.9)),
         }
+        if bars:
+            sides = np.array([bars[rows_[i].chip.family][_key(rows_[i], by)] for i in own])
+            found[label]["inside"] = float(np.mean((-sides[:, 0] <= -e) & (-e <= sides[:, 1])))
+            found[label]["width"] = float(np.exp(np.median(sides.sum(axis=1))))
     return found

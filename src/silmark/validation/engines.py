@@ -11,23 +11,21 @@ from typing import Any
 import numpy as np
 
 from silmark.calibration import engines, points
-from silmark.calibration.engines import TERMS, Overheads, Sample, quantiles
+from silmark.calibration.engines import TERMS, Overheads, Sample
 from silmark.figures import Interval
 from silmark.figures.figure import quadrature
 from silmark.figures.tables import data_folder, packaged
 from silmark.graph import Experts
 from silmark.mapping import probe
+from silmark.validation import cross
+from silmark.validation.cross import Widths
 from silmark.validation.predict import bar
 from silmark.validation.rows import Row
 from silmark.validation.work import Work
 
-Widths = dict[tuple[str, str, str], tuple[float, float]]
 _NARROWEST = ("fp4", "fp8", "int8")
-_LEAST_WIDTH = 0.05
-"""Narrower than repeats of one configuration under another version of its engine."""
-_LEAST_ROWS = 30
-"""Rows from which an engine's own residuals say how wide a bar must be."""
-_OPEN = "mlperf-open"
+OPEN = "mlperf-open"
+"""The open division changes the model: its rows are predicted, but say nothing about others."""
 _ALL = "all"
 """What the file calls all engines together."""
 _UNITS = {"rate": "1", "step": "s", "sequence": "s", "token": "s"}
@@ -45,7 +43,7 @@ def engine(row: Row) -> str:
     MLPerf's closed division is an engine of its own: whatever software it names, it was tuned to the benchmark.
     """
     if row.table == "mlperf_inference_llm":
-        return _OPEN if "; open;" in row.notes else "mlperf-closed"
+        return OPEN if "; open;" in row.notes else "mlperf-closed"
     return engines.key(row.engine, row.version or ("2024" if row.table.startswith("argonne") else ""))
 
 
@@ -82,9 +80,11 @@ def corrected(row: Row, done: Work) -> tuple[Interval, str]:
     seconds = mine.seconds(features(done), known)
     value = seconds if done.amount is None else done.amount / seconds
     unseen = [level for level in ("chip", "model") if known[level] not in mine.effects.get(level, {})]
+    if "chip" in unseen and known["vendor"] not in mine.effects.get("vendor", {}):
+        unseen[0] = "vendor"
     if not own:  # what other engines did with the chip or the model says little
         unseen = ["engine"]
-    below, above = _sides(widths, name if own else "", kind, unseen)
+    below, above = _sides(widths, known["vendor"], kind, unseen)
     if done.amount is not None:
         below, above = above, below
     said = f"engine {name}" if own else f"engine {name} has no such rows: all engines together"
@@ -103,46 +103,21 @@ def relative(row: Row, done: Work) -> float:
     return slower if done.amount is None else 1.0 / slower
 
 
-def _sides(widths: Widths, name: str, kind: str, unseen: Sequence[str]) -> tuple[float, float]:
+def _sides(known: Widths, vendor: str, kind: str, unseen: Sequence[str]) -> tuple[float, float]:
     """Widths below and above of a time: of what was not seen, in quadrature; nearest residuals first."""
     sides = []
-    for level in unseen or ["seen"]:
+    for level in unseen or ["row"]:
         # A kind that was measured on one model (or chip) only: as wide as the widest of all kinds' levels.
-        keys = ((name, kind, level), ("", kind, level))
-        pooled = [widths.get(("", "", other), (1.0, 1.0)) for other in (level, "chip")]
+        pooled = [known.get(("", "", other), (1.0, 1.0)) for other in (level, "chip")]
         most = (max(low for low, _ in pooled), max(high for _, high in pooled))
-        sides.append(next((widths[key] for key in keys if key in widths), most))
+        keys = ((vendor, kind, level), ("", kind, level))
+        sides.append(next((known[key] for key in keys if key in known), most))
     return quadrature(low for low, _ in sides), quadrature(high for _, high in sides)
 
 
 def fit(samples: Sequence[Sample]) -> tuple[dict[engines.Key, Overheads], Widths]:
-    """Overheads, and how wide what they leave is: for chips, models and engines that the fit did not see."""
-    residuals: dict[str, list[tuple[Sample, float]]] = {"seen": [], "chip": [], "model": [], "engine": []}
-    found = engines.fit(samples)
-    for one in samples:
-        mine = engines.lookup(found, one.engine, one.kind, one.chip)
-        assert mine is not None
-        residuals["seen"].append((one, float(np.log(one.seconds / mine.seconds(one.work, one.levels)))))
-    for kind in sorted({one.kind for one in samples}):
-        own = [one for one in samples if one.kind == kind]
-        for level in ("chip", "model", "engine"):
-            residuals[level] += engines.left_out(own, level)
-    widths: Widths = {}
-    for level, pairs in residuals.items():
-        for name, kind in {("", ""), *((e, o.kind) for o, _ in pairs for e in ("", o.engine))}:
-            mine_are = [(o, r) for o, r in pairs if (not kind or o.kind == kind) and (not name or o.engine == name)]
-            if len(mine_are) >= (_LEAST_ROWS if name else 5):
-                widths[name, kind, level] = _width(mine_are)
-    return found, widths
-
-
-def _width(pairs: Sequence[tuple[Sample, float]]) -> tuple[float, float]:
-    """Widths that hold 80 %: chips of an engine weigh alike."""
-    groups: dict[tuple[str, str, str], list[float]] = {}
-    for one, rest in pairs:
-        groups.setdefault((one.engine, one.kind, one.chip), []).append(rest)
-    low, _, high = quantiles([np.array(values) for values in groups.values()])
-    return max(_LEAST_WIDTH, -low), max(_LEAST_WIDTH, high)
+    """Overheads, and how wide what they leave is: for chips, models, vendors and engines that the fit did not see."""
+    return engines.fit(samples), cross.widths(cross.leave_out(samples))
 
 
 def file() -> Path:
@@ -152,8 +127,7 @@ def file() -> Path:
 
 def write(samples: Sequence[Sample], path: Path | None = None) -> Path:
     """Fits and writes data/calibration/engines.toml."""
-    # The open division changes the model: it is predicted, but says nothing about others.
-    found, widths = fit([one for one in samples if one.engine != _OPEN])
+    found, widths = fit(samples)
     leaves: dict[str, points.Leaf] = {}
     tables: dict[str, dict[str, Any]] = {}
     for (name, kind, chip), mine in found.items():
@@ -167,8 +141,8 @@ def write(samples: Sequence[Sample], path: Path | None = None) -> Path:
             tables[f"chips.{place}"] = dict(mine.rows)
         for level, effects in mine.effects.items():
             tables[f"effects.{place}.{level}"] = dict(effects)
-    for (name, kind, level), sides in sorted(widths.items()):
-        tables.setdefault(f"widths.{name or _ALL}.{kind or _ALL}", {})[level] = sides
+    for (vendor, kind, level), sides in sorted(widths.items()):
+        tables.setdefault(f"widths.{vendor or _ALL}.{kind or _ALL}", {})[level] = sides
     head: dict[str, str | int] = {
         "family": "engines",
         "date": datetime.now(UTC).date().isoformat(),
@@ -184,7 +158,7 @@ def write(samples: Sequence[Sample], path: Path | None = None) -> Path:
 
 @cache
 def overheads() -> tuple[dict[engines.Key, Overheads], Widths]:
-    """The fitted overheads, and widths by engine, kind and what was not seen."""
+    """The fitted overheads, and widths by vendor, kind and what was not seen."""
     return read(packaged("calibration").get("engines", {}))
 
 
@@ -198,8 +172,8 @@ def read(table: Mapping[str, Any]) -> tuple[dict[engines.Key, Overheads], Widths
                 own = tuple(float(terms[term]["value"]) for term in TERMS)
                 found["" if name == _ALL else name, kind, "" if chip == _ALL else chip] = Overheads(own, effects)
     widths: Widths = {
-        ("" if name == _ALL else name, "" if kind == _ALL else kind, level): (float(sides[0]), float(sides[1]))
-        for name, kinds in table.get("widths", {}).items()
+        ("" if vendor == _ALL else vendor, "" if kind == _ALL else kind, level): (float(sides[0]), float(sides[1]))
+        for vendor, kinds in table.get("widths", {}).items()
         for kind, by_level in kinds.items()
         for level, sides in by_level.items()
     }

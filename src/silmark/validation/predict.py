@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from silmark.figures import Interval
 from silmark.step import StepModel, log_widths, residual
@@ -11,35 +10,6 @@ from silmark.validation import arrivals, loads
 from silmark.validation.rows import Row
 from silmark.validation.setup import compiled
 from silmark.validation.work import Work
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What one row should have measured.
-
-    Attributes:
-        work: what the measurement consists of, engine of today.
-        interval: in seconds, tokens per second or watts, with the error bar of today.
-    """
-
-    work: Work
-    interval: Interval
-
-    @property
-    def metric(self) -> str:
-        """Class of residuals."""
-        return self.work.kind
-
-    @property
-    def step_model(self) -> StepModel:
-        """What ran."""
-        return self.work.step_model
-
-
-def predict(row: Row) -> Prediction | str:
-    """The prediction for one row, or why there is none."""
-    done = work(row)
-    return done if isinstance(done, str) else Prediction(done, bar(done))
 
 
 def bar(done: Work) -> Interval:

@@ -8,29 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from silmark.validation import names
+from silmark.validation import names, targets
 from silmark.validation.classes import Class, has_interval
 from silmark.validation.conditions import conditions
+from silmark.validation.grid import Grid
 from silmark.validation.score import Outcome, Scored, by_chip, group, grouped
 
 SCHEMA = "silmark.validate/1"
 _RATES = ("throughput",)
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """One table: columns from `numbers` on are numbers."""
-
-    title: str
-    headers: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numbers: int
-
-    def markdown(self) -> str:
-        """As a Markdown table with its title as a heading."""
-        rule = ["---" if i < self.numbers else "---:" for i in range(len(self.headers))]
-        lines = [self.headers, rule, *self.rows]
-        return f"### {self.title}\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +25,20 @@ class Report:
     Attributes:
         scored: rows with and without predictions.
         classes: residual classes that these rows make.
+        targets: the summary of what was left out of every fit.
         written: files that were written.
     """
 
     scored: Scored
     classes: tuple[Class, ...]
+    targets: tuple[targets.Line, ...] = ()
     written: tuple[str, ...] = ()
 
     def grids(self) -> list[Grid]:
         """All tables, most general first."""
         outcomes = self.scored.outcomes
         about = [_overall(outcomes), _groups(outcomes), _conditions(outcomes), _maturity(outcomes)]
-        return [*about, _classes(self.classes), _skipped(self.scored)]
+        return [targets.grid(self.targets), *about, _classes(self.classes), _skipped(self.scored)]
 
     def as_dict(self) -> dict[str, Any]:
         """The document of silmark.validate/1."""
@@ -60,6 +47,7 @@ class Report:
         return {
             "schema": SCHEMA,
             "rows": len(outcomes),
+            "targets": [asdict(one) for one in self.targets],
             "groups": [
                 {**dict(zip(keys, key, strict=True)), **asdict(group(rows))} for key, rows in grouped(outcomes).items()
             ],

@@ -8,12 +8,11 @@ from pathlib import Path
 from silmark.errors import BadFile
 from silmark.figures.tables import packaged
 from silmark.step import error
-from silmark.validation import engines, rows
+from silmark.validation import cross, engines, targets
 from silmark.validation import write as files
 from silmark.validation.classes import classes
-from silmark.validation.predict import work
 from silmark.validation.report import Report
-from silmark.validation.score import score
+from silmark.validation.score import predicted, score
 
 
 def run(write: bool = False, where: Path | None = None) -> Report:
@@ -28,36 +27,28 @@ def run(write: bool = False, where: Path | None = None) -> Report:
         BadValue: SILMARK_DATA does not lead to the measured rows.
         BadFile: a table is broken, or a file cannot be written.
     """
+    found = predicted(where=where)
+    samples = [one for one in found.samples() if one.engine != engines.OPEN]
     if write:
-        _engines(where)
-    scored = score(where=where)
-    report = Report(scored, tuple(classes(scored.outcomes)))
+        engines.write(samples)
+        packaged.cache_clear()
+    judged = cross.judge(cross.leave_out(samples))
+    summary = targets.lines([*targets.served(judged), *targets.trained()])
+    scored = score(found)
+    report = Report(scored, tuple(classes(scored.outcomes)), tuple(summary))
     if not write:
         return report
     written = [files.residuals_file()]
     _put(written[0], files.residuals(report.classes))
     packaged.cache_clear()
     error._classes.cache_clear()
-    report = replace(report, scored=score(where=where))
+    report = replace(report, scored=score(found))
     path = files.page_file()
     if path is not None:
         _put(path, files.page(path.read_text(encoding="utf-8"), report, path))
         written.append(path)
     written.append(engines.file())
     return replace(report, written=tuple(str(path) for path in written))
-
-
-def _engines(where: Path | None) -> None:
-    """Fits what engines add, on every row that can be predicted."""
-    samples = []
-    for name in rows.TABLES:
-        for row in rows.read(name, where).rows:
-            done = work(row)
-            if not isinstance(done, str):
-                samples.append(engines.sample(row, done))
-    engines.write(samples)
-    packaged.cache_clear()
-    engines.overheads.cache_clear()
 
 
 def _put(path: Path, text: str) -> None:

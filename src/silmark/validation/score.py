@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from silmark.calibration.engines import Sample
 from silmark.chips import Chip
 from silmark.graph import Array
 from silmark.validation import engines, names, rows
-from silmark.validation.predict import predict
+from silmark.validation.predict import bar, work
 from silmark.validation.rows import Row
+from silmark.validation.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,41 +64,55 @@ class Scored:
     skipped: Counter[tuple[str, str]]
 
 
-def score(tables: Iterable[str] = rows.TABLES, where: Path | None = None) -> Scored:
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """Rows with the work behind them, and rows without by table and reason."""
+
+    rows: tuple[tuple[Row, Work], ...]
+    skipped: Counter[tuple[str, str]]
+
+    def samples(self) -> list[Sample]:
+        """The rows as fits of what engines add want them."""
+        return [engines.sample(row, done) for row, done in self.rows]
+
+
+def predicted(tables: Iterable[str] = rows.TABLES, where: Path | None = None) -> Predicted:
     """Predicts every row of the tables that can be predicted.
 
     Args:
         tables: names of public tables.
         where: folder of the tables; None for the one below SILMARK_DATA.
     """
-    outcomes: list[Outcome] = []
+    found: list[tuple[Row, Work]] = []
     skipped: Counter[tuple[str, str]] = Counter()
     for name in tables:
         table = rows.read(name, where)
         skipped.update({(name, reason): count for reason, count in table.dropped.items()})
         for row in table.rows:
-            found = outcome(row)
-            if isinstance(found, Outcome):
-                outcomes.append(found)
+            done = work(row)
+            if isinstance(done, str):
+                skipped[name, done] += 1
             else:
-                skipped[name, found] += 1
-    return Scored(tuple(outcomes), skipped)
+                found.append((row, done))
+    return Predicted(tuple(found), skipped)
 
 
-def outcome(row: Row) -> Outcome | str:
-    """One row against its prediction, or why there is none."""
-    answer = predict(row)
-    if isinstance(answer, str):
-        return answer
+def score(found: Predicted) -> Scored:
+    """Compares predictions with what was measured."""
+    return Scored(tuple(outcome(row, done) for row, done in found.rows), found.skipped)
+
+
+def outcome(row: Row, done: Work) -> Outcome:
+    """One row against its prediction."""
     # Error bars of answers are for engines of today: what the row's own engine adds to them is taken off.
-    bar = answer.interval.scaled(engines.relative(row, answer.work))
+    interval = bar(done).scaled(engines.relative(row, done))
     return Outcome(
         row=row,
-        chip=answer.step_model.target.chip,
-        metric=answer.metric,
-        ratio=row.value / bar.mid,
-        inside=bar.low <= row.value <= bar.high,
-        width=bar.high / bar.low,
+        chip=done.step_model.target.chip,
+        metric=done.kind,
+        ratio=row.value / interval.mid,
+        inside=interval.low <= row.value <= interval.high,
+        width=interval.high / interval.low,
         counts=row.engine in names.SERVERS and not names.fitted(row),
     )
 

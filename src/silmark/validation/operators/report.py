@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from silmark.graph import Array
+from silmark.validation.grid import Grid
 from silmark.validation.operators.accuracy import Said
-from silmark.validation.report import Grid
 
 _TITLE = "Operators: ln(measured / predicted), no row in its own correction"
 _HEADERS = ("operators", "chip", "evidence", "rows", "error", "bias", "in bar", "high/low")

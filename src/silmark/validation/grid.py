@@ -1,0 +1,21 @@
+"""A table of a report: for a terminal, a page or a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One table: columns from `numbers` on are numbers."""
+
+    title: str
+    headers: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: int
+
+    def markdown(self) -> str:
+        """As a Markdown table with its title as a heading."""
+        rule = ["---" if i < self.numbers else "---:" for i in range(len(self.headers))]
+        lines = [self.headers, rule, *self.rows]
+        return f"### {self.title}\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

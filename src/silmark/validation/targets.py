@@ -1,0 +1,178 @@
+"""The summary of all checks: how wrong predictions are where nothing was fitted, against what they are to reach.
+
+    seen      the chip was measured; shape, model or configuration were not
+    unseen    the chip was never measured
+
+Errors are medians of |predicted / measured - 1| by chip, each chip counted once. The error bar of a row is made of
+other rows; it is to hold 80 % of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from silmark.figures.tables import packaged
+from silmark.graph import Array
+from silmark.validation import cross
+from silmark.validation.grid import Grid
+
+Side = Literal["seen", "unseen"]
+WIDTHS: Mapping[Side, float] = {"seen": 1.6, "unseen": 3.0}
+"""High over low that a median error bar is to stay below."""
+AIMS: Mapping[str, tuple[float, float]] = {
+    "GEMM": (0.06, 0.10),
+    "attention": (0.10, 0.15),
+    "routed experts": (0.12, 0.20),
+    "collectives": (0.10, 0.20),
+    "time per token, batch latency": (0.10, 0.20),
+    "first token, idle": (0.15, 0.25),
+    "full load, MLPerf": (0.15, 0.25),
+    "training": (0.08, 0.15),
+}
+"""Median errors to reach by class: on chips that were measured, and on others."""
+_KINDS = {
+    "tpot": "time per token, batch latency",
+    "latency": "time per token, batch latency",
+    "ttft": "first token, idle",
+    "throughput": "full load, MLPerf",
+    "mlperf-offline": "full load, MLPerf",
+    "mlperf-server": "full load, MLPerf",
+    "mlperf-interactive": "full load, MLPerf",
+    "power": "power",
+}
+_LEVELS: Mapping[Side, tuple[str, ...]] = {"seen": ("model", "row"), "unseen": ("chip",)}
+"""What is left out, the harder question first; a class without models to leave out is asked for other rows."""
+_CHIPS: Mapping[Side, str] = {"seen": "measured", "unseen": "never measured"}
+_TRAINING: Mapping[Side, str] = {"seen": "model_left_out", "unseen": "chip_left_out"}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of one class on one chip.
+
+    Attributes:
+        what: class.
+        error: median |predicted / measured - 1|.
+        inside: share of rows in their error bars.
+        width: median of the bars' high over low.
+    """
+
+    what: str
+    side: Side
+    chip: str
+    rows: int
+    error: float
+    inside: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One class: medians over chips, and the share of all rows that their bars hold.
+
+    Attributes:
+        aim: the error to reach, None where none is set.
+    """
+
+    what: str
+    side: Side
+    rows: int
+    chips: int
+    error: float
+    aim: float | None
+    inside: float
+    width: float
+
+
+def part(what: str, side: Side, chip: str, left: Array, below: Array, above: Array) -> Part:
+    """A part from ln(measured / predicted) and the bars' widths in logarithms."""
+    return Part(
+        what=what,
+        side=side,
+        chip=chip,
+        rows=int(left.size),
+        error=float(np.median(np.abs(np.expm1(-left)))),
+        inside=float(np.mean((-below <= left) & (left <= above))),
+        width=float(np.exp(np.median(below + above))),
+    )
+
+
+def served(judged: Mapping[tuple[str, str], Sequence[cross.Judged]]) -> Iterator[Part]:
+    """Parts of whole models being served."""
+    for side, levels in _LEVELS.items():
+        for kind, what in _KINDS.items():
+            found = next((judged[kind, level] for level in levels if (kind, level) in judged), ())
+            for chip in dict.fromkeys(one.sample.chip for one in found):
+                own = [one for one in found if one.sample.chip == chip]
+                numbers = np.array([(one.left, one.below, one.above) for one in own]).T
+                yield part(what, side, chip, *numbers)
+
+
+def trained() -> Iterator[Part]:
+    """Parts of training, as its fit left them."""
+    fitted = packaged("calibration").get("training", {})
+    for side, table in _TRAINING.items():
+        for label, row in fitted.get(table, {}).items():
+            _, chip, _ = label.split(" ")
+            yield Part("training", side, chip, int(row["rows"]), row["median_error"], row["inside"], row["width"])
+
+
+def lines(parts: Iterable[Part]) -> list[Line]:
+    """The summary, in the order of AIMS; classes without an aim come last."""
+    groups: dict[tuple[str, Side], list[Part]] = {}
+    for one in parts:
+        groups.setdefault((one.what, one.side), []).append(one)
+    names = [*AIMS, *dict.fromkeys(what for what, _ in groups if what not in AIMS)]
+    sides: tuple[Side, ...] = ("seen", "unseen")
+    return [_line(groups[what, side]) for what in names for side in sides if (what, side) in groups]
+
+
+def _line(parts: Sequence[Part]) -> Line:
+    what, side = parts[0].what, parts[0].side
+    aims = AIMS.get(what)
+    chips: dict[str, list[Part]] = {}
+    for one in parts:
+        chips.setdefault(one.chip, []).append(one)
+    errors, widths = (
+        [float(np.average([getattr(p, name) for p in own], weights=[p.rows for p in own])) for own in chips.values()]
+        for name in ("error", "width")
+    )
+    return Line(
+        what=what,
+        side=side,
+        rows=sum(one.rows for one in parts),
+        chips=len(chips),
+        error=float(np.median(errors)),
+        aim=None if aims is None else aims[side == "unseen"],
+        inside=float(np.average([one.inside for one in parts], weights=[one.rows for one in parts])),
+        width=float(np.median(widths)),
+    )
+
+
+def grid(found: Sequence[Line]) -> Grid:
+    """As a table."""
+    rows = []
+    for one in found:
+        aim = "-" if one.aim is None else f"{100 * one.aim:.0f} %"
+        numbers = (
+            f"{100 * one.error:.1f} %",
+            aim,
+            f"{100 * one.inside:.0f} %",
+            f"{one.width:.2f}",
+            f"{WIDTHS[one.side]:.1f}",
+        )
+        rows.append(
+            (
+                one.what,
+                "measured" if one.side == "seen" else "never measured",
+                f"{one.chips}",
+                f"{one.rows:,}",
+                *numbers,
+            )
+        )
+    headers = ("class", "chip", "chips", "rows", "median error", "aim", "in bar (80 %)", "high/low", "aim")
+    return Grid("Error where nothing was fitted", headers, tuple(rows), 2)
