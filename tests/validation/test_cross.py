@@ -45,7 +45,7 @@ def test_further_rows_of_known_members_need_their_scatter_only() -> None:
 def sample(chip: str, model: str, batch: float, slower: float, vendor: str = "V") -> Sample:
     levels = {"network": "dense", "format": "fp8", "vendor": vendor, "generation": f"{vendor}-fp8"}
     seconds = (0.004 + 0.0002 * batch) * slower
-    work = (0.004 + 0.0002 * batch, 1.0, batch, 100.0)
+    work = (0.004 + 0.0002 * batch, 1.0, batch, 100.0, 0.0, 0.0, 0.0)
     return Sample("fast", "tpot", {**levels, "chip": chip, "model": model}, seconds, work)
 
 

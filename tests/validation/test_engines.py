@@ -12,11 +12,11 @@ from silmark.calibration import engines as fitting
 from silmark.calibration.engines import Overheads, Sample, key
 from silmark.validation import engines
 
-TRUTH = {"fast": (1.0, 5e-4, 5e-6, 1e-8), "slow": (1.5, 5e-3, 1e-4, 1e-8)}
+TRUTH = {"fast": (1.0, 5e-4, 5e-6, 1e-8, 0.0, 0.1, 1e-7), "slow": (1.5, 5e-3, 1e-4, 1e-8, 0.0, 0.9, 2e-5)}
 
 
 def sample(engine: str, chip: str, model: str, batch: float, slower: float = 1.0) -> Sample:
-    work = (0.004 + 0.0002 * batch, 1.0, batch, 100.0)
+    work = (0.004 + 0.0002 * batch, 1.0, batch, 100.0, 0.0, 1e-4 * batch, 64.0)
     levels = {"network": "dense", "format": "fp8", "vendor": "V", "generation": "V-fp8", "chip": chip, "model": model}
     seconds = float(np.dot(TRUTH[engine], work)) * slower
     return Sample(engine, "tpot", levels, seconds, work)
@@ -95,5 +95,6 @@ def test_the_file_holds_what_was_fitted(tmp_path: Path) -> None:
 
 
 def test_overheads_are_linear_in_work() -> None:
-    mine = Overheads((2.0, 1e-3, 1e-5, 0.0), {"chip": {"c": 0.0}})
-    assert mine.seconds((1.0, 10.0, 100.0, 5.0), {"chip": "c"}) == pytest.approx(2.0 + 0.01 + 0.001)
+    mine = Overheads((2.0, 1e-3, 1e-5, 0.0, 0.5, 0.1, 0.0), {"chip": {"c": 0.0}})
+    work = (1.0, 10.0, 100.0, 5.0, 1.0, 0.3, 64.0)
+    assert mine.seconds(work, {"chip": "c"}) == pytest.approx(2.0 + 0.01 + 0.001 + 0.5 + 0.03)

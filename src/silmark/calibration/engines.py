@@ -1,11 +1,16 @@
 """What serving engines add to chips and links, by engine, version range and kind of measurement.
 
-    seconds = rate * chips and links + step * steps + sequence * (sequences, summed over steps) + token * prompt tokens
+    seconds = rate * chips and links
+            + step * steps + sequence * (sequences, summed over steps) + token * prompt tokens
+            + run * runs + cache * (attention, if no query heads shared a cached head) + hop * (layers * log2 chips)
 
-`rate` is how much slower than the mechanisms an engine's kernels are, the other three are its host's time. All four
-are fitted on public end-to-end rows, in logarithms and robustly, towards those of all engines together (which stand
-for an engine without rows), and again for every chip with many rows, towards those of the engine on all chips: builds
-of one engine for other vendors' chips differ in their host time.
+`rate` is how much slower than the mechanisms an engine's kernels are. Host time is `step`, `sequence` and `token`,
+`run` before a run's first step, and `hop` per step, layer and doubling of the chips that share a layer, where
+exchanges are launched one by one. `cache` is for kernels of decode attention that read the cache again for every
+query head: 0 where grouped heads share what is read, 1 where none does. All are fitted on public end-to-end rows, in
+logarithms and robustly, towards those of all engines together (which stand for an engine without rows), and again for
+every chip with many rows, towards those of the engine on all chips: builds of one engine for other vendors' chips
+differ.
 
 What is then left is attributed, level by level, as a median that is shrunk to nothing where few rows speak: the kind
 of network, the format, the vendor, the generation (vendor and narrowest format), the chip, the model. A chip or model
@@ -25,19 +30,19 @@ import numpy as np
 
 from silmark.graph import Array
 
-TERMS = ("rate", "step", "sequence", "token")
+TERMS = ("rate", "step", "sequence", "token", "run", "cache", "hop")
 LEVELS = {"network": "model", "format": "model", "vendor": "chip", "generation": "chip", "chip": "", "model": ""}
 """What is left is attributed to these, in order; of a level with members, each member weighs the same."""
-_START = (1.0, 2e-4, 2e-6, 1e-8)
-_BOUNDS = ((0.2, 60.0), (1e-7, 0.2), (1e-9, 2e-2), (1e-11, 2e-3))
-_PRIOR = (0.7, 1.5, 1.5, 1.5)
+_START = (1.0, 2e-4, 2e-6, 1e-8, 1e-3, 0.03, 3e-6)
+_BOUNDS = ((0.2, 60.0), (1e-7, 0.2), (1e-9, 2e-2), (1e-11, 2e-3), (1e-6, 20.0), (1e-3, 8.0), (1e-8, 5e-3))
+_PRIOR = (0.7, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5)
 """Spread of an engine's terms around those of all engines, and of a chip's around the engine's, in logarithms."""
-_LOOSE_ROWS, _PRIOR_ROWS = 0.04, 30.0
+_LOOSE_ROWS, _PRIOR_ROWS = 0.04, 10.0
 """Rows that the prior weighs: of all engines together around a guess, and of one engine or chip. These and the
 shrinkage below are set so that chips and models that were left out are predicted best."""
 _SCALE = 0.15
 """|ln error| from which a row counts as an outlier: repeats of one configuration under another engine."""
-_SHRINK, _SHRINK_MEMBERS = 4.0, 3.0
+_SHRINK, _SHRINK_MEMBERS = 4.0, 8.0
 """Rows, and members of a level, that weigh as much as the assumption of no effect."""
 _ROUNDS = 3
 _OWN_ROWS = 40
@@ -53,14 +58,15 @@ class Sample:
         engine, kind: what the terms are fitted for.
         levels: what the row belongs to, by name of LEVELS.
         seconds: measured.
-        work: predicted seconds of chips and links, steps, sequences, prompt tokens.
+        work: what TERMS count, in their order: predicted seconds of chips and links, steps, sequences, prompt
+            tokens, runs, seconds of ungrouped attention, layers times log2 of the chips that share them.
     """
 
     engine: str
     kind: str
     levels: Mapping[str, str]
     seconds: float
-    work: tuple[float, float, float, float]
+    work: tuple[float, ...]
 
     @property
     def chip(self) -> str:
@@ -73,7 +79,7 @@ class Overheads:
     """What was fitted for one engine and kind.
 
     Attributes:
-        terms: rate, and seconds per step, sequence and token.
+        terms: in the order of TERMS.
         effects: logarithms by level and name.
         rows: how many were used, by chip.
         spread: of the logarithms of the terms, one standard deviation.
@@ -82,7 +88,7 @@ class Overheads:
     terms: tuple[float, ...]
     effects: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
-    spread: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
+    spread: tuple[float, ...] = (0.0,) * len(TERMS)
 
     def seconds(self, work: Sequence[float], levels: Mapping[str, str] | None = None) -> float:
         """Time of some work; of the engine in general where no levels are given."""
@@ -147,10 +153,10 @@ def _fitted(samples: Sequence[Sample], parent: Sequence[float], prior_rows: floa
     work = np.array([one.work for one in samples])
     measured = np.log([one.seconds for one in samples])
     chips = Counter(one.chip for one in samples)
-    # All rows of one model on one chip in one format count as one: they repeat its error, not the engine's.
+    # Rows of one model on one chip in one format repeat its error, not the engine's: each of n counts 1 / sqrt(n).
     cells = [(one.chip, one.levels["model"], one.levels["format"]) for one in samples]
     counts = Counter(cells)
-    weights = np.sqrt([1.0 / counts[cell] for cell in cells])
+    weights = np.array([counts[cell] ** -0.25 for cell in cells])
     low, high = (np.log([bound[i] for bound in _BOUNDS]) for i in (0, 1))
     start = np.clip(np.log(parent), low + 1e-9, high - 1e-9)
     spread = np.array(_PRIOR)

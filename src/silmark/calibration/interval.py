@@ -7,9 +7,10 @@ Of a member that was left out of the fit, both can be seen. A new member's own a
 
 where few members were measured (the prediction interval of random effects: Higgins, Thompson and Spiegelhalter 2009,
 "A re-evaluation of random-effects meta-analysis", eq. 12, around 0 because the prediction is not shifted by what it
-did not see), and within the ceil(0.8 (members + 1))-th smallest of their sizes where there are enough of them to read
-it off (split conformal prediction: Lei et al. 2018, "Distribution-free predictive inference for regression", eq. 2).
-The scatter around it is that of the measured members, and adds in quadrature.
+did not see), and within the 0.8 (members + 1)-th smallest of their sizes where there are enough of them to read it
+off (split conformal prediction: Lei et al. 2018, "Distribution-free predictive inference for regression", eq. 2). One
+odd member says little about the usual ones: in the mean square, sizes count up to two robust deviations. The scatter
+around it is that of the measured members, and adds in quadrature.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ FULL = 5
 _COVER = 0.8
 _MANY = 9
 """Members from which quantiles of their sizes can be read off."""
+_ODD = 2.0 / 0.6745
+"""Two standard deviations, where the median of sizes is 0.6745 of one (normal distribution)."""
 _SCATTER = 3
 """Rows from which a member says how its rows scatter."""
 
@@ -70,9 +73,10 @@ def _own(members: Sequence[Array]) -> float:
     medians = np.abs([np.median(rows) for rows in members])
     count = len(members)
     if count >= _MANY:
-        return float(np.sort(medians)[min(count, math.ceil(_COVER * (count + 1))) - 1])
+        return float(np.interp(_COVER * (count + 1), np.arange(1, count + 1), np.sort(medians)))
     from scipy.stats import t  # noqa: PLC0415 - only fits need scipy
 
     weights = np.minimum(1.0, np.array([len(rows) for rows in members]) / FULL)
-    spread = np.sqrt(np.sum(weights * medians**2) / np.sum(weights))
+    sizes = np.minimum(medians, _ODD * np.median(medians))
+    spread = np.sqrt(np.sum(weights * sizes**2) / np.sum(weights))
     return float(spread * t.ppf((1.0 + _COVER) / 2.0, max(1.0, np.sum(weights))))

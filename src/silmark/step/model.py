@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from silmark import fabric
 from silmark.chips.mechanisms import AbstractMechanism, Cost, Placement, Resource, build
 from silmark.figures import Figure
-from silmark.graph import Array, Collective, Graph, Op
+from silmark.graph import Array, Attention, Collective, Graph, Op
 from silmark.mapping import Infeasible, Memory, Plan, memory, probe, refusal, shard
 from silmark.models import Model
 from silmark.step.cost import OpShare, StepCost
@@ -69,6 +69,11 @@ class StepModel:
     def prefill_s(self, seqs: ArrayLike, prompt: ArrayLike, past: ArrayLike = 0) -> Array:
         """Seconds of prefill steps: `prompt` new tokens for each of `seqs` sequences after `past` cached ones."""
         return self._bulk(Step.prefill(seqs, prompt, past))
+
+    def attention(self, step: Step) -> list[Attention]:
+        """What each chip runs of attention in the given steps."""
+        ops = self.table(step.phase).shaped(step) if self._tabulated else self.sharded(step)
+        return [op for op in ops if isinstance(op, Attention)]
 
     @property
     def _tabulated(self) -> bool:

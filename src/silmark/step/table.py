@@ -73,7 +73,7 @@ class Table:
         total = np.asarray(np.interp(step.tokens, self.knots, self.total))
         if self.head is not None:
             total += np.interp(step.seqs, self.knots, self.head.time_s)
-        for op in self._shaped(step):
+        for op in self.shaped(step):
             total += model.op_cost(op).time_s
         return total
 
@@ -82,7 +82,7 @@ class Table:
         pieces = [self._read(self.body, step.tokens)]
         if self.head is not None:
             pieces.append(self._read(self.head, step.seqs))
-        context = model.collect(OpShare(op, model.op_cost(op)) for op in self._shaped(step))
+        context = model.collect(OpShare(op, model.op_cost(op)) for op in self.shaped(step))
         parts: dict[Resource, Array] = dict(context.parts)
         energy = context.energy_j
         for more, joules in pieces:
@@ -96,7 +96,8 @@ class Table:
         parts = {r: np.asarray(np.interp(at, self.knots, p + flat)) for r, p in kept.parts.items()}
         return parts, np.asarray(np.interp(at, self.knots, kept.energy_j + flat))
 
-    def _shaped(self, step: Step) -> list[Op]:
+    def shaped(self, step: Step) -> list[Op]:
+        """Attention and scans of the given steps."""
         shaped: list[Op] = []
         for op in self.contextual:
             if isinstance(op, Attention):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -22,13 +23,14 @@ from silmark.validation.cross import Widths
 from silmark.validation.predict import bar
 from silmark.validation.rows import Row
 from silmark.validation.work import Work
+from silmark.workloads import Step
 
 _NARROWEST = ("fp4", "fp8", "int8")
 OPEN = "mlperf-open"
 """The open division changes the model: its rows are predicted, but say nothing about others."""
 _ALL = "all"
 """What the file calls all engines together."""
-_UNITS = {"rate": "1", "step": "s", "sequence": "s", "token": "s"}
+_UNITS = {"rate": "1", "cache": "1"}
 
 
 def sample(row: Row, done: Work) -> Sample:
@@ -47,11 +49,32 @@ def engine(row: Row) -> str:
     return engines.key(row.engine, row.version or ("2024" if row.table.startswith("argonne") else ""))
 
 
-def features(done: Work) -> tuple[float, float, float, float]:
-    """Seconds of chips and links, steps, sequences, prompt tokens; host times have no part in watts."""
+def features(done: Work) -> tuple[float, ...]:
+    """What the terms of an engine count, in the order of TERMS; host times have no part in watts."""
     if done.kind == "power":
-        return done.seconds, 0.0, 0.0, 0.0
-    return done.seconds, done.steps, done.sequences, done.tokens
+        return (done.seconds, *(0.0 for _ in TERMS[1:]))
+    model = done.step_model
+    return (
+        done.seconds,
+        done.steps,
+        done.sequences,
+        done.tokens,
+        float(done.kind == "latency"),
+        _ungrouped(done),
+        done.steps * model.model.layer_count * math.log2(model.plan.tp),
+    )
+
+
+def _ungrouped(done: Work) -> float:
+    """Seconds that attention of decode steps takes longer if every query head reads its cache by itself."""
+    if not done.context:
+        return 0.0
+    model = done.step_model
+    step = Step.decode([max(1.0, done.sequences / done.steps / model.depth)], done.context)
+    ops = model.attention(step)
+    return done.steps * sum(
+        float(np.sum(model.op_cost(op).time_s)) * (op.heads / op.kv_heads - 1.0) for op in ops if op.heads > op.kv_heads
+    )
 
 
 def levels(done: Work) -> dict[str, str]:
@@ -135,7 +158,7 @@ def write(samples: Sequence[Sample], path: Path | None = None) -> Path:
         for term, value, spread in zip(TERMS, mine.terms, mine.spread, strict=True):
             wide = float(np.exp(min(1.2816 * spread, 3.0)))
             leaves[f"{place}.{term}"] = points.leaf(
-                value, value / wide, value * wide, _UNITS[term], source="silmark-calibration", grade="derived"
+                value, value / wide, value * wide, _UNITS.get(term, "s"), source="silmark-calibration", grade="derived"
             )
         if not chip:
             tables[f"chips.{place}"] = dict(mine.rows)

@@ -52,7 +52,8 @@ def static_batch(model: StepModel, row: Row) -> Work | str:
     run = static(model, row)
     if isinstance(run, str):
         return run
-    done = Work("latency", model, run.seconds, run.cost, None, run.steps, run.sequences, run.tokens)
+    middle = (row.isl or 0) + (row.osl or 0) / 2
+    done = Work("latency", model, run.seconds, run.cost, None, run.steps, run.sequences, run.tokens, middle)
     if row.metric == "batch_latency":
         return done
     each = model.plan.chips if row.per_gpu else 1
@@ -100,7 +101,8 @@ def flow(answer: Estimate, row: Row) -> Work | str:
     model = answer.step_model
     inside = answer.batch / model.plan.dp
     cost = answer.phases["decode"]
-    done = Work("tpot", model, answer.tpot_s.mid, cost, None, 1.0, inside, inside * row.isl / row.osl)
+    prompts, middle = inside * row.isl / row.osl, row.isl + row.osl / 2
+    done = Work("tpot", model, answer.tpot_s.mid, cost, None, 1.0, inside, prompts, middle)
     if row.metric.startswith(("tpot", "itl")):
         return done
     if row.metric.startswith("request_latency"):
@@ -126,7 +128,8 @@ def of_served(model: StepModel, served: Served, row: Row) -> Work:
     isl, osl = row.isl or 1, row.osl or 1
     if row.metric.startswith("ttft"):
         return Work(LOADED, model, served.ttft_s, served.first, None, 1.0, served.batch, float(isl))
-    done = Work("tpot", model, served.tpot_s, served.decode, None, 1.0, served.batch, served.batch * isl / osl)
+    prompts, middle = served.batch * isl / osl, isl + osl / 2
+    done = Work("tpot", model, served.tpot_s, served.decode, None, 1.0, served.batch, prompts, middle)
     if row.metric.startswith(("tpot", "itl")):
         return done
     each = model.plan.chips if row.per_gpu else 1

@@ -18,6 +18,7 @@ class Work:
         cost: of the steps behind it, for error bars.
         amount: where a rate was measured, what is done in these seconds; None where the time itself was.
         steps, sequences, tokens: engine steps in the time, sequences summed over these steps, prompt tokens taken in.
+        context: mean cached tokens of a sequence in a decode step; 0 where the steps are none or all prefill.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class Work:
     steps: float = 1.0
     sequences: float = 1.0
     tokens: float = 0.0
+    context: float = 0.0
 
     @property
     def value(self) -> float:
