@@ -21,12 +21,12 @@ from silmark.fabric.terms import Terms, seconds
 from silmark.fabric.topology import shape
 from silmark.figures.tables import data_folder
 from silmark.graph import Array
+from silmark.systems.catalog import usual
 
 LATENCY = 1.0e-6
 """Seconds of one message over NVSwitch, as the packaged systems assume; `step` is fitted relative to it."""
-_BYTES = {"half": 2, "bfloat16": 2, "int8": 1}
-_SWITCHED = ("nvidia-h100-sxm5-80gb", "nvidia-b200-sxm-180gb")
-_PATTERN = {
+BYTES = {"half": 2, "bfloat16": 2, "int8": 1}
+PATTERN = {
     "all_reduce": "all-reduce",
     "all_gather": "all-gather",
     "reduce_scatter": "reduce-scatter",
@@ -49,8 +49,10 @@ class Group:
 
 
 def _link(chip: str) -> Link:
-    rate = catalog.load(chip).si("link.scale_up.bandwidth")
-    return Link("switch", rate, LATENCY, in_network_reduction=chip in _SWITCHED)
+    found = catalog.load(chip)
+    return Link(
+        "switch", found.si("link.scale_up.bandwidth"), LATENCY, in_network_reduction=usual(found).in_network_reduction
+    )
 
 
 def collectives(wanted: Callable[[str], bool]) -> list[Group]:
@@ -59,10 +61,10 @@ def collectives(wanted: Callable[[str], bool]) -> list[Group]:
     groups = []
     for (op, system, count), mine in rows.grouped(found, "op", "system", "num_gpus").items():
         n, chip = int(count), rows.CHIPS[system]
-        size = np.asarray([_BYTES[r["dtype"]] for r in mine]) * rows.numbers(mine, "message_elements")
+        size = np.asarray([BYTES[r["dtype"]] for r in mine]) * rows.numbers(mine, "message_elements")
         # The table counts the part that a chip keeps; a payload of all-to-all is what it sends.
         sent = size * (n - 1) / n if op == "alltoall" else size
-        groups.append(Group(_PATTERN[op], chip, n, _link(chip), sent, rows.numbers(mine, "time_us") * 1e-6))
+        groups.append(Group(PATTERN[op], chip, n, _link(chip), sent, rows.numbers(mine, "time_us") * 1e-6))
     return groups
 
 

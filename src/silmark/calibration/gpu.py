@@ -137,7 +137,7 @@ def _rest() -> dict[str, Leaf]:
 Entries = dict[str, float | list[float]]
 
 
-def _factors(tree: Tree, tables: Sequence[Table]) -> dict[str, Entries]:
+def factor_entries(tree: Tree, tables: Sequence[Table]) -> dict[str, Entries]:
     """Factors of all nodes in the order of the parameters."""
     names = list(tree.common)
     nodes = {**tree.factors, **tree.aliases(tables)}
@@ -148,7 +148,8 @@ def _factors(tree: Tree, tables: Sequence[Table]) -> dict[str, Entries]:
     return {f"factors.{tree.part}": rows, f"factors.{tree.part}.order": order}
 
 
-def _covariance(name: str, kept: Fit) -> dict[str, Entries]:
+def covariance_entries(name: str, kept: Fit) -> dict[str, Entries]:
+    """The order of the covariance of a part's common values."""
     return {f"covariance_order.{name}": {key: float(i) for i, key in enumerate(kept.values)}}
 
 
@@ -156,12 +157,12 @@ def _fitted(part: Part) -> tuple[Fit, dict[str, Entries], int]:
     """Common values of one part, the tables of its factors and errors, and how many rows it saw."""
     own = part.tables(slice(None))
     kept, tree = part.fit(own)
-    tables = _factors(tree, own) | _covariance(part.name, kept)
-    tables |= _statistics("residuals", part.name, statistics(tree, own))
-    tables |= _statistics("held_out", part.name, part.held_out())
-    tables |= _statistics("left_out", part.name, part.left_out())
+    tables = factor_entries(tree, own) | covariance_entries(part.name, kept)
+    tables |= statistic_entries("residuals", part.name, statistics(tree, own))
+    tables |= statistic_entries("held_out", part.name, part.held_out())
+    tables |= statistic_entries("left_out", part.name, part.left_out())
     unseen = {"gemm": gpu_gemm.unseen, "decode": gpu_attention.unseen}.get(part.name, list)()
-    tables |= _statistics("unseen", part.name, statistics(tree, unseen))
+    tables |= statistic_entries("unseen", part.name, statistics(tree, unseen))
     return kept, tables, sum(len(table.group.seconds) for table in own)
 
 
@@ -169,9 +170,9 @@ def _streams(known: Mapping[str, float]) -> tuple[Fit, dict[str, Entries], int]:
     """The same of element-wise kernels, which have no factors."""
     kept, left_out = gpu_streams.run(known)
     groups = gpu_streams.groups() + gpu_streams.groups(gpu_streams.OLDER)
-    tables = _covariance("elementwise", kept)
-    tables |= _statistics("residuals", "elementwise", robust.statistics(groups, {**known, **kept.values}))
-    tables |= _statistics("left_out", "elementwise", left_out)
+    tables = covariance_entries("elementwise", kept)
+    tables |= statistic_entries("residuals", "elementwise", robust.statistics(groups, {**known, **kept.values}))
+    tables |= statistic_entries("left_out", "elementwise", left_out)
     return kept, tables, sum(len(group.seconds) for group in groups)
 
 
@@ -189,7 +190,7 @@ def run(path: Path | None = None) -> Path:
         tables["covariance"][name] = [float(v) for v in kept.covariance.ravel()]
         tables |= own
         rows += count
-    leaves = {key: _widened(key, entry) for key, entry in {**leaves, **_rest()}.items()}
+    leaves = {key: widened(key, entry) for key, entry in {**leaves, **_rest()}.items()}
     target = path or data_folder() / "calibration" / "gpu.toml"
     head: dict[str, str | int] = {
         "family": "gpu",
@@ -210,11 +211,13 @@ def run(path: Path | None = None) -> Path:
     return target
 
 
-def _widened(key: str, entry: Leaf) -> Leaf:
+def widened(key: str, entry: Leaf) -> Leaf:
+    """A parameter whose interval holds the chips' differences as well."""
     factor, value = float(np.exp(CHIP_TO_CHIP.get(key, 0.0))), float(entry["value"])
     low, high = min(float(entry["low"]), value / factor), max(float(entry["high"]), value * factor)
     return {**entry, "low": float(f"{low:.4g}"), "high": float(f"{high:.4g}")}
 
 
-def _statistics(kind: str, part: str, table: Mapping[str, Mapping[str, float]]) -> dict[str, Entries]:
+def statistic_entries(kind: str, part: str, table: Mapping[str, Mapping[str, float]]) -> dict[str, Entries]:
+    """Tables of residuals of one part."""
     return {f'{kind}."{part} {label}"': dict(row) for label, row in table.items()}

@@ -113,6 +113,8 @@ def tables(part: slice = slice(None)) -> list[Table]:
     keys = ("system", "gemm_dtype", "engine", "kernel_source")
     for key, whole in rows.grouped(gemm, *keys).items():
         some = whole[part]
+        if not some:
+            continue
         system, dtype, engine, kernel = key
         us = rows.numbers(some, "time_us")
         found.append(_table(system, dtype, engine, kernel, _shapes(some), us, COPIES))

@@ -73,10 +73,15 @@ def fit(
         bounds: limits of some parameters; the others may move by a factor of 100.
         fixed: further parameters that `predict` needs.
         without: a chip that is left out.
+
+    Returns:
+        The fit; where there are no rows, the start, without variance.
     """
     from scipy.optimize import least_squares  # noqa: PLC0415 - only fits need scipy
 
     groups = [group for group in groups if group.chip != without]
+    if not groups:
+        return Fit(dict(start), np.zeros((len(start),) * 2))
     total: dict[str, int] = {}
     for group in groups:
         total[group.chip] = total.get(group.chip, 0) + len(group.seconds)

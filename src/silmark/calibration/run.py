@@ -12,6 +12,8 @@ FITS = ("gpu", "systolic", "streaming", "wafer", "dimc", "fabric", "training")
 """Families whose parameters are fitted; photonic and thermodynamic machines only have facts."""
 HOST = "host"
 """The user's own processor: fitted on rows of `silmark measure`, and written to the user's folder."""
+MEASUREMENTS = "measurements"
+"""Tables of an installed aiconfigurator; `validation.own` runs it, since it measures its own errors."""
 
 
 def run(family: str, rows: Path | None = None) -> Iterator[str]:
@@ -28,7 +30,8 @@ def run(family: str, rows: Path | None = None) -> Iterator[str]:
         BadFile: the measured rows are not where SILMARK_DATA says.
     """
     if family not in (*FITS, "all", HOST):
-        raise UnknownName("fit", family, (*FITS, HOST), hint=f"known fits: all, {', '.join(FITS)}, {HOST}")
+        known = (*FITS, HOST, MEASUREMENTS)
+        raise UnknownName("fit", family, known, hint=f"known fits: all, {', '.join(known)}")
     if (rows is None) is (family == HOST):
         wanted = "the CSV of `silmark measure`" if family == HOST else f"none: {family} reads SILMARK_DATA"
         raise BadValue("rows", str(rows or ""), wanted)

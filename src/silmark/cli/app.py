@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from silmark.cli.bulk import predict, validate
+from silmark.cli.calibrate import calibrate
 from silmark.cli.measure import measure
 from silmark.cli.train import train
 
@@ -211,18 +212,7 @@ def schema(name: Annotated[str, typer.Argument(help="compare, estimate, page or 
     _json(json_schema(name))
 
 
-@app.command()
-def calibrate(
-    family: Annotated[str, typer.Argument(help="a mechanism's family, fabric, or all; host: this processor")],
-    rows: Annotated[Path | None, typer.Option(help="CSV of `silmark measure`, for host", show_default=False)] = None,
-) -> None:
-    """Fit a mechanism's coefficients again and write data/calibration (needs SILMARK_DATA for measured rows)."""
-    from silmark.calibration import run  # noqa: PLC0415
-
-    for line in run(family, rows):
-        sys.stdout.write(line + "\n")
-
-
+app.command()(calibrate)
 app.command()(measure)
 app.command()(train)
 

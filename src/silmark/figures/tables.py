@@ -10,7 +10,7 @@ import fnmatch
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -22,6 +22,8 @@ from silmark.figures.units import UNITS
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 8
+OWN_CALIBRATION = "SILMARK_CALIBRATION"
+"""Names a folder whose files stand in for the packaged calibration; see `own`."""
 _LARGEST = 1e30
 _LEAF_KEYS = {"value", "unit", "source", "grade", "low", "high", "note", "date", "derived_from", "alternatives"}
 
@@ -31,15 +33,15 @@ def data_folder() -> Path:
     return Path(str(resources.files("silmark"))) / "data"
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Parses a TOML file of at most 1 MiB; raises BadFile with the remedy."""
+def read_toml(path: Path, most: int = MAX_BYTES) -> dict[str, Any]:
+    """Parses a TOML file of at most so many bytes; raises BadFile with the remedy."""
     try:
         if not path.is_file():
             raise BadFile(path, "no such file" if not path.exists() else "not a regular file")
         with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            raise BadFile(path, f"larger than {MAX_BYTES} bytes; a chip or system takes a few kB")
+            raw = stream.read(most + 1)
+        if len(raw) > most:
+            raise BadFile(path, f"larger than {most} bytes; a chip or system takes a few kB")
         table = tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError:
         raise BadFile(path, "not UTF-8 text") from None
@@ -73,21 +75,45 @@ def _cache_file(name: str) -> Path:
 def packaged(kind: str) -> dict[str, dict[str, Any]]:
     """All TOML tables of one packaged folder (`chips`, `systems`), by file stem.
 
-    Parsing sixty files costs more than all else that a question needs, so the parsed data (never an
-    answer) is kept as JSON in the user's cache folder, keyed on every file's name, size and time.
+    Where the environment names a calibration of the user's own, its files stand in for the packaged ones (`own`).
     """
+    tables = shipped(kind)
+    if os.environ.get(OWN_CALIBRATION):
+        from silmark.figures import own  # noqa: PLC0415 - reads with this module's functions, and rarely
+
+        return own.over(kind, tables)
+    return tables
+
+
+def shipped(kind: str) -> dict[str, dict[str, Any]]:
+    """The tables of one folder as they come with the package, whatever the environment says."""
     folder = data_folder() / kind
     with os.scandir(folder) as entries:
-        stats = sorted((e.name, e.stat().st_size, e.stat().st_mtime_ns) for e in entries if e.name.endswith(".toml"))
+        names = sorted(e.name[: -len(".toml")] for e in entries if e.name.endswith(".toml"))
+    return parsed(folder, names, kind)
+
+
+def parsed(folder: Path, names: Sequence[str], label: str, most: int = MAX_BYTES) -> dict[str, dict[str, Any]]:
+    """Some TOML files of a folder by stem.
+
+    Parsing sixty files costs more than all else that a question needs, so the parsed data (never an
+    answer) is kept as JSON in the user's cache folder, keyed on every file's name, size and time.
+
+    Args:
+        folder, names: the files, without ending.
+        label: name of the kept file.
+        most: bytes of one file.
+    """
+    stats = [(f"{name}.toml", *_size_and_time(folder / f"{name}.toml")) for name in names]
     signature = repr((str(folder), stats))
-    kept = _cache_file(kind)
+    kept = _cache_file(label)
     try:
         cached = json.loads(kept.read_text(encoding="utf-8"))
         if cached["signature"] == signature:
             return dict(cached["tables"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
-    tables = {name[: -len(".toml")]: read_toml(folder / name) for name, _, _ in stats}
+    tables = {name: read_toml(folder / f"{name}.toml", most) for name in names}
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         scratch = kept.with_suffix(f".{os.getpid()}")
@@ -96,6 +122,14 @@ def packaged(kind: str) -> dict[str, dict[str, Any]]:
     except (OSError, TypeError):
         pass  # a read-only home only costs time
     return tables
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise BadFile(path, error.strerror or "cannot be read") from None
+    return found.st_size, found.st_mtime_ns
 
 
 @cache

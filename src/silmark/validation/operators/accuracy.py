@@ -7,7 +7,7 @@ unseen  every row of a chip, corrected by the other chips' rows alone
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from silmark.calibration.rows import folder
 from silmark.figures.tables import data_folder, packaged
 from silmark.graph import Array
 from silmark.validation.operators import bars, table
+from silmark.validation.operators.columns import Columns
 from silmark.validation.operators.curves import SEEN, UNSEEN, Curve, learn, shifts
-from silmark.validation.operators.kinds import KINDS
+from silmark.validation.operators.kinds import KINDS, Kind
 
 Rows = NDArray[np.intp]
 _CURVES = "pairs of ln(predicted seconds) and ln(measured / predicted), by conditions [@ chip or generation]"
@@ -86,16 +87,21 @@ class Said:
 
 def measured(where: Path | None = None) -> Measured:
     """All public rows of the operator tables that are not flagged as impossible."""
-    parts: list[Measured] = []
-    for kind in KINDS:
-        columns = table.read((where or folder()) / f"{kind.table}.csv.gz").columns
-        draft, seconds = kind.predict(columns), kind.measured(columns)
-        possible = np.array(columns.text("flag")) != "IMPOSSIBLE"
-        with np.errstate(all="ignore"):
-            errors = np.log(seconds / draft.seconds)
-        rows = np.flatnonzero(np.isfinite(errors) & possible)
-        every = Measured(np.array(draft.part), np.array(draft.chip), np.log(draft.seconds), errors)
-        parts.append(every.some(rows))
+    return joined([errors(kind, table.read((where or folder()) / f"{kind.table}.csv.gz").columns) for kind in KINDS])
+
+
+def errors(kind: Kind, columns: Columns) -> Measured:
+    """Rows of one table that can be predicted and are not flagged as impossible."""
+    draft, seconds = kind.predict(columns), kind.measured(columns)
+    possible = np.array(columns.text("flag")) != "IMPOSSIBLE"
+    with np.errstate(all="ignore"):
+        left = np.log(seconds / draft.seconds)
+        every = Measured(np.array(draft.part), np.array(draft.chip), np.log(draft.seconds), left)
+    return every.some(np.flatnonzero(np.isfinite(left) & possible))
+
+
+def joined(parts: Sequence[Measured]) -> Measured:
+    """Rows of several tables."""
     return Measured(
         np.concatenate([part.paths for part in parts]),
         np.concatenate([part.chips for part in parts]),
@@ -154,26 +160,44 @@ def _strangers(found: Sequence[Said]) -> list[Said]:
     ]
 
 
-def write(rows: Measured, said: Sequence[Said], folder_: Path | None = None) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a written file holds besides these rows' own curves and quantiles.
+
+    Attributes:
+        command, data: how and on what it was made.
+        curves, residuals: further entries, as the file writes them; these rows' own go before them.
+    """
+
+    command: str = "silmark validate --write"
+    data: str = "measurements/public/ops_*"
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    residuals: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+def write(rows: Measured, said: Sequence[Said], folder_: Path | None = None, frame: Frame | None = None) -> list[Path]:
     """Writes curves and quantiles as `corrections/operators.toml` and `calibration/operators.toml`; returns both."""
-    target = folder_ or data_folder()
+    target, frame = folder_ or data_folder(), frame or Frame()
     head: dict[str, str | int] = {
         "family": bars.FILE,
         "date": datetime.now(UTC).date().isoformat(),
-        "command": "silmark validate --write",
-        "data": "measurements/public/ops_*",
+        "command": frame.command,
+        "data": frame.data,
         "rows": rows.logs.size,
     }
-    residuals: dict[str, dict[str, float]] = {}
-    for one in said:
-        residuals[f'residuals."{one.kind} {one.evidence}"'] = {
-            "rows": float(one.rows), "chips": float(len(one.by_chip)), "median_error": one.error, "bias": one.bias,
-            "q10": one.low, "q90": one.high,
-        }  # fmt: skip
-    curves = {name: [x for pair in zip(c.at, c.shift, strict=True) for x in pair] for name, c in rows.curves().items()}
+    quantiles_ = {**frame.residuals, **{f"{one.kind} {one.evidence}": _quantiles(one) for one in said}}
+    residuals = {f'residuals."{name}"': row for name, row in quantiles_.items()}
+    own = {name: [x for pair in zip(c.at, c.shift, strict=True) for x in pair] for name, c in rows.curves().items()}
     files = [target / place / f"{bars.FILE}.toml" for place in ("corrections", "calibration")]
-    points.write(files[0], {**head, "what": _CURVES}, {}, {"curves": curves})
+    points.write(files[0], {**head, "what": _CURVES}, {}, {"curves": {**frame.curves, **own}})
     points.write(files[1], {**head, "what": _ERRORS}, _ASSUMED, residuals)
     for stale in (packaged, bars.curves, bars.bars):
         stale.cache_clear()
     return files
+
+
+def _quantiles(one: Said) -> dict[str, float]:
+    return {
+        "rows": float(one.rows), "chips": float(len(one.by_chip)), "median_error": one.error, "bias": one.bias,
+        "q10": one.low, "q90": one.high,
+    }  # fmt: skip

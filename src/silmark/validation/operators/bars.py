@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from silmark.figures.figure import quadrature
+from silmark.figures.own import folder
 from silmark.figures.tables import packaged, read_figure
 from silmark.graph import Array
 from silmark.validation.operators.curves import FAR, KIN, SEEN, UNSEEN, Curve, Curves, shifts
@@ -111,4 +112,7 @@ def apply(draft: Draft) -> Predicted:
 
 
 def _reasons(refused: Sequence[str], evidence: Sequence[str]) -> list[str]:
-    return [why or _WHY[said] for why, said in zip(refused, evidence, strict=True)]
+    known = (
+        _WHY if folder() is None else {said: why.replace("public rows", "measured rows") for said, why in _WHY.items()}
+    )
+    return [why or known[said] for why, said in zip(refused, evidence, strict=True)]
