@@ -14,6 +14,7 @@ from silmark.economics import price
 from silmark.errors import BadValue
 from silmark.estimation import Asked, choose
 from silmark.figures import Interval
+from silmark.figures.own import remark
 from silmark.mapping import Infeasible
 from silmark.models import Model
 from silmark.report.rows import Comparison, Row
@@ -106,7 +107,7 @@ def _notes(chips: str | Sequence[str], model: Model, asked: Workload) -> tuple[s
     names = chips.split(",") if isinstance(chips, str) else chips
     table = aliases()
     notes = [f"{name.strip()} means {table[name.strip()]}" for name in names if name.strip() in table]
-    return tuple(dict.fromkeys([*notes, *model.notes, *_too_long(model, asked)]))
+    return tuple(dict.fromkeys(filter(None, [*notes, *model.notes, *_too_long(model, asked), remark()])))
 
 
 def _too_long(model: Model, asked: Workload) -> list[str]:

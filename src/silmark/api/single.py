@@ -15,6 +15,7 @@ from silmark.economics import price
 from silmark.errors import BadValue
 from silmark.estimation import Estimate
 from silmark.estimation import estimate as run_estimate
+from silmark.figures.own import remark
 from silmark.mapping import Infeasible, Plan
 from silmark.mapping.candidates import cut, least_chips, placements
 from silmark.models import Model
@@ -138,6 +139,8 @@ def estimate(
         "batch": str(batch),
         "maturity": maturity,
     }
+    if remark():
+        said["calibration"] = remark()
     return Depth(said, None if isinstance(compiled, Infeasible) else compiled, tuple(rows))
 
 

@@ -113,12 +113,12 @@ def _common(common: Callable[[Sequence[Table]], Fit], packaged: Mapping[str, flo
     kept = common(some)
     felt = np.diag(kept.covariance) > _BLIND
     values = {key: v if yes else packaged[key] for (key, v), yes in zip(kept.values.items(), felt, strict=True)}
-    return replace(kept, values=values)
+    return Fit(values, np.where(np.outer(felt, felt), kept.covariance, 0.0))
 
 
 def _leaves(kept: Fit) -> dict[str, Leaf]:
     """Entries of the parameters that some row felt."""
-    felt = np.diag(kept.covariance) > _BLIND
+    felt = np.diag(kept.covariance) > 0.0
     entries = kept.leaves(SOURCE, gpu.NOTES)
     return {key: entry for (key, entry), yes in zip(entries.items(), felt, strict=True) if yes}
 

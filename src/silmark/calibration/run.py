@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from silmark.errors import BadValue, MissingExtra, UnknownName
+from silmark.figures.own import refuse_to_write
 
 FITS = ("gpu", "systolic", "streaming", "wafer", "dimc", "fabric", "training")
 """Families whose parameters are fitted; photonic and thermodynamic machines only have facts."""
@@ -25,6 +26,7 @@ def run(family: str, rows: Path | None = None) -> Iterator[str]:
 
     Raises:
         UnknownName: no fit of that name.
+        BadValue: the environment names a calibration of the user's own.
         BadValue: rows for another fit than host's, or none for it.
         MissingExtra: scipy is not installed.
         BadFile: the measured rows are not where SILMARK_DATA says.
@@ -38,6 +40,7 @@ def run(family: str, rows: Path | None = None) -> Iterator[str]:
     if rows is not None:
         yield from _host(rows)
         return
+    refuse_to_write()
     for name in FITS if family == "all" else (family,):
         try:
             module = import_module(f"silmark.calibration.{name}")

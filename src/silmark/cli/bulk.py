@@ -43,11 +43,14 @@ def validate(
     if only not in ("all", "models", "operators"):
         raise BadValue("only", only, "all, models or operators")
     part = cast("Part", only)
+    from silmark.figures.own import refuse_to_write  # noqa: PLC0415
     from silmark.report.table import console, grid  # noqa: PLC0415
     from silmark.validation import run  # noqa: PLC0415
     from silmark.validation.operators import accuracy, report  # noqa: PLC0415
     from silmark.validation.report import SCHEMA  # noqa: PLC0415
 
+    if write:
+        refuse_to_write()
     models = run(write) if part != "operators" else None
     written = list(models.written) if models else []
     said = []

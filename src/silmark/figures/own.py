@@ -38,6 +38,12 @@ def folder() -> Path | None:
     return Path(named)
 
 
+def refuse_to_write() -> None:
+    """Raises BadValue while a folder is named: packaged fits must not rest on anybody's own."""
+    if os.environ.get(OWN_CALIBRATION):
+        raise BadValue(OWN_CALIBRATION, os.environ[OWN_CALIBRATION], "nothing while packaged files are written")
+
+
 def remark() -> str:
     """What an answer says about the calibration that it rests on; empty for the packaged one."""
     found = folder()
@@ -55,9 +61,12 @@ def over(kind: str, tables: Tables) -> Tables:
         BadValue: the environment names no folder.
         BadFile: a file is missing or does not fit this version of Silmark.
     """
-    where = folder()
-    if where is None or kind not in FILES:
+    where = folder() if kind in FILES else None
+    if where is None:
         return tables
+    for name in FILES[kind]:
+        if not (where / kind / f"{name}.toml").is_file():
+            raise BadFile(where / kind / f"{name}.toml", f"no such file; {_AGAIN}")
     found = parsed(where / kind, FILES[kind], f"own-{kind}", MAX_BYTES)
     for name, table in found.items():
         _check(where / kind / f"{name}.toml", table, tables[name])

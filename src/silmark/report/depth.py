@@ -18,6 +18,8 @@ def tables(
 ) -> Iterator[Table | Text]:
     """Yields a heading, the table over batches and one table per phase."""
     yield Text(f"{question['model']} on {question['on']}, {question['plan']}")
+    if "calibration" in question:
+        yield Text(f"note: {question['calibration']}")
     if all(row.estimate is None for row in rows):
         yield Text(rows[-1].reason)
         return

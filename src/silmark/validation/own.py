@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,7 +54,8 @@ def run(folder: Path, given: Path | None = None, most: int = perf_rows.MOST) -> 
     source = perf_files.data_folder(given)
     tables = yield from _read(source, most)
     usable, refused = _usable(tables)
-    yield from _told(refused)
+    for why, count in refused.most_common():
+        yield f"{count:,} rows left out of the fits: {why}"
     if not any(usable.values()):
         raise BadFile(source, "no row of a chip, format and operator that the GPU model fits")
     data = f"{source}, at most {most or 'all'} rows of a file; errors are ln(predicted / measured)"
@@ -75,7 +76,7 @@ def run(folder: Path, given: Path | None = None, most: int = perf_rows.MOST) -> 
     yield f"set {OWN_CALIBRATION}={folder} to use it; without it the packaged calibration is used"
 
 
-def _read(source: Path, most: int) -> Iterator[str]:
+def _read(source: Path, most: int) -> Generator[str, None, Tables]:
     """Reads the newest release of every table; returns rows by public table."""
     found: dict[str, list[rows.Row]] = {}
     unknown: Counter[str] = Counter()
@@ -88,15 +89,9 @@ def _read(source: Path, most: int) -> Iterator[str]:
         left_out = "".join(f"; {count:,} left out: {why}" for why, count in done.dropped.most_common())
         what = f"{file.system} {file.library} {file.version} {file.name}"
         yield f"{what}: {len(done.rows):,} of {done.total:,} rows{left_out}"
-    yield from _told(
-        Counter({f"{system}: Silmark has no such chip": count for system, count in unknown.items()}), "tables"
-    )
+    for system, count in unknown.items():
+        yield f"{system}: {count:,} tables left out: Silmark has no such chip"
     return {name: tuple(some) for name, some in found.items()}
-
-
-def _told(reasons: Mapping[str, int], what: str = "rows") -> Iterator[str]:
-    for reason, count in reasons.items():
-        yield f"{count:,} {what} left out of the fits: {reason}"
 
 
 def _usable(tables: Tables) -> tuple[Tables, Counter[str]]:
@@ -125,11 +120,11 @@ def _refusal(name: str, row: rows.Row) -> str:
         return "" if known else f"attention in {row['attn_dtype']} over {row['kv_cache_dtype']}"
     if "op" in row:
         return _collective_refusal(row)
-    formats = gpu_gemm.FORMATS_OF if "gemm_dtype" in row else gpu_moe.FORMATS_OF
-    dtype = row["gemm_dtype"] if "gemm_dtype" in row else row["moe_dtype"]
-    if dtype not in formats:
+    routed = "moe_dtype" in row
+    dtype = row["moe_dtype"] if routed else row["gemm_dtype"]
+    if dtype not in (gpu_moe.FORMATS_OF if routed else gpu_gemm.FORMATS_OF):
         return f"{dtype}: a format that the fit does not know"
-    precision = formats[dtype] if isinstance(formats[dtype], Precision) else Precision.of(str(formats[dtype]))
+    precision = gpu_moe.FORMATS_OF[dtype] if routed else Precision.of(gpu_gemm.FORMATS_OF[dtype])
     if precision.compute not in chip.formats:
         return f"{dtype} on {row['system']}, which does not multiply in it"
     if "distribution" in row and not _SPREAD.fullmatch(row["distribution"]):

@@ -112,7 +112,6 @@ def apply(draft: Draft) -> Predicted:
 
 
 def _reasons(refused: Sequence[str], evidence: Sequence[str]) -> list[str]:
-    known = (
-        _WHY if folder() is None else {said: why.replace("public rows", "measured rows") for said, why in _WHY.items()}
-    )
+    whose = "public rows" if folder() is None else "measured rows"
+    known = {said: why.replace("public rows", whose) for said, why in _WHY.items()}
     return [why or known[said] for why, said in zip(refused, evidence, strict=True)]
