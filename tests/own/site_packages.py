@@ -60,8 +60,8 @@ _PRODUCTS = ((1, 8, 64, 300, 1024, 4096, 8192), (256, 1024, 4096, 9000, 28672), 
 
 def attention(system: str, phase: str) -> list[Cells]:
     machine, found = Gpu(catalog.load(rows.CHIPS[system]), Precision.of("bf16"), Placement()), []
-    for batch in (1, 8, 64):
-        for length in (128, 1000, 8000):
+    for batch in (1, 4, 16, 64):
+        for length in (64, 300, 1000, 3000, 8000):
             for heads, kv_heads in ((32, 8), (16, 1), (8, 8)):
                 new, past = (1.0, length - 1.0) if phase == "generation" else (float(length), 0.0)
                 op = Attention(
@@ -77,8 +77,8 @@ def attention(system: str, phase: str) -> list[Cells]:
 
 def moe(system: str) -> list[Cells]:
     machine, found = Gpu(catalog.load(rows.CHIPS[system]), Precision.of("bf16"), Placement()), []
-    for tokens in (1, 4, 16, 64, 256, 1024, 4096, 16384):
-        for inner in (512, 2048):
+    for tokens in 2 ** np.arange(13):
+        for inner in (256, 512, 1024, 2048):
             op = Experts(name="e", m=np.array(float(tokens)), experts=64, top_k=6, hidden=4096, inner=inner)
             sizes = {"num_tokens": tokens, "hidden_size": 4096, "inter_size": inner, "topk": 6, "num_experts": 64}
             words = {"moe_dtype": "bfloat16", "distribution": "balanced"}

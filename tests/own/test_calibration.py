@@ -134,11 +134,12 @@ def test_an_installed_package_changes_no_byte(site: Path, questions: Path, tmp_p
 
 
 def test_compare_says_on_whose_calibration_it_rests(calibrated: tuple[Path, list[str]]) -> None:
-    words = ("compare", "llama-3.1-8b", "--chips", "h100,groq", "--json")
+    words = ("compare", "llama-3.1-8b", "--chips", "h100,a100,groq", "--json")
     packaged, mine = json.loads(silmark(*words)), json.loads(silmark(*words, own=calibrated[0]))
     rows_ = [{row["chip"]: row for row in answer["rows"]} for answer in (packaged, mine)]
-    groq, h100 = "groq-groqchip-1", "nvidia-h100-sxm5-80gb"
+    groq, a100, h100 = "groq-groqchip-1", "nvidia-a100-sxm4-80gb", "nvidia-h100-sxm5-80gb"
     assert rows_[0][groq] == rows_[1][groq]
+    assert rows_[1][a100]["tpot_s"]["mid"] == pytest.approx(rows_[0][a100]["tpot_s"]["mid"], rel=0.01)
     assert rows_[0][h100]["tpot_s"]["mid"] * 1.1 < rows_[1][h100]["tpot_s"]["mid"]
     assert "own-calibration" in rows_[1][h100]["sources"]
     assert "own-calibration" not in rows_[0][h100]["sources"]
@@ -154,3 +155,18 @@ def test_the_command_tells_files_and_next_step(calibrated: tuple[Path, list[str]
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.*")} == set(FILES)
     assert "SILMARK_CALIBRATION" not in os.environ
     assert rows.CHIPS["h100_sxm"] == "nvidia-h100-sxm5-80gb"
+
+
+def test_a_part_with_few_rows_stays_as_packaged(tmp_path: Path) -> None:
+    pytest.importorskip("scipy", reason="scipy is not installed: pip install 'silmark[calibrate]'")
+    from silmark.validation import own  # noqa: PLC0415
+
+    place = tmp_path / "tables" / "h100_sxm" / "gemm" / "vllm" / "1.0" / "gemm_perf.txt"
+    site_packages.put(place, site_packages.gemm("h100_sxm", ["bfloat16"], 60))
+    lines = list(own.run(tmp_path / "mine", tmp_path / "tables"))
+    assert "gemm: 60 rows, 100 are needed: stays as packaged" in lines
+    written, before = read_toml(tmp_path / "mine" / "calibration" / "gpu.toml", 1 << 23), shipped("calibration")["gpu"]
+    assert written["parameters"] == before["parameters"]
+    assert written["factors"] == before["factors"]
+    curves = read_toml(tmp_path / "mine" / "corrections" / "operators.toml")["curves"]
+    assert "gemm/bfloat16/vllm/library @ nvidia-h100-sxm5-80gb" in curves

@@ -148,8 +148,7 @@ def factor_entries(tree: Tree, tables: Sequence[Table]) -> dict[str, Entries]:
     return {f"factors.{tree.part}": rows, f"factors.{tree.part}.order": order}
 
 
-def covariance_entries(name: str, kept: Fit) -> dict[str, Entries]:
-    """The order of the covariance of a part's common values."""
+def _covariance(name: str, kept: Fit) -> dict[str, Entries]:
     return {f"covariance_order.{name}": {key: float(i) for i, key in enumerate(kept.values)}}
 
 
@@ -157,7 +156,7 @@ def _fitted(part: Part) -> tuple[Fit, dict[str, Entries], int]:
     """Common values of one part, the tables of its factors and errors, and how many rows it saw."""
     own = part.tables(slice(None))
     kept, tree = part.fit(own)
-    tables = factor_entries(tree, own) | covariance_entries(part.name, kept)
+    tables = factor_entries(tree, own) | _covariance(part.name, kept)
     tables |= statistic_entries("residuals", part.name, statistics(tree, own))
     tables |= statistic_entries("held_out", part.name, part.held_out())
     tables |= statistic_entries("left_out", part.name, part.left_out())
@@ -170,7 +169,7 @@ def _streams(known: Mapping[str, float]) -> tuple[Fit, dict[str, Entries], int]:
     """The same of element-wise kernels, which have no factors."""
     kept, left_out = gpu_streams.run(known)
     groups = gpu_streams.groups() + gpu_streams.groups(gpu_streams.OLDER)
-    tables = covariance_entries("elementwise", kept)
+    tables = _covariance("elementwise", kept)
     tables |= statistic_entries("residuals", "elementwise", robust.statistics(groups, {**known, **kept.values}))
     tables |= statistic_entries("left_out", "elementwise", left_out)
     return kept, tables, sum(len(group.seconds) for group in groups)
@@ -190,7 +189,7 @@ def run(path: Path | None = None) -> Path:
         tables["covariance"][name] = [float(v) for v in kept.covariance.ravel()]
         tables |= own
         rows += count
-    leaves = {key: widened(key, entry) for key, entry in {**leaves, **_rest()}.items()}
+    leaves = {key: _widened(key, entry) for key, entry in {**leaves, **_rest()}.items()}
     target = path or data_folder() / "calibration" / "gpu.toml"
     head: dict[str, str | int] = {
         "family": "gpu",
@@ -211,8 +210,7 @@ def run(path: Path | None = None) -> Path:
     return target
 
 
-def widened(key: str, entry: Leaf) -> Leaf:
-    """A parameter whose interval holds the chips' differences as well."""
+def _widened(key: str, entry: Leaf) -> Leaf:
     factor, value = float(np.exp(CHIP_TO_CHIP.get(key, 0.0))), float(entry["value"])
     low, high = min(float(entry["low"]), value / factor), max(float(entry["high"]), value * factor)
     return {**entry, "low": float(f"{low:.4g}"), "high": float(f"{high:.4g}")}

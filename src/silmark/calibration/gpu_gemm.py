@@ -141,12 +141,19 @@ def unseen() -> list[Table]:
     return [_table("H20", "fp8_block", "sglang", kernel, _shapes(some), us, None, "infersim")]
 
 
-def common(some: Sequence[Table]) -> Fit:
-    """The 16-bit fit, and the narrow formats' on top of it."""
+def common(some: Sequence[Table], held: Mapping[str, float] | None = None) -> Fit:
+    """The 16-bit fit, and the narrow formats' on top of it.
+
+    Args:
+        some: rows.
+        held: parameters that are not fitted, with their values.
+    """
+    known = {**KNOWN, **(held or {})}
     wide = [table.group for table in some if table.scheme == "bfloat16"]
-    first = fit(wide, START, BOUNDS, {**KNOWN, **NARROW_START})
+    start = {key: value for key, value in START.items() if key not in known}
+    first = fit(wide, start, BOUNDS, {**known, **NARROW_START})
     narrow = [t.group for t in some if t.pooled and t.scheme != "bfloat16" and not t.scheme.endswith("_wo")]
-    second = fit(narrow, NARROW_START, NARROW_BOUNDS, {**KNOWN, **first.values})
+    second = fit(narrow, NARROW_START, NARROW_BOUNDS, {**known, **first.values})
     size = len(first.values)
     covariance = np.zeros((size + len(second.values),) * 2)
     covariance[:size, :size], covariance[size:, size:] = first.covariance, second.covariance

@@ -1,9 +1,9 @@
 """Fits GPUs and their collectives to tables of the user's own, and keeps of the packaged fit what those do not tell.
 
-A parameter that no row feels keeps its packaged value, and so does a part (routed experts, say) without rows. Factors
-of generations, schemes and kernels that the tables lack are inherited; those of generations are rescaled, so that the
-generation's parameters stay what they are packaged as. Element-wise kernels and the host's time always stay: the
-tables have neither.
+A parameter that no row feels keeps its packaged value, and so does a part (routed experts, say) with hardly any rows.
+Factors of generations, schemes and kernels that the tables lack are inherited; those of generations are rescaled, so
+that the generation's parameters stay what they are packaged as. What chips achieve of their peaks always stays, and so
+do element-wise kernels and the host's time: the tables have neither.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from silmark.figures.tables import shipped, walk
 from silmark.systems.catalog import usual
 
 COMMAND = "silmark calibrate measurements"
+LEAST_ROWS = 100
+"""Rows that a part needs: it has up to 24 parameters, and half of the rows check the others."""
 _BLIND = 1e-15
 """Variance (in logarithms) below which no row felt a parameter."""
 _IN_LIBRARIES = ("all_reduce_ring", "all_reduce_in_switch")
@@ -65,22 +67,25 @@ def write_gpu(path: Path, data: str) -> Iterator[str]:
     base = shipped("calibration")["gpu"]
     leaves: dict[str, Leaf] = dict(walk(base["parameters"]))
     packaged = {key: float(leaf["value"]) for key, leaf in leaves.items()}
-    first = fit_part(gpu_gemm.PART, base, packaged)
+    # What chips achieve of their peaks is told by chips that differ; those of a user may be alike.
+    held = {key: value for key, value in packaged.items() if key.startswith("achievable.")}
+    products = replace(gpu_gemm.PART, common=partial(gpu_gemm.common, held=held), known=held)
+    first = fit_part(products, base, packaged)
     yield first.line
     found = [first]
-    known = {**gpu_gemm.KNOWN, **first.values}
+    known = {**held, **first.values}
     for part in (*gpu_attention.parts(known), gpu_moe.part(known)):
         found.append(fit_part(part, base, packaged))
         yield found[-1].line
     tables: dict[str, gpu.Entries] = {}
     for one in found:
-        leaves |= {key: gpu.widened(key, leaf) for key, leaf in one.leaves.items()}
+        leaves |= one.leaves
         tables |= one.tables
     points.write(path, _head("gpu", data, sum(one.rows for one in found)), leaves, tables)
 
 
 def fit_part(part: Part, base: Base, packaged: Mapping[str, float]) -> Fitted:
-    """Fits one part; without rows it stays as it is packaged.
+    """Fits one part; with too few rows it stays as it is packaged.
 
     Args:
         part: the part, which reads its tables.
@@ -88,17 +93,18 @@ def fit_part(part: Part, base: Base, packaged: Mapping[str, float]) -> Fitted:
         packaged: its parameters' values.
     """
     own = part.tables(slice(None))
-    if not own:
-        groups = ("gemm", "achievable", "format") if part.name == "gemm" else (part.name,)
+    rows = sum(len(table.group.seconds) for table in own)
+    if rows < LEAST_ROWS:
+        groups = ("gemm", "format") if part.name == "gemm" else (part.name,)
         values = {key: value for key, value in packaged.items() if key.partition(".")[0] in groups}
-        return Fitted(values, {}, _packaged_factors(base, part.name), 0, f"{part.name}: no rows, stays as packaged")
+        line = f"{part.name}: {rows} rows, {LEAST_ROWS} are needed: stays as packaged"
+        return Fitted(values, {}, _packaged_factors(base, part.name), 0, line)
     sound = replace(part, common=partial(_common, part.common, packaged))
     kept, tree = sound.fit(own)
     held_out = sound.held_out()
     tables = _inherited(gpu.factor_entries(tree, own), base, tree, packaged)
     tables |= gpu.statistic_entries("residuals", part.name, statistics(tree, own))
     tables |= gpu.statistic_entries("held_out", part.name, held_out)
-    rows = sum(len(table.group.seconds) for table in own)
     line = _line(part.name, own, _packaged_tree(base, part, packaged), held_out)
     return Fitted(kept.values, _leaves(kept), tables, rows, line)
 
@@ -150,7 +156,7 @@ def _packaged_tree(base: Base, part: Part, packaged: Mapping[str, float]) -> Tre
     order = list(nodes["order"])
     factors = {name: dict(zip(order, row, strict=True)) for name, row in nodes.items() if name != "order"}
     common = {name: packaged[f"{part.name}.{name}"] for name in order}
-    return Tree(part.name, common, {**gpu_gemm.KNOWN, **packaged}, factors)
+    return Tree(part.name, common, packaged, factors)
 
 
 def _line(name: str, own: Sequence[Table], before: Tree, held_out: Mapping[str, Mapping[str, float]]) -> str:

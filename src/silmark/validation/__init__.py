@@ -11,6 +11,7 @@ Modules, in the order in which a row passes them:
     classes     residual classes, each chip alike, widened for chips that were left out
     report      tables and JSON
     write       data/calibration/residuals.toml and docs/accuracy.md
+    own         a calibration of the user's own on published tables of operators
 """
 
 from silmark.validation.report import Report
