@@ -33,7 +33,7 @@ def calibrate(
         int | None, typer.Option(help="measurements: rows to take of one file, 0 for all [2000]", show_default=False)
     ] = None,
 ) -> None:
-    """Fit a mechanism's coefficients again and write data/calibration (needs SILMARK_DATA for measured rows)."""
+    """Fit coefficients again: packaged ones (needs SILMARK_DATA for measured rows), this processor's, or your own."""
     from silmark.calibration.run import MEASUREMENTS, run  # noqa: PLC0415
 
     if family != MEASUREMENTS:
