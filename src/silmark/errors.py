@@ -13,7 +13,8 @@ error: it is a value that carries its reason.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -58,3 +59,14 @@ class MissingExtra(SilmarkError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional dependency: pip install 'silmark[{extra}]'")
+
+
+@contextmanager
+def fitting(what: str, extra: str = "calibrate") -> Iterator[None]:
+    """Raises MissingExtra where the block finds scipy missing, which only fits need."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "scipy":
+            raise MissingExtra(what, extra) from None
+        raise

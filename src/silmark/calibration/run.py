@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from silmark.errors import BadValue, MissingExtra, UnknownName
+from silmark.errors import BadValue, UnknownName, fitting
 from silmark.figures.own import refuse_to_write
 
 FITS = ("gpu", "systolic", "streaming", "wafer", "dimc", "fabric", "training")
@@ -42,24 +42,16 @@ def run(family: str, rows: Path | None = None) -> Iterator[str]:
         return
     refuse_to_write()
     for name in FITS if family == "all" else (family,):
-        try:
-            module = import_module(f"silmark.calibration.{name}")
-        except ModuleNotFoundError as error:
-            if error.name and error.name.startswith("scipy"):
-                raise MissingExtra(f"the fit of {name}", "calibrate") from None
-            raise
-        module.run()
+        with fitting(f"the fit of {name}"):
+            import_module(f"silmark.calibration.{name}").run()
         yield f"wrote data/calibration/{name}.toml"
 
 
 def _host(rows: Path) -> Iterator[str]:
     from silmark.calibration import host  # noqa: PLC0415 - reads models, which no other fit does
 
-    try:
-        yield f"wrote {host.run(rows)}"
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("scipy"):
-            raise MissingExtra(f"the fit of {HOST}", "calibrate") from None
-        raise
+    with fitting(f"the fit of {HOST}"):
+        written = host.run(rows)
+    yield f"wrote {written}"
     for label, row in host.summary():
         yield f"{label:<32} {row['rows']:>4.0f} rows, median error {row['median_error']:.1%}, bias {row['bias']:+.1%}"

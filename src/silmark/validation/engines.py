@@ -138,19 +138,20 @@ def _sides(known: Widths, vendor: str, kind: str, unseen: Sequence[str]) -> tupl
     return quadrature(low for low, _ in sides), quadrature(high for _, high in sides)
 
 
-def fit(samples: Sequence[Sample]) -> tuple[dict[engines.Key, Overheads], Widths]:
-    """Overheads, and how wide what they leave is: for chips, models, vendors and engines that the fit did not see."""
-    return engines.fit(samples), cross.widths(cross.leave_out(samples))
-
-
 def file() -> Path:
     """The file of what engines add."""
     return data_folder() / "calibration" / "engines.toml"
 
 
-def write(samples: Sequence[Sample], path: Path | None = None) -> Path:
-    """Fits and writes data/calibration/engines.toml."""
-    found, widths = fit(samples)
+def write(samples: Sequence[Sample], left: cross.Left, path: Path | None = None) -> Path:
+    """Fits and writes data/calibration/engines.toml.
+
+    Args:
+        samples: rows of all engines.
+        left: what fits left of them that did not see them.
+        path: file to write, the packaged one by default.
+    """
+    found, widths = engines.fit(samples), cross.widths(left)
     leaves: dict[str, points.Leaf] = {}
     tables: dict[str, dict[str, Any]] = {}
     for (name, kind, chip), mine in found.items():

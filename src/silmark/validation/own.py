@@ -21,7 +21,7 @@ from silmark.calibration import fabric as collectives
 from silmark.calibration import gpu_gemm, gpu_moe, own, perf_files, perf_rows, rows
 from silmark.chips import catalog, coefficients
 from silmark.chips.mechanisms import gpu_kernels
-from silmark.errors import BadFile, BadValue, MissingExtra
+from silmark.errors import BadFile, BadValue, fitting
 from silmark.fabric import terms
 from silmark.figures.own import FILES
 from silmark.figures.tables import OWN_CALIBRATION, data_folder, packaged, shipped
@@ -63,14 +63,9 @@ def run(folder: Path, given: Path | None = None, most: int = perf_rows.MOST) -> 
         staged = Path(made)
         for kind in FILES:
             (staged / kind).mkdir()
-        try:
-            with rows.instead(usable):
-                yield from own.write_gpu(staged / "calibration" / "gpu.toml", data)
-                yield from own.write_fabric(staged / "calibration" / "fabric.toml", data)
-        except ModuleNotFoundError as error:
-            if error.name and error.name.startswith("scipy"):
-                raise MissingExtra("fitting", "measurements") from None
-            raise
+        with fitting("fitting", "measurements"), rows.instead(usable):
+            yield from own.write_gpu(staged / "calibration" / "gpu.toml", data)
+            yield from own.write_fabric(staged / "calibration" / "fabric.toml", data)
         yield from _operators(staged, tables, data)
         yield from _moved(staged, folder)
     yield f"set {OWN_CALIBRATION}={folder} to use it; without it the packaged calibration is used"

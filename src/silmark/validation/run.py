@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from silmark.errors import BadFile
+from silmark.errors import BadFile, fitting
 from silmark.figures.tables import packaged
 from silmark.step import error
 from silmark.validation import cross, engines, targets
@@ -26,13 +26,16 @@ def run(write: bool = False, where: Path | None = None) -> Report:
     Raises:
         BadValue: SILMARK_DATA does not lead to the measured rows.
         BadFile: a table is broken, or a file cannot be written.
+        MissingExtra: scipy is not installed.
     """
     found = predicted(where=where)
     samples = [one for one in found.samples() if one.engine != engines.OPEN]
-    if write:
-        engines.write(samples)
-        packaged.cache_clear()
-    judged = cross.judge(cross.leave_out(samples))
+    with fitting("cross-validation"):
+        left = cross.leave_out(samples)
+        if write:
+            engines.write(samples, left)
+            packaged.cache_clear()
+        judged = cross.judge(left)
     summary = targets.lines([*targets.served(judged), *targets.trained()])
     scored = score(found)
     report = Report(scored, tuple(classes(scored.outcomes)), tuple(summary))
