@@ -17,7 +17,8 @@ import numpy as np
 from silmark.errors import BadValue
 from silmark.fabric import all_gather, all_reduce, all_to_all, reduce_scatter, send
 from silmark.fabric.link import Link
-from silmark.fabric.terms import Algorithm, Array, Terms, beyond_pair, figures, library, seconds
+from silmark.fabric.pace import pace
+from silmark.fabric.terms import Algorithm, Array, Terms, figures, library, seconds
 from silmark.fabric.topology import shape
 
 PATTERNS: dict[str, dict[str, Algorithm]] = {
@@ -61,7 +62,7 @@ def _plan(pattern: str, group: int, link: Link) -> tuple[tuple[Terms, float, flo
         raise BadValue("group", group, "at least one chip")
     if group == 1:
         return ()
-    lies = shape(link.topology, group, link.size, link.dimensions, beyond_pair())
+    lies = shape(link.topology, group, link.size, link.dimensions, link.beyond)
     offered = library(link.library)
     plan = tuple(
         (offered[name], algorithm.factor(group, lies), algorithm.steps(group, lies))
@@ -73,4 +74,4 @@ def _plan(pattern: str, group: int, link: Link) -> tuple[tuple[Terms, float, flo
     return plan
 
 
-__all__ = ["PATTERNS", "Link", "collective_time", "figures"]
+__all__ = ["PATTERNS", "Link", "collective_time", "figures", "pace"]

@@ -21,8 +21,12 @@ class Link:
         size: chips that the topology joins in all (0: just the group); matters where links are not shared,
             since two of eight chips that are wired all to all use one link of seven.
         dimensions: of a torus or mesh.
-        library: whose overheads apply: "gpu" (NCCL and the engines' own kernels) or "static" (compile-time
-            schedules without any library).
+        library: whose overheads apply: "gpu" (NCCL and the engines' own kernels), "rccl", "oneccl" or "static"
+            (compile-time schedules without any library).
+        pace: times what the chip needs to launch, write and poll, over an A100 (see `pace`).
+        through_host: messages cross the host's PCIe; engines' own kernels then serve pairs only.
+        kernels: serving engines bring all-reduce kernels of their own; without them the library runs alone.
+        beyond_bytes_per_s: of a bridge: what a ring of more cards than it joins gets through the host.
     """
 
     topology: str
@@ -33,6 +37,15 @@ class Link:
     size: int = 0
     dimensions: int = 2
     library: str = "gpu"
+    pace: float = 1.0
+    through_host: bool = False
+    kernels: bool = True
+    beyond_bytes_per_s: float = 0.0
+
+    @property
+    def beyond(self) -> float:
+        """Share of the bandwidth left to groups larger than a bridge joins."""
+        return min(1.0, self.beyond_bytes_per_s / self.bandwidth_bytes_per_s) or 1.0
 
     def __post_init__(self) -> None:
         if self.topology not in SHAPES:
@@ -45,3 +58,7 @@ class Link:
             raise BadValue("share", self.share, "above 0, at most 1")
         if self.dimensions < 1:
             raise BadValue("dimensions", self.dimensions, "1 or more")
+        if not self.pace > 0:
+            raise BadValue("pace", self.pace, "a positive number")
+        if not self.beyond_bytes_per_s >= 0:
+            raise BadValue("beyond_bytes_per_s", self.beyond_bytes_per_s, "a number of bytes per second, 0 if unknown")

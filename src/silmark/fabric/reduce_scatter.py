@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from silmark.fabric.terms import Algorithm
+from silmark.fabric.terms import Algorithm, on_axes
 
 ALGORITHMS: dict[str, Algorithm] = {
     "reduce_scatter_ring": Algorithm(lambda n, s: (n - 1) / n / s.ring, lambda n, s: s.steps),
+    "reduce_scatter_bucket": Algorithm(lambda n, s: (n - 1) / n / s.ring, lambda n, s: s.steps, on_axes),
     "reduce_scatter_direct": Algorithm(lambda n, s: (n - 1) / n * s.hops / s.direct, lambda n, s: s.depth),
 }

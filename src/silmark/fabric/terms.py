@@ -1,15 +1,16 @@
 """The one formula of all collectives, and its fitted parameters (`data/calibration/fabric.toml`).
 
-    t = launch + step * steps * latency + factor * (P + sqrt(ramp * B * P)) / (share * B)
+    t = pace * (launch + step * steps * near) + step * steps * wire + factor * (P + sqrt(pace * ramp * B * P)) / (share * B)
 
-Hockney's alpha-beta model with a bandwidth that saturates: the second summand of the bracket is what small
+Hockney's alpha-beta model with a bandwidth that saturates: the second summand of the last bracket is what small
 payloads P lose until all channels of a link of bandwidth B are busy. `steps` and `factor` follow from algorithm,
-topology and group; `launch`, `step`, `ramp` and `share` belong to the communication library.
+topology and group; `launch`, `step`, `ramp` and `share` belong to the communication library. Of a link's latency, what
+a switch of chips has (NEAR) is mostly the chip's own writing, fencing and polling and goes with its pace; the rest is
+wire and host, and does not.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,12 @@ from silmark.figures import Figure
 from silmark.figures.tables import packaged, read_figure, walk
 
 Array = NDArray[np.float64]
+NEAR = 1.0e-6
+"""Seconds of one message over NVSwitch between A100s, as the packaged systems write it; `step` is fitted relative to it."""
+
+
+_DEPTH = 2
+"""Dots in the key of a library's parameter: library.algorithm.parameter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +66,21 @@ class Algorithm:
     available: Callable[[int, Link], bool] = lambda n, link: True
 
 
+def on_axes(n: int, link: Link) -> bool:
+    """Whether the fabric has axes that the bucket algorithm can follow."""
+    return link.topology in ("torus", "mesh", "ring")
+
+
 def seconds(payload: Array, link: Link, terms: Terms, factor: float, steps: float) -> Array:
     """The formula of this module for payloads of any shape, in bytes."""
     rate = link.bandwidth_bytes_per_s
     per_byte = factor / ((terms.share if link.share is None else link.share) * rate)
-    fixed = terms.launch + terms.step * steps * link.latency_s
+    near = min(link.latency_s, NEAR)
+    chain = terms.step * steps
+    fixed = link.pace * (terms.launch + chain * near) + chain * (link.latency_s - near)
     if terms.ramp == 0.0:
         return np.asarray(payload * per_byte + fixed)
-    return np.asarray((payload + np.sqrt(payload * (terms.ramp * rate))) * per_byte + fixed)
+    return np.asarray((payload + np.sqrt(payload * (link.pace * terms.ramp * rate))) * per_byte + fixed)
 
 
 @cache
@@ -86,12 +100,6 @@ def library(name: str) -> dict[str, Terms]:
         if owner == name and parameter:
             found.setdefault(algorithm, {})[parameter] = figure.value
     if not found:
-        known = sorted({key.split(".")[0] for key in figures()} - {"topology"})
+        known = sorted({key.split(".")[0] for key in figures() if key.count(".") == _DEPTH})
         raise BadValue("library", name, f"one of {', '.join(known)}")
     return {algorithm: Terms(**values) for algorithm, values in found.items()}
-
-
-def beyond_pair() -> float:
-    """Share of a bridge's bandwidth that groups larger than the pair reach, through the host."""
-    figure = figures().get("topology.beyond_pair")
-    return figure.value if figure is not None else math.nan

@@ -12,6 +12,10 @@ from functools import cache
 
 GROUP_OF_NODES = 8
 """Chips of one all-to-all group of a dragonfly where the system names no other (GroqNode: 8, ISCA 2022)."""
+_RING = 2.0
+"""An axis of two chips is one link, wrapped or not."""
+_WHOLE = 1e-9
+"""Roots of whole numbers are compared with this slack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +58,41 @@ def _ring(n: int, size: int, dimensions: int, beyond: float) -> Shape:
     return Shape(hops=mean, depth=n // 2, steps=math.ceil((n - 1) / ways), ring=ways / 2, direct=ways / 2, pair=0.5)
 
 
-def _grid(n: int, dimensions: int, wrapped: bool) -> Shape:
-    """A cube of side n^(1/d) in as many dimensions as the group can fill."""
-    used = max(1, min(dimensions, int(math.log2(n))))
-    side = n ** (1 / used)
-    ways = min(2.0, max(1.0, side - 1.0))
-    # Without wrap-around links the chips at the rim have half of their neighbours, and everybody waits for them.
-    busy = used * ways / (2 * dimensions) * (1.0 if wrapped else 0.5)
-    mean = max(1.0, used * side * (1 / 4 if wrapped else 1 / 3) * n / (n - 1))
-    depth = used * (max(1.0, side / 2) if wrapped else side - 1)
+def _grid(n: int, size: int, dimensions: int, wrapped: bool) -> Shape:
+    """A group of side n^(1/u) on u axes of a torus or mesh, laid so that the bucket algorithm keeps most links busy.
+
+    An axis closes to a ring only where the group fills it: part of a torus is a mesh. The bucket algorithm gathers
+    along one axis after the other, and starts on every axis at once with its share of the payload, so that the links
+    of all axes carry: both directions of a ring, one per chip of a line, whose ends have one neighbour only (Sack and
+    Gropp 2015, section 4; Pope et al., arXiv:2211.05102, appendix A.1; Jouppi et al., arXiv:2304.01433).
+    """
+    full = size ** (1 / dimensions) if size else 0.0
+    laid = []
+    for used in range(1, max(1, min(dimensions, int(math.log2(n)))) + 1):
+        side = n ** (1 / used)
+        closed = wrapped and side >= full - _WHOLE and side > _RING
+        ways = min(2.0, side - 1.0) if closed else 1.0
+        steps = used * (side - 1.0) / ways
+        laid.append((used * ways, -steps, used, side, closed))
+    busy, steps, used, side, closed = max(laid)
+    # Half of what everybody sends crosses the middle of an axis, over two links per line of chips where it is closed.
+    mean = max(1.0, used * side / 4 * n / (n - 1))
     return Shape(
-        hops=mean, depth=depth, steps=depth, ring=busy, direct=used * ways / (2 * dimensions), pair=1 / (2 * dimensions)
+        hops=mean,
+        depth=used * (side / 2 if closed else side - 1.0),
+        steps=-steps,
+        ring=busy / (2 * dimensions),
+        direct=busy / (2 * dimensions),
+        pair=1 / (2 * dimensions),
     )
 
 
 def _torus(n: int, size: int, dimensions: int, beyond: float) -> Shape:
-    return _grid(n, dimensions, wrapped=True)
+    return _grid(n, size, dimensions, wrapped=True)
 
 
 def _mesh(n: int, size: int, dimensions: int, beyond: float) -> Shape:
-    return _grid(n, dimensions, wrapped=False)
+    return _grid(n, size, dimensions, wrapped=False)
 
 
 def _dragonfly(n: int, size: int, dimensions: int, beyond: float) -> Shape:
@@ -84,9 +103,10 @@ def _dragonfly(n: int, size: int, dimensions: int, beyond: float) -> Shape:
 
 
 def _bridge(n: int, size: int, dimensions: int, beyond: float) -> Shape:
-    """A cable between two cards; larger groups go through the host, at a share that was measured."""
-    if n <= 2:
-        return Shape()
+    """Cables between `size` cards, every pair its own; rings of more cards pass through the host and wait for it."""
+    bridged = max(2, size)
+    if n <= bridged:
+        return _all_to_all(n, bridged, dimensions, beyond)
     return Shape(steps=n - 1, ring=beyond, direct=beyond, pair=beyond)
 
 
@@ -111,6 +131,6 @@ def shape(topology: str, n: int, size: int, dimensions: int, beyond: float) -> S
         n: chips of the group, at least 2.
         size: chips that the topology joins in all, 0 if just the group.
         dimensions: of a torus or mesh.
-        beyond: share of the bandwidth left to groups larger than a bridged pair.
+        beyond: share of the bandwidth left to groups larger than a bridge joins.
     """
     return SHAPES[topology](n, size, dimensions, beyond)

@@ -16,7 +16,8 @@ from silmark.systems.spec import System, Target
 
 KINDS = ("card", "node", "rack", "appliance", "slice", "machine")
 TOPOLOGIES = ("switch", "all-to-all", "ring", "torus", "dragonfly", "mesh", "bridge", "none", "fat-tree")
-LIBRARIES = ("gpu", "static")
+LIBRARIES = ("gpu", "rccl", "oneccl", "static")
+MAX_DIMENSIONS = 8
 MAX_CHIPS = 1_000_000
 _PLAIN = {"id", "name", "kind", "chip", "also", "chips", "group", "units_max", "notes"}
 _COUNTED = re.compile(r"([0-9]{1,9})\s*x:?\s*(.+)")
@@ -89,6 +90,9 @@ def parse(path: Path, table: dict[str, Any]) -> System:
         raise BadFile(path, f"expected one of {', '.join(TOPOLOGIES)}", "scale_up.topology")
     if scale_up.get("library", "gpu") not in LIBRARIES:
         raise BadFile(path, f"expected one of {', '.join(LIBRARIES)}", "scale_up.library")
+    dimensions = scale_up.get("dimensions", 2)
+    if isinstance(dimensions, bool) or not isinstance(dimensions, int) or not 1 <= dimensions <= MAX_DIMENSIONS:
+        raise BadFile(path, f"expected a whole number from 1 to {MAX_DIMENSIONS}", "scale_up.dimensions")
     figures, kinds = _figures(path, table)
     return System(
         id=table["id"],
@@ -100,6 +104,7 @@ def parse(path: Path, table: dict[str, Any]) -> System:
         units_max=table["units_max"],
         topology=topology,
         in_network_reduction=bool(scale_up.get("in_network_reduction", False)),
+        dimensions=dimensions,
         library=str(scale_up.get("library", "gpu")),
         also=tuple(also),
         kinds=kinds,
@@ -117,6 +122,6 @@ def _figures(path: Path, table: dict[str, Any]) -> tuple[dict[str, Figure], dict
             figures[key] = read_figure(path, key, leaf, unit)
         elif key.endswith((".kind", ".topology", ".library")) and isinstance(leaf, str):
             kinds[key] = leaf
-        elif key != "scale_up.in_network_reduction":
+        elif key not in ("scale_up.in_network_reduction", "scale_up.dimensions"):
             raise BadFile(path, "not a key of a system file; `silmark systems show hgx-h100-8` shows one", key)
     return figures, kinds

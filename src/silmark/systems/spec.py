@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from silmark.chips import Chip
-from silmark.fabric import Link
+from silmark.fabric import Link, pace
 from silmark.figures import Figure, assumptions
 
 Level = Literal["up", "out"]
@@ -25,7 +25,9 @@ class System:
         units_max: how many units the usual network joins.
         topology: of the links inside a unit.
         in_network_reduction: switches add up all-reduces.
-        library: whose overheads collectives pay: "gpu" (NCCL and its like) or "static" (compiled schedules).
+        dimensions: of a torus or mesh of equal sides.
+        library: whose overheads collectives pay: "gpu" (NCCL and its like), "rccl", "oneccl" or "static" (compiled
+            schedules).
     """
 
     id: str
@@ -37,6 +39,7 @@ class System:
     units_max: int
     topology: str
     in_network_reduction: bool = False
+    dimensions: int = 2
     library: str = "gpu"
     also: tuple[str, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
@@ -72,15 +75,29 @@ class Target:
         """The link class inside a unit ("up") or between units ("out")."""
         bandwidth, latency = self._rate(level, "bandwidth")[1].value, self._rate(level, "latency")[1].value
         if level == "out":
-            return Link("fat-tree", bandwidth, latency, library=self.system.library)
+            return Link("fat-tree", bandwidth, latency, library=self.system.library, pace=self._pace())
         return Link(
             topology=self.system.topology,
             bandwidth_bytes_per_s=bandwidth,
             latency_s=latency,
             in_network_reduction=self.system.in_network_reduction,
             size=self.system.chips,
+            dimensions=self.system.dimensions,
             library=self.system.library,
+            pace=self._pace(),
+            through_host=self.through_host,
         )
+
+    @property
+    def through_host(self) -> bool:
+        """Whether the links inside a unit are the host's PCIe."""
+        return self.chip.kinds.get("link.scale_up", "").startswith("PCIe")
+
+    def _pace(self) -> float:
+        """How fast the chip runs a library's kernels; compiled schedules and other engines have none."""
+        if self.chip.family != "gpu" or self.system.library == "static":
+            return 1.0
+        return pace(self.chip.si("compute.clock", 0.0), self.chip.si("die.count", 1.0))
 
     def figures(self, level: Level) -> dict[str, Figure]:
         """The figures behind `link`, by key, for explanations and error bars."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from silmark import fabric
 from silmark.fabric import Link
-from silmark.fabric.topology import shape
 from silmark.models import Model
 from silmark.systems import Target
 from silmark.training.job import Job
@@ -72,21 +71,10 @@ def ring_link(target: Target, job: Job, group: int) -> Link:
     """
     within = max(1, target.system.chips // job.tp)
     if group <= within or target.system.kinds.get("scale_out.topology") == "torus":
-        return bucket(target.link("up"), group)
+        return target.link("up")
     out, up = target.link("out"), target.link("up")
     rate = min(up.bandwidth_bytes_per_s, within * out.bandwidth_bytes_per_s)
     return replace(out, bandwidth_bytes_per_s=rate)
-
-
-def bucket(link: Link, group: int) -> Link:
-    """A torus as its bucket algorithm sees it: one hop at a time along every axis (Jouppi et al., arXiv:2304.01433).
-
-    Compilers schedule it so; direct messages between all members would cross many links each.
-    """
-    if link.topology != "torus":
-        return link
-    lies = shape(link.topology, group, link.size, link.dimensions, 1.0)
-    return replace(link, topology="switch", bandwidth_bytes_per_s=link.bandwidth_bytes_per_s * lies.ring)
 
 
 def send_s(model: Model, target: Target, job: Job) -> float:

@@ -20,7 +20,6 @@ from silmark.mapping import Plan, shard
 from silmark.models import Model
 from silmark.systems import Target
 from silmark.training.job import Job
-from silmark.training.network import bucket
 from silmark.workloads import Step
 
 ATTENTION_BACKWARD = 2.5
@@ -161,7 +160,7 @@ def _gradients(op: Gemm, mechanism: AbstractMechanism) -> float:
 
 def exchange(op: Collective, target: Target, job: Job) -> float:
     """Seconds of a layer's all-reduce; with sequence parallelism a reduce-scatter and an all-gather in its place."""
-    link = bucket(target.link("up"), op.group)
+    link = target.link("up")
     if op.pattern == "all-reduce" and job.sequence_parallel:
         halves = ("reduce-scatter", "all-gather")
         return float(sum(fabric.collective_time(p, op.bytes_, op.group, link) for p in halves)) * op.count
