@@ -1,9 +1,9 @@
 """Fits the collectives on public timings: NCCL and the engines' own kernels on A100, H100 and B200, sends on A100.
 
 Rows: ops_collectives_aiconfigurator (aiconfigurator 095f58a, Apache-2.0; sizes are elements of the stated type)
-and ops_network_vidur (vidur 7d47513, MIT; sizes are bytes). Chips enter by the bandwidth of their links only, so
-a chip that was never measured inherits the shares. Launches from graphs count, eager ones do not: they are the
-host's time, not the fabric's. Robust least squares of log ratios, every chip counting alike.
+and ops_network_vidur (vidur 7d47513, MIT; sizes are bytes). Chips enter by the bandwidth of their links and by their
+pace (clock and dies), so a chip that was never measured inherits the shares. Launches from graphs are fitted; eager
+ones give the host's time alone. Robust least squares of log ratios, every chip counting alike.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from silmark.calibration import points, rows
+from silmark.calibration import fabric_assumed, points, rows
 from silmark.chips import catalog
 from silmark.fabric import PATTERNS, Link
+from silmark.fabric.pace import CLOCK
 from silmark.fabric.terms import Terms, seconds
 from silmark.fabric.topology import shape
 from silmark.figures.tables import data_folder
 from silmark.graph import Array
+from silmark.systems import Target
 from silmark.systems.catalog import usual
 
-LATENCY = 1.0e-6
-"""Seconds of one message over NVSwitch, as the packaged systems assume; `step` is fitted relative to it."""
 BYTES = {"half": 2, "bfloat16": 2, "int8": 1}
 PATTERN = {
     "all_reduce": "all-reduce",
@@ -33,6 +33,9 @@ PATTERN = {
     "alltoall": "all-to-all",
 }
 _START = Terms(launch=4e-6, step=1.0, share=0.8, ramp=1e-5)
+_SMALL = 16384.0
+"""Bytes up to which time is latency alone."""
+_OWN = ("all_reduce_one_shot", "all_reduce_two_shot")
 Fitted = dict[str, Terms]
 
 
@@ -47,15 +50,19 @@ class Group:
     payload: Array
     measured: Array
 
+    def paced(self, dies: float) -> Group:
+        """The same rows where several dies in one package take so many times longer."""
+        found = catalog.load(self.chip.partition(" ")[0])
+        across = dies if found.si("die.count", 1.0) > 1 else 1.0
+        return replace(self, link=replace(self.link, pace=CLOCK / found.si("compute.clock") * across))
 
-def _link(chip: str) -> Link:
+
+def _link(chip: str, count: int, kernels: bool) -> Link:
     found = catalog.load(chip)
-    return Link(
-        "switch", found.si("link.scale_up.bandwidth"), LATENCY, in_network_reduction=usual(found).in_network_reduction
-    )
+    return replace(Target(found, usual(found), count).link("up"), kernels=kernels)
 
 
-def collectives(wanted: Callable[[str], bool]) -> list[Group]:
+def collectives(wanted: Callable[[str], bool], kernels: bool = False) -> list[Group]:
     """Rows of the collective table whose implementation is wanted, by pattern, chip and group size."""
     found = [r for r in rows.table("ops_collectives_aiconfigurator") if wanted(r["impl"])]
     groups = []
@@ -64,12 +71,18 @@ def collectives(wanted: Callable[[str], bool]) -> list[Group]:
         size = np.asarray([BYTES[r["dtype"]] for r in mine]) * rows.numbers(mine, "message_elements")
         # The table counts the part that a chip keeps; a payload of all-to-all is what it sends.
         sent = size * (n - 1) / n if op == "alltoall" else size
-        groups.append(Group(PATTERN[op], chip, n, _link(chip), sent, rows.numbers(mine, "time_us") * 1e-6))
+        time = rows.numbers(mine, "time_us") * 1e-6
+        groups.append(Group(PATTERN[op], chip, n, _link(chip, n, kernels), sent, time))
     return groups
 
 
+def own() -> list[Group]:
+    """The engines' kernels inside graphs."""
+    return collectives(lambda impl: impl.endswith("_graph") or impl == "TRTLLM", kernels=True)
+
+
 def sends() -> list[Group]:
-    """Pairs of chips of one node that send to each other, on NVSwitch and on bridges."""
+    """Pairs of A100 of one node that send to each other, on NVSwitch and on bridges of the same rate."""
     groups = []
     for (topology,), mine in rows.grouped(
         [r for r in rows.table("ops_network_vidur") if r["op"] == "send_recv" and r["devices_per_node"] == "2"],
@@ -79,13 +92,26 @@ def sends() -> list[Group]:
             continue
         chip = rows.CHIPS["a100"]
         time = rows.numbers(mine, "time_us") * 1e-6
-        groups.append(Group("send", f"{chip} {topology}", 2, _link(chip), rows.numbers(mine, "size_bytes"), time))
+        link = _link(chip, 2, kernels=False)
+        groups.append(Group("send", f"{chip} {topology}", 2, link, rows.numbers(mine, "size_bytes"), time))
     return groups
+
+
+def dies(groups: list[Group]) -> list[float]:
+    """Small messages of chips of two dies over those of one, in cycles: one ratio per pattern and group size."""
+    cycles: dict[tuple[str, int], dict[bool, list[float]]] = {}
+    for group in groups:
+        found = catalog.load(group.chip)
+        clocks = np.median(group.measured[group.payload <= _SMALL]) * found.si("compute.clock")
+        several = found.si("die.count", 1.0) > 1
+        cycles.setdefault((group.pattern, group.n), {}).setdefault(several, []).append(float(clocks))
+    both = [by for by in cycles.values() if len(by) == 2]  # noqa: PLR2004 - one die and several
+    return [float(np.exp(np.mean(np.log(by[True])) - np.mean(np.log(by[False])))) for by in both]
 
 
 def predict(group: Group, fitted: Mapping[str, Terms]) -> Array:
     """Seconds of the fastest algorithm among the fitted ones."""
-    lies = shape("switch", group.n, 0, 2, 1.0)
+    lies = shape(group.link.topology, group.n, group.link.size, group.link.dimensions, group.link.beyond)
     times = [
         seconds(group.payload, group.link, fitted[name], a.factor(group.n, lies), a.steps(group.n, lies))
         for name, a in PATTERNS[group.pattern].items()
@@ -121,11 +147,7 @@ def solve(groups: list[Group], names: list[str], fixed: Fitted, start: Mapping[s
 def stages() -> list[tuple[list[Group], list[str], Fitted]]:
     """What is fitted on what, in order: rows, algorithms, their starting points."""
     nccl = collectives(lambda impl: impl == "NCCL")
-    own = collectives(lambda impl: impl.endswith("_graph") or impl == "TRTLLM")
-    shots = {
-        "all_reduce_one_shot": Terms(3e-6, 1.0, 0.7, 1e-9),
-        "all_reduce_two_shot": Terms(5e-6, 1.0, 0.7, 1e-8),
-    }
+    shots = dict(zip(_OWN, (Terms(3e-6, 1.0, 0.7, 1e-9), Terms(5e-6, 1.0, 0.7, 1e-8)), strict=True))
     switched = {"all_reduce_ring": _START, "all_reduce_in_switch": replace(_START, share=0.6)}
     listed: list[tuple[list[Group], list[str], Fitted]] = []
     for pattern, name in (
@@ -135,98 +157,82 @@ def stages() -> list[tuple[list[Group], list[str], Fitted]]:
     ):
         listed.append(([g for g in nccl if g.pattern == pattern], [name], {name: _START}))
     listed.append(([g for g in nccl if g.pattern == "all-reduce"], list(switched), switched))
-    listed.append((own, list(shots), shots))
+    listed.append((own(), list(shots), shots))
     listed.append((sends(), ["send_direct"], {"send_direct": _START}))
     return listed
 
 
-def fit(without: str = "") -> Fitted:
-    """All parameters, optionally with the rows of one chip left out."""
+def fit(without: str = "") -> tuple[Fitted, list[float]]:
+    """All parameters and the ratios of `dies`, optionally with the rows of one chip left out."""
+    listed = stages()
+    several = dies([g for groups, names, _ in listed for g in groups if g.chip != without and "send" not in names[0]])
+    several = several or [fabric_assumed.dies()]
     fitted: Fitted = {}
-    for groups, names, start in stages():
-        kept = [g for g in groups if g.chip != without]
+    for groups, names, start in listed:
+        kept = [g.paced(float(np.median(several))) for g in groups if g.chip != without]
         fitted |= solve(kept, names, fitted, start)
-    return fitted
+    return fitted, several
 
 
-def errors(fitted: Fitted, only: str = "") -> dict[str, list[float]]:
+def errors(fitted: Fitted, several: float, only: str = "") -> dict[str, list[float]]:
     """Median and 90 % quantile of the absolute log error by stage and chip."""
     found: dict[str, list[Array]] = {}
     for groups, names, _ in stages():
-        # NCCL's rows know nothing of the engines' kernels; those fall back to NCCL for large tensors.
-        others = () if "all_reduce_one_shot" in names else ("all_reduce_one_shot", "all_reduce_two_shot")
-        offered = {name: terms for name, terms in fitted.items() if name not in others}
         for group in groups:
             if only in ("", group.chip):
-                key = f"{names[0]} {group.chip}"
-                found.setdefault(key, []).append(np.abs(np.log(predict(group, offered) / group.measured)))
+                ratio = predict(group.paced(several), fitted) / group.measured
+                found.setdefault(f"{names[0]} {group.chip}", []).append(np.abs(np.log(ratio)))
     return {key: np.quantile(np.concatenate(parts), [0.5, 0.9]).tolist() for key, parts in found.items()}
 
 
-def beyond_pair(fitted: Fitted) -> Array:
-    """Share of a bridge's bandwidth left to four cards in bridged pairs, per row of more than 10 MB."""
-    mine = [
-        r
-        for r in rows.table("ops_network_vidur")
-        if r["topology"] == "a100_pairwise_nvlink" and r["op"] == "all_reduce" and r["num_workers"] == "4"
-    ]
-    size, time = rows.numbers(mine, "size_bytes"), rows.numbers(mine, "time_us") * 1e-6
-    large = size > 1e7
-    ring = fitted["all_reduce_ring"]
-    return 1.5 * size[large] / time[large] / (ring.share * _link(rows.CHIPS["a100"]).bandwidth_bytes_per_s)
+def host() -> list[float]:
+    """Seconds that a launch without a graph takes on each chip's host: medians of small messages."""
+    eager = [r for r in rows.table("ops_collectives_aiconfigurator") if r["impl"].endswith("_eager")]
+    found = []
+    for mine in rows.grouped(eager, "system").values():
+        size, time = rows.numbers(mine, "message_elements"), rows.numbers(mine, "time_us") * 1e-6
+        found.append(float(np.median(time[size <= _SMALL])))
+    return found
 
 
 def run() -> None:
     """Fits and writes `data/calibration/fabric.toml`."""
-    fitted = fit()
+    fitted, several = fit()
     left_out = {chip: fit(chip) for chip in dict.fromkeys(g.chip for groups, _, _ in stages() for g in groups)}
     parameters: dict[str, points.Leaf] = {}
     for name, terms in fitted.items():
         for field, factor, unit in (("launch", 1e6, "us"), ("step", 1, "1"), ("share", 1, "1"), ("ramp", 1e6, "us")):
             value = getattr(terms, field) * factor
-            every = [value] + [getattr(other[name], field) * factor for other in left_out.values()]
+            every = [value] + [getattr(other[name], field) * factor for other, _ in left_out.values()]
             source = "vidur-network" if name == "send_direct" else "aiconfigurator-collectives"
             parameters[f"gpu.{name}.{field}"] = points.leaf(
                 value, min(every), max(every), unit, source=source, grade="measured"
             )
-    bridged = beyond_pair(fitted)
-    parameters["topology.beyond_pair"] = points.leaf(
-        float(np.median(bridged)), float(bridged.min()), float(bridged.max()), "1", source="vidur-network",
-        grade="measured", note="four A100 in two bridged pairs, all-reduce; the rest goes over PCIe and the host",
+    parameters["pace.dies"] = points.leaf(
+        float(np.median(several)), float(np.quantile(several, 0.1)), float(np.quantile(several, 0.9)), "1",
+        source="aiconfigurator-collectives", grade="measured",
+        note="cycles of small messages on B200 over A100 and H100, by pattern and group size",
     )  # fmt: skip
-    parameters |= _static()
-    held = {f"{key}": value for chip, other in left_out.items() for key, value in errors(other, chip).items()}
-    points.write(
-        data_folder() / "calibration" / "fabric.toml",
-        {
-            "family": "fabric",
-            "date": datetime.now(UTC).date().isoformat(),
-            "command": "silmark calibrate fabric",
-            "data": "ops_collectives_aiconfigurator (without eager launches), ops_network_vidur; interval: fits with "
-            "one chip left out",
-            "rows": sum(len(g.payload) for groups, _, _ in stages() for g in groups),
-        },
-        parameters,
-        {"residuals.median_and_p90_abs_log": errors(fitted), "residuals.chip_left_out_median_and_p90_abs_log": held},
-    )
-
-
-def _static() -> dict[str, points.Leaf]:
-    """Parameters of compile-time schedules: no launch, direct exchanges, the frame overhead of the links."""
-    parameters: dict[str, points.Leaf] = {}
-    names = ("all_reduce_two_shot", "all_gather_direct", "reduce_scatter_direct", "all_to_all_direct", "send_direct")
-    for name in names:
-        step = 1.0 if name == "send_direct" else 1.5
-        parameters |= {
-            f"static.{name}.launch": points.leaf(0, 0, 0, "us", source="groq-isca-2022", grade="paper"),
-            f"static.{name}.step": points.leaf(
-                step, 1.0, 2.0, "1", source="groq-isca-2022", grade="derived",
-                note="all-reduce of eight chips takes 2.1 us: two exchanges of 1.5 link latencies of 0.7 us; one point",
-            ),
-            f"static.{name}.share": points.leaf(
-                0.9, 0.75, 0.975, "1", source="groq-isca-2022", grade="derived",
-                note="75 to 90 % of the links reached, 2.5 % framing at best",
-            ),
-            f"static.{name}.ramp": points.leaf(0, 0, 0, "us", source="groq-isca-2022", grade="paper"),
-        }  # fmt: skip
-    return parameters
+    launches = [1e6 * one for one in host()]
+    parameters["host.eager"] = points.leaf(
+        float(np.median(launches)), min(launches), max(launches), "us", source="aiconfigurator-collectives",
+        grade="measured", note="small all-reduces without a graph: the host's time, one per kind of server",
+    )  # fmt: skip
+    parameters |= fabric_assumed.parameters(fitted)
+    held = {
+        key: value
+        for chip, (other, ratios) in left_out.items()
+        for key, value in errors(other, float(np.median(ratios)), chip).items()
+    }
+    tables = {
+        "residuals.median_and_p90_abs_log": errors(fitted, float(np.median(several))),
+        "residuals.chip_left_out_median_and_p90_abs_log": held,
+    }
+    head: dict[str, str | int] = {
+        "family": "fabric",
+        "date": datetime.now(UTC).date().isoformat(),
+        "command": "silmark calibrate fabric",
+        "data": "ops_collectives_aiconfigurator, ops_network_vidur; interval: fits with one chip left out",
+        "rows": sum(len(g.payload) for groups, _, _ in stages() for g in groups),
+    }
+    points.write(data_folder() / "calibration" / "fabric.toml", head, parameters, tables)

@@ -6,13 +6,12 @@ The message is counted in elements of the stated type, and as the part that one 
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
+from silmark import fabric
 from silmark.chips import catalog
 from silmark.errors import UnknownName
-from silmark.fabric import PATTERNS, Link
-from silmark.fabric.terms import beyond_pair, library, seconds
-from silmark.fabric.topology import shape
+from silmark.fabric import Link
 from silmark.formats import get
 from silmark.graph import Array
 from silmark.systems import Target
@@ -28,28 +27,16 @@ PATTERN = {
     "alltoall": "all-to-all",
     "send_recv": "send",
 }
-_SHOTS = ("all_reduce_one_shot", "all_reduce_two_shot")
-"""Kernels that engines bring along; the communication libraries do not have them."""
+_LIBRARIES = ("NCCL", "oneCCL")
+"""Implementations without kernels of the engines' own."""
+_EAGER = "_eager"
+"""How implementations end that the host launches one by one."""
 
 
-def link(chip: str, count: int) -> Link:
-    """The link inside the usual node of so many chips."""
+def link(chip: str, count: int, kernels: bool = False) -> Link:
+    """The link inside the usual node of so many chips; with the engines' own kernels or the library alone."""
     found = catalog.load(chip)
-    return Target(found, usual(found), count).link("up")
-
-
-def collective(pattern: str, payload: Array, count: int, through: Link, own_kernels: bool) -> Array:
-    """Seconds by the fastest algorithm of the library, or with the engines' own kernels."""
-    if count < 2:
-        return np.full(payload.shape, np.nan)
-    lies = shape(through.topology, count, through.size, through.dimensions, beyond_pair())
-    offered = library(through.library)
-    times = [
-        seconds(payload, through, offered[name], algorithm.factor(count, lies), algorithm.steps(count, lies))
-        for name, algorithm in PATTERNS[pattern].items()
-        if name in offered and algorithm.available(count, through) and (own_kernels or name not in _SHOTS)
-    ]
-    return np.asarray(np.minimum.reduce(times))
+    return replace(Target(found, usual(found), count).link("up"), kernels=kernels)
 
 
 def predict(table: Columns) -> Draft:
@@ -65,9 +52,13 @@ def predict(table: Columns) -> Draft:
         payload = elements[rows] * get(alias("precisions", dtype)).bytes
         if op == "alltoall":
             payload = payload * (n - 1) / n
-        own = impl not in ("NCCL", "oneCCL")
-        through = link(chip, n)
-        wires = "switch" if through.topology == "switch" else "host"
-        return chip, f"collective/{op}/{impl}/{wires}/{n}", collective(PATTERN[op], payload, n, through, own)
+        through = link(chip, n, kernels=impl not in _LIBRARIES)
+        took = fabric.collective_time(PATTERN[op], payload, n, through)
+        if impl.endswith(_EAGER):
+            found = catalog.load(chip)
+            sustained = found.si("memory.main.achievable", found.si("memory.main.bandwidth"))
+            took = fabric.eager(took, payload, sustained)
+        wires = "host" if through.through_host else "chips"
+        return chip, f"collective/{op}/{impl}/{wires}/{n}", took
 
     return by_group(table, ("system", "op", "impl", "dtype", "num_gpus"), group)

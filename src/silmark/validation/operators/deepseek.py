@@ -6,12 +6,13 @@ import re
 
 import numpy as np
 
+from silmark import fabric
 from silmark.chips import catalog
 from silmark.errors import UnknownName
 from silmark.graph import Array
 from silmark.systems import Target
 from silmark.systems.catalog import usual
-from silmark.validation.operators.collectives import collective, link
+from silmark.validation.operators.collectives import link
 from silmark.validation.operators.columns import Columns, Index
 from silmark.validation.operators.draft import Draft, alias, by_group, gemm
 
@@ -51,4 +52,4 @@ def exchange(chip: str, op: str, notes: str, count: int) -> float:
     system = usual(found)
     through = link(chip, count) if count <= system.chips else Target(found, system, count).link("out")
     payload = np.asarray([tokens * hidden * chosen * _BYTES[phase]])
-    return float(collective("all-to-all", payload, count, through, own_kernels=False)[0])
+    return float(fabric.collective_time("all-to-all", payload, count, through)[0])

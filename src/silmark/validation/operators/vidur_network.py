@@ -1,20 +1,29 @@
-"""All-reduce and sends inside a node, between bridged cards and between nodes (vidur); sizes are bytes."""
+"""All-reduce and sends inside a node, between bridged cards and between nodes (vidur); sizes are bytes.
+
+`dgx` is a node with NVSwitch. `pairwise_nvlink` is a PCIe server whose cards are bridged in pairs: two cards of a pair
+have NVLink, a larger group goes round through the host, and between servers there is what a server of such cards has.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from silmark.chips import catalog
+from silmark import fabric
+from silmark.chips import Chip, catalog
 from silmark.errors import UnknownName
 from silmark.fabric import Link
+from silmark.figures.tables import packaged
 from silmark.graph import Array
-from silmark.systems import Target
-from silmark.systems.catalog import usual
-from silmark.validation.operators.collectives import PATTERN, collective, link
+from silmark.systems import System, Target
+from silmark.systems.catalog import load, usual
+from silmark.validation.operators.collectives import PATTERN, link
 from silmark.validation.operators.columns import Columns, Index
 from silmark.validation.operators.draft import Draft, alias, by_group
 
 COLUMNS = frozenset({"num_workers", "size_bytes", "devices_per_node", "op", "topology"})
+_PAIRWISE = "pairwise_nvlink"
+_PAIR = 2
+_SERVERS = {"PCIe 4.0 x16": "pcie4-server-8", "PCIe 5.0 x16": "pcie5-server-8"}
 
 
 def predict(table: Columns) -> Draft:
@@ -26,22 +35,40 @@ def predict(table: Columns) -> Draft:
         hardware, _, wiring = topology.partition("_")
         if op not in PATTERN or not (workers.isdecimal() and per_node.isdecimal()):
             raise UnknownName("collective", f"{op} of {workers}", PATTERN)
-        chip, n, inside = alias("hardware", hardware), int(workers), max(1, int(per_node))
-        took = collective(PATTERN[op], size[rows], min(n, inside), _inside(chip, wiring), own_kernels=False)
-        if n > inside:
-            found = catalog.load(chip)
-            out = Target(found, usual(found), n).link("out")
-            across = collective(PATTERN[op], size[rows] / inside, n // inside, out, own_kernels=False)
-            took = across if inside == 1 else took + across
-        reach = f"between nodes/{op}/{n // inside} nodes" if n > inside else f"{op} {wiring}/{inside} chips"
-        return chip, f"{reach}/{n}", took
+        cards = wiring == _PAIRWISE
+        bridged: dict[str, str] = packaged("aliases")["hardware"]["bridged"] if cards else {}
+        chip = bridged.get(hardware) or alias("hardware", hardware)
+        n, inside = int(workers), max(1, int(per_node))
+        through = _bridge(chip) if hardware in bridged else link(chip, min(n, inside))
+        took = fabric.collective_time(PATTERN[op], size[rows], min(n, inside), through)
+        if n <= inside:
+            near = "host" if through.through_host or (hardware in bridged and n > _PAIR) else "nvlink"
+            return chip, f"{op} {near}/{n} chips/{wiring}", took
+        found = catalog.load(chip)
+        out = Target(found, _server(found) if cards else usual(found), n).link("out")
+        across = fabric.collective_time(PATTERN[op], size[rows] / inside, n // inside, replace(out, kernels=False))
+        reach = "servers" if cards else "nodes"
+        return chip, f"between {reach}/{op}/{n // inside} nodes/{n}", across if inside == 1 else took + across
 
     return by_group(table, ("topology", "op", "num_workers", "devices_per_node"), group)
 
 
-def _inside(chip: str, wiring: str) -> Link:
-    """NVSwitch, or bridges between pairs of cards."""
-    found = link(chip, 2)
-    if wiring == "dgx":
-        return found
-    return replace(found, topology="bridge", in_network_reduction=False)
+def _server(chip: Chip) -> System:
+    """The PCIe server that cards like this one are built into."""
+    return load(_SERVERS[chip.kinds["link.host"]])
+
+
+def _bridge(chip: str) -> Link:
+    """Cards bridged in pairs: a cable as wide as their NVLink, and the host's PCIe between the pairs."""
+    found = catalog.load(chip)
+    rate = found.si("link.bridge.bandwidth", found.si("link.scale_up.bandwidth"))
+    paired = Target(found, _server(found), _PAIR).link("up")
+    return replace(
+        paired,
+        topology="bridge",
+        bandwidth_bytes_per_s=rate,
+        beyond_bytes_per_s=found.si("link.host.bandwidth"),
+        size=_PAIR,
+        through_host=False,
+        kernels=False,
+    )

@@ -1,0 +1,92 @@
+"""Libraries of which no public timings exist: compiled schedules, RCCL and oneCCL, from papers, sources and analogy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from silmark.calibration import points
+from silmark.chips import catalog
+from silmark.fabric.terms import Terms
+
+_BASE = 12.0 / 6.6
+"""RCCL's tuning table over NCCL's: what starting a ring of the low-latency protocol costs, us over us."""
+_FIELDS = (("launch", 1e6, "us"), ("step", 1.0, "1"), ("share", 1.0, "1"), ("ramp", 1e6, "us"))
+_DIRECT = ("all_reduce_two_shot", "all_gather_direct", "reduce_scatter_direct", "all_to_all_direct", "send_direct")
+_BUCKET = ("all_reduce_bucket", "all_gather_bucket", "reduce_scatter_bucket")
+_KERNELS = ("all_reduce_one_shot", "all_reduce_two_shot")
+
+
+def dies() -> float:
+    """What several dies cost where no such chip is in the fit: memory of MI300X over that of MI210, both measured."""
+    slow, fast = (catalog.load(chip).si("memory.main.latency") for chip in ("amd-mi300x-192gb", "amd-mi210-64gb"))
+    return slow / fast
+
+
+def parameters(fitted: Mapping[str, Terms]) -> dict[str, points.Leaf]:
+    """Parameters of the libraries that are not fitted, some of them relative to NCCL's fitted ones."""
+    return _static() | _rccl(fitted) | _oneccl(fitted)
+
+
+def _static() -> dict[str, points.Leaf]:
+    """Compile-time schedules: no launch, direct exchanges or buckets, the frame overhead of the links."""
+    found: dict[str, points.Leaf] = {}
+    for name in _DIRECT:
+        step = 1.0 if name == "send_direct" else 1.5
+        found |= _without_library(name)
+        found[f"static.{name}.step"] = points.leaf(
+            step, 1.0, 2.0, "1", source="groq-isca-2022", grade="derived",
+            note="all-reduce of eight chips takes 2.1 us: two exchanges of 1.5 link latencies of 0.7 us; one point",
+        )  # fmt: skip
+        found[f"static.{name}.share"] = points.leaf(
+            0.9, 0.75, 0.975, "1", source="groq-isca-2022", grade="derived",
+            note="75 to 90 % of the links reached, 2.5 % framing at best",
+        )  # fmt: skip
+    for name in _BUCKET:
+        found |= _without_library(name)
+        found[f"static.{name}.step"] = points.leaf(
+            1.0, 0.5, 2.0, "1", source="silmark-assumption", grade="assumed", note="one link latency per hop"
+        )
+        found[f"static.{name}.share"] = points.leaf(
+            0.9, 0.7, 0.975, "1", source="silmark-assumption", grade="assumed",
+            note="as direct exchanges; public training runs on TPU slices hold with it",
+        )  # fmt: skip
+    return found
+
+
+def _without_library(name: str) -> dict[str, points.Leaf]:
+    nothing = points.leaf(0, 0, 0, "us", source="groq-isca-2022", grade="paper")
+    return {f"static.{name}.launch": nothing, f"static.{name}.ramp": nothing}
+
+
+def _rccl(fitted: Mapping[str, Terms]) -> dict[str, points.Leaf]:
+    """NCCL's terms with the longer start that RCCL's own tuning table states; engines' kernels as on NVIDIA."""
+    found: dict[str, points.Leaf] = {}
+    for name, terms in fitted.items():
+        for field, factor, unit in _FIELDS:
+            value = getattr(terms, field) * factor
+            slower = field == "launch" and name not in _KERNELS
+            middle, low, high = (value * _BASE, value, value * 2 * _BASE) if slower else (value, value / 2, value * 1.5)
+            if field == "share":
+                high = min(1.0, high)
+            found[f"rccl.{name}.{field}"] = points.leaf(
+                middle, low, high, unit, source="rccl-tuning" if slower else "silmark-assumption", grade="assumed",
+                note="12.0 over 6.6 us in the tuning tables of RCCL and NCCL" if slower else "as NCCL's",
+            )  # fmt: skip
+    return found
+
+
+def _oneccl(fitted: Mapping[str, Terms]) -> dict[str, points.Leaf]:
+    """oneCCL on cards of a host: NCCL's shape, a start three times as long, half to all of the rate."""
+    found: dict[str, points.Leaf] = {}
+    for name, terms in fitted.items():
+        if name in (*_KERNELS, "all_reduce_in_switch"):
+            continue
+        middles = {"launch": terms.launch * 3e6, "step": terms.step, "share": terms.share * 0.75, "ramp": terms.ramp * 1e6}
+        for field, _, unit in _FIELDS:
+            value = middles[field]
+            high = min(1.0, value * 1.5) if field == "share" else value * 3
+            found[f"oneccl.{name}.{field}"] = points.leaf(
+                value, value / 3, high, unit, source="silmark-assumption", grade="assumed",
+                note="no public timing: a young library over the host's PCIe, relative to NCCL",
+            )  # fmt: skip
+    return found
