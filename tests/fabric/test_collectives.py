@@ -1,13 +1,18 @@
 """Laws of collectives, and public timings that the fit did not see."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from silmark.calibration.rows import numbers, table
 from silmark.errors import BadValue
-from silmark.fabric import PATTERNS, Link, collective_time, figures
+from silmark.fabric import PATTERNS, Link, collective_time, eager, figures, pace
 from silmark.fabric.topology import SHAPES
+from silmark.figures.tables import packaged
+from silmark.systems.catalog import target
 
 patterns = st.sampled_from(list(PATTERNS))
 links = st.builds(
@@ -19,7 +24,10 @@ links = st.builds(
     share=st.one_of(st.none(), st.floats(0.1, 1)),
     size=st.sampled_from([0, 8, 64]),
     dimensions=st.sampled_from([1, 2, 3]),
-    library=st.sampled_from(["gpu", "static"]),
+    library=st.sampled_from(["gpu", "rccl", "oneccl", "static"]),
+    pace=st.floats(0.3, 3),
+    through_host=st.booleans(),
+    kernels=st.booleans(),
 )
 groups = st.integers(2, 300)
 payloads = st.floats(1, 1e12)
@@ -62,10 +70,12 @@ def test_arrays_equal_elements(pattern, link, n, values):
 
 @given(patterns, links, groups, payloads, st.floats(1, 10))
 def test_faster_links_never_take_longer(pattern, link, n, payload, factor):
-    faster = Link(
-        link.topology, link.bandwidth_bytes_per_s * factor, link.latency_s / factor, link.in_network_reduction,
-        link.share, link.size, link.dimensions, link.library,
-    )  # fmt: skip
+    faster = replace(
+        link,
+        bandwidth_bytes_per_s=link.bandwidth_bytes_per_s * factor,
+        latency_s=link.latency_s / factor,
+        pace=link.pace / factor,
+    )
     assert collective_time(pattern, payload, n, faster) <= collective_time(pattern, payload, n, link) * (1 + 1e-12)
 
 
@@ -90,27 +100,25 @@ def test_two_of_eight_wired_all_to_all_use_one_link_of_seven():
 @pytest.mark.parametrize(
     ("link", "gib", "bus", "bound"),
     [
-        (Link("switch", 300e9, 1e-6), 16, 234.9e9, 0.05),
-        (Link("switch", 450e9, 1e-6), 16, 367.6e9, 0.10),
-        (Link("switch", 450e9, 1e-6, in_network_reduction=True), 16, 482.3e9, 0.35),
+        (Link("switch", 300e9, 1e-6), 16, 234.9e9, 0.08),
+        (Link("switch", 450e9, 1e-6), 16, 367.6e9, 0.12),
+        (Link("switch", 450e9, 1e-6, in_network_reduction=True), 16, 482.3e9, 0.10),
     ],
     ids=["A100 ring", "H200 ring", "H200 in the switch"],
 )
 def test_large_all_reduce_of_eight(link, gib, bus, bound):
-    """stas00/ml-engineering, network benchmarks, nccl-tests style bus bandwidth. In the switch, H100 is 25 % faster
-    and B200 as the fit says: one share for both.
-    """
+    """stas00/ml-engineering, network benchmarks, nccl-tests style bus bandwidth; no row of an H200 is in the fit."""
     payload = gib * 2.0**30
     assert 1.75 * payload / float(collective_time("all-reduce", payload, 8, link)) == pytest.approx(bus, rel=bound)
 
 
 def test_small_all_reduce_of_eight_h100():
-    """MSCCL++ on NVLS: 6.45 us at 1 KB, 6.8 us at 128 KB, 10.3 us at 1 MB (read off a figure); 0.7 to 2.1 times."""
-    link = Link("switch", 450e9, 1e-6, in_network_reduction=True)
+    """MSCCL++ on NVLS: 6.45 us at 1 KB, 6.8 us at 128 KB, 10.3 us at 1 MB (read off a figure); 0.6 to 2 times."""
+    link = Link("switch", 450e9, 1e-6, in_network_reduction=True, pace=pace(1.83e9, 1))
     times = collective_time("all-reduce", np.array([1024.0, 131072.0, 1048576.0]), 8, link)
     ratio = times / np.array([6.45e-6, 6.8e-6, 10.3e-6])
-    assert (ratio < 2.1).all()
-    assert (ratio > 0.7).all()
+    assert (ratio < 2.0).all()
+    assert (ratio > 0.6).all()
 
 
 def test_static_all_reduce_of_eight_groq_chips():
@@ -131,16 +139,150 @@ def test_distance_costs_on_rings_and_tori():
     assert cube / switch == pytest.approx(3 * 64 / 63)
 
 
+def test_a_domain_of_72_adds_small_tensors_along_trees():
+    """A ring of 72 takes 142 steps; NCCL's trees 2 log2(72) of them, whoever brings kernels of his own aside."""
+    link = replace(target("72x:gb200").link("up"), kernels=False)
+    eight, all_ = (float(collective_time("all-reduce", 8192.0, n, link)) for n in (8, 72))
+    assert all_ < 1.5 * eight
+
+
+STATIC = {"bandwidth_bytes_per_s": 2e11, "latency_s": 1e-6, "library": "static"}
+
+
+@given(st.integers(2, 300), st.integers(2, 300), payloads)
+def test_more_chips_on_a_switch_never_take_less_time(few, more, payload):
+    """Without sums in the switch, where every chip reads (n + 1) / n tensors."""
+    link = Link("switch", 450e9, 1e-6)
+    for pattern in ("all-reduce", "all-gather", "reduce-scatter"):
+        times = [float(collective_time(pattern, payload, n, link)) for n in sorted((few, more))]
+        assert times[0] <= times[1] * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("pattern", ["all-reduce", "all-gather", "reduce-scatter"])
+@pytest.mark.parametrize("payload", [1e3, 1e6, 1e9])
+def test_a_torus_beats_the_single_ring_over_the_same_links(pattern, payload):
+    """16 x 16: a ring passes 255 chips, rings along two axes 30; of the four links a single ring has two."""
+    torus = Link("torus", size=256, **STATIC)
+    ring = Link("ring", **(STATIC | {"bandwidth_bytes_per_s": 1e11}))
+    assert (
+        float(collective_time(pattern, payload, 256, torus)) < float(collective_time(pattern, payload, 256, ring)) / 1.9
+    )
+
+
+@given(st.sampled_from([4, 8, 16]), st.sampled_from([1, 2, 3]), st.floats(1e6, 1e12))
+def test_buckets_reach_the_rate_of_all_links(side, dimensions, payload):
+    """(n - 1) / n of the result enter every chip over all its links at once (Sack and Gropp 2015), and no faster."""
+    n = side**dimensions
+    link = Link("torus", 1e11, 0.0, share=1.0, size=n, dimensions=dimensions, library="static")
+    least = (n - 1) / n * payload / 1e11
+    assert float(collective_time("all-gather", payload, n, link)) == pytest.approx(least)
+    assert float(collective_time("all-reduce", payload, n, link)) == pytest.approx(2 * least)
+
+
+@given(st.sampled_from([4, 8, 16]), st.sampled_from([1, 2, 3]), st.sampled_from([1, 2]), st.floats(1e6, 1e12))
+def test_an_all_to_all_waits_for_the_middle(side, dimensions, wraps, payload):
+    """A quarter of all traffic crosses the middle of an axis each way, over one or two links per line of chips."""
+    n = side**dimensions
+    link = Link(
+        "torus" if wraps == 2 else "mesh", 1e11, 0.0, share=1.0, size=n, dimensions=dimensions, library="static"
+    )
+    middle = wraps * n / side * 1e11 / (2 * dimensions)
+    assert float(collective_time("all-to-all", payload, n, link)) >= n / 4 * payload / middle * (1 - 1e-12)
+
+
+def test_part_of_a_torus_is_a_mesh():
+    """An axis closes only where a slice fills it: 64 of 256 chips have half the rate of a torus of 64."""
+    part, whole = (
+        float(collective_time("all-gather", 1e9, 64, Link("torus", size=size, **STATIC))) for size in (256, 64)
+    )
+    assert part == pytest.approx(2 * whole, rel=0.01)
+
+
+def test_a_slice_of_256_gathers_at_its_links():
+    """100 MB on a v5e slice: within a quarter of what 200 GB/s allow; straight messages would take eight times that."""
+    link = target("256x:tpu-v5e").link("up")
+    least = 255 / 256 * 1e8 / link.bandwidth_bytes_per_s
+    assert least < float(collective_time("all-gather", 1e8, 256, link)) < 1.25 * least
+
+
+def test_cards_of_a_host_wait_for_its_slots_and_leave_large_groups_to_the_library():
+    link = target("8x:l40s").link("up")
+    assert link.through_host
+    for n, helps in ((2, True), (4, False), (8, False)):
+        own, library = (
+            float(collective_time("all-reduce", 4096.0, n, replace(link, kernels=k))) for k in (True, False)
+        )
+        assert (own < library) is helps
+    two, eight = (float(collective_time("all-reduce", 1e9, n, link)) for n in (2, 8))
+    assert two == pytest.approx(eight * 8 / 14, rel=0.05), "two of eight cards have their whole slot"
+
+
+def test_beyond_a_bridge_rings_wait_for_the_host():
+    link = Link("bridge", 300e9, 1e-6, size=2, beyond_bytes_per_s=31.5e9)
+    two, four = (float(collective_time("all-reduce", 1e9, n, link)) for n in (2, 4))
+    assert four / two == pytest.approx(1.5 * 300 / 31.5, rel=0.05)
+
+
+def test_pace_follows_clock_and_dies():
+    assert pace(0, 1) == 1.0
+    assert pace(2.82e9, 1) == pytest.approx(pace(1.41e9, 1) / 2)
+    assert pace(1.41e9, 2) == figures()["pace.dies"].value > 1.2
+
+
+def test_eager_kernels_hide_behind_the_host_and_copy_once():
+    """H100 at 512 MiB: 365 us more than inside a graph, as two passes at 2.9 TB/s."""
+    small, large = eager(np.array([5e-6, 1679e-6]), np.array([1e3, 2.0**29]), 2.903e12)
+    assert small == figures()["host.eager"].value
+    assert large == pytest.approx(2044e-6, rel=0.02)
+
+
+def test_units_together_pass_rings_through_all_their_ports():
+    two = target("16x:h100")
+    assert two.spanning(8, 8) == two.link("up")
+    assert two.spanning(16, 8).bandwidth_bytes_per_s == 8 * two.link("out").bandwidth_bytes_per_s
+    cubes = target("128x:tpu-v5p")
+    assert cubes.spanning(128, 64) == cubes.link("up"), "optical switches extend the torus"
+
+
+def test_start_of_a_ring_is_what_its_library_states():
+    """NCCL's tuning table: 6.6 us before a ring of the low-latency protocol, 8.4 of the simple one, 0.6 per NVLink."""
+    for name in ("all_gather_ring", "reduce_scatter_ring", "all_reduce_ring"):
+        assert 6.6e-6 * 0.9 < figures()[f"gpu.{name}.launch"].value < 8.4e-6 * 1.1
+    assert figures()["rccl.all_reduce_ring.launch"].value > figures()["gpu.all_reduce_ring.launch"].value
+
+
+def test_a_chip_that_was_left_out_of_the_fit_comes_within_a_fifth():
+    """Median |ln error| of every pattern and chip, fitted on the two others."""
+    held = packaged("calibration")["fabric"]["residuals"]["chip_left_out_median_and_p90_abs_log"]
+    collectives = {key: median for key, (median, _) in held.items() if not key.startswith("send")}
+    assert len(collectives) == 15
+    assert max(collectives.values()) < 0.2
+
+
+@pytest.mark.data
+def test_four_cards_in_two_bridged_pairs_go_round_through_the_host():
+    """A100 PCIe, vidur: nothing about the host's path was fitted."""
+    rows = [
+        row
+        for row in table("ops_network_vidur")
+        if (row["topology"], row["op"], row["num_workers"]) == ("a100_pairwise_nvlink", "all_reduce", "4")
+    ]
+    size, time = numbers(rows, "size_bytes"), numbers(rows, "time_us") * 1e-6
+    link = Link("bridge", 300e9, 2e-6, size=2, beyond_bytes_per_s=31.5e9)
+    large = size > 1e6
+    assert np.median(np.abs(np.log(collective_time("all-reduce", size, 4, link) / time))[large]) < 0.2
+
+
 def test_wrong_questions_are_answered():
     link = Link("switch", 1e9, 0.0)
     with pytest.raises(BadValue, match="all-reduce"):
         collective_time("broadcast", 1.0, 2, link)
     with pytest.raises(BadValue, match="group"):
         collective_time("send", 1.0, 0, link)
-    with pytest.raises(BadValue, match="gpu, static"):
+    with pytest.raises(BadValue, match="gpu, oneccl, rccl, static"):
         collective_time("send", 1.0, 2, Link("switch", 1e9, 0.0, library="mpi"))
     right = {"topology": "switch", "bandwidth_bytes_per_s": 1e9, "latency_s": 0.0}
-    wrongs = {"topology": "star", "bandwidth_bytes_per_s": 0, "latency_s": -1, "share": 2, "dimensions": 0}
+    wrongs = {"topology": "star", "bandwidth_bytes_per_s": 0, "latency_s": -1, "share": 2, "dimensions": 0, "pace": 0}
     for key, wrong in wrongs.items():
         with pytest.raises(BadValue, match=key):
             Link(**(right | {key: wrong}))

@@ -16,7 +16,7 @@ import numpy as np
 
 from silmark.calibration import fabric_assumed, points, rows
 from silmark.chips import catalog
-from silmark.fabric import PATTERNS, Link
+from silmark.fabric import PATTERNS, Link, summing
 from silmark.fabric.pace import CLOCK
 from silmark.fabric.terms import Terms, seconds
 from silmark.fabric.topology import shape
@@ -66,13 +66,14 @@ def collectives(wanted: Callable[[str], bool], kernels: bool = False) -> list[Gr
     """Rows of the collective table whose implementation is wanted, by pattern, chip and group size."""
     found = [r for r in rows.table("ops_collectives_aiconfigurator") if wanted(r["impl"])]
     groups = []
-    for (op, system, count), mine in rows.grouped(found, "op", "system", "num_gpus").items():
+    for (op, system, count, dtype), mine in rows.grouped(found, "op", "system", "num_gpus", "dtype").items():
         n, chip = int(count), rows.CHIPS[system]
-        size = np.asarray([BYTES[r["dtype"]] for r in mine]) * rows.numbers(mine, "message_elements")
+        size = BYTES[dtype] * rows.numbers(mine, "message_elements")
         # The table counts the part that a chip keeps; a payload of all-to-all is what it sends.
         sent = size * (n - 1) / n if op == "alltoall" else size
         time = rows.numbers(mine, "time_us") * 1e-6
-        groups.append(Group(PATTERN[op], chip, n, _link(chip, n, kernels), sent, time))
+        link = summing(_link(chip, n, kernels), dtype)
+        groups.append(Group(PATTERN[op], chip, n, link, sent, time))
     return groups
 
 
@@ -105,7 +106,7 @@ def dies(groups: list[Group]) -> list[float]:
         clocks = np.median(group.measured[group.payload <= _SMALL]) * found.si("compute.clock")
         several = found.si("die.count", 1.0) > 1
         cycles.setdefault((group.pattern, group.n), {}).setdefault(several, []).append(float(clocks))
-    both = [by for by in cycles.values() if len(by) == 2]  # noqa: PLR2004 - one die and several
+    both = [by for by in cycles.values() if len(by) == 2]
     return [float(np.exp(np.mean(np.log(by[True])) - np.mean(np.log(by[False])))) for by in both]
 
 
@@ -148,7 +149,7 @@ def stages() -> list[tuple[list[Group], list[str], Fitted]]:
     """What is fitted on what, in order: rows, algorithms, their starting points."""
     nccl = collectives(lambda impl: impl == "NCCL")
     shots = dict(zip(_OWN, (Terms(3e-6, 1.0, 0.7, 1e-9), Terms(5e-6, 1.0, 0.7, 1e-8)), strict=True))
-    switched = {"all_reduce_ring": _START, "all_reduce_in_switch": replace(_START, share=0.6)}
+    switched = {"all_reduce_ring": _START, "all_reduce_in_switch": replace(_START, launch=1.5e-5, share=0.6)}
     listed: list[tuple[list[Group], list[str], Fitted]] = []
     for pattern, name in (
         ("all-gather", "all_gather_ring"),

@@ -10,6 +10,8 @@ from silmark.fabric.terms import Terms
 
 _BASE = 12.0 / 6.6
 """RCCL's tuning table over NCCL's: what starting a ring of the low-latency protocol costs, us over us."""
+_TREE = "all_reduce_tree"
+_TREE_RATE = 0.9
 _FIELDS = (("launch", 1e6, "us"), ("step", 1.0, "1"), ("share", 1.0, "1"), ("ramp", 1e6, "us"))
 _DIRECT = ("all_reduce_two_shot", "all_gather_direct", "reduce_scatter_direct", "all_to_all_direct", "send_direct")
 _BUCKET = ("all_reduce_bucket", "all_gather_bucket", "reduce_scatter_bucket")
@@ -24,7 +26,21 @@ def dies() -> float:
 
 def parameters(fitted: Mapping[str, Terms]) -> dict[str, points.Leaf]:
     """Parameters of the libraries that are not fitted, some of them relative to NCCL's fitted ones."""
-    return _static() | _rccl(fitted) | _oneccl(fitted)
+    with_tree = {**fitted, _TREE: fitted["all_reduce_ring"]}
+    return _static() | _tree(fitted["all_reduce_ring"]) | _rccl(with_tree) | _oneccl(with_tree)
+
+
+def _tree(ring: Terms) -> dict[str, points.Leaf]:
+    """Trees of more than a node: the ring's terms, at the share of a ring's rate that NCCL's own model gives them."""
+    found: dict[str, points.Leaf] = {}
+    for field, factor, unit in _FIELDS:
+        value = getattr(ring, field) * factor * (_TREE_RATE if field == "share" else 1.0)
+        high = min(1.0, value * 1.5)
+        found[f"gpu.{_TREE}.{field}"] = points.leaf(
+            value, value / 2, high if field == "share" else value * 2, unit, source="nccl-tuning", grade="assumed",
+            note="as the ring; trees reach 0.9 of its rate in NCCL's tuning",
+        )  # fmt: skip
+    return found
 
 
 def _static() -> dict[str, points.Leaf]:
@@ -76,12 +92,17 @@ def _rccl(fitted: Mapping[str, Terms]) -> dict[str, points.Leaf]:
 
 
 def _oneccl(fitted: Mapping[str, Terms]) -> dict[str, points.Leaf]:
-    """oneCCL on cards of a host: NCCL's shape, a start three times as long, half to all of the rate."""
+    """OneCCL on cards of a host: NCCL's shape, a start three times as long, half to all of the rate."""
     found: dict[str, points.Leaf] = {}
     for name, terms in fitted.items():
         if name in (*_KERNELS, "all_reduce_in_switch"):
             continue
-        middles = {"launch": terms.launch * 3e6, "step": terms.step, "share": terms.share * 0.75, "ramp": terms.ramp * 1e6}
+        middles = {
+            "launch": terms.launch * 3e6,
+            "step": terms.step,
+            "share": terms.share * 0.75,
+            "ramp": terms.ramp * 1e6,
+        }
         for field, _, unit in _FIELDS:
             value = middles[field]
             high = min(1.0, value * 1.5) if field == "share" else value * 3

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from silmark.errors import BadValue
 from silmark.fabric.topology import SHAPES
+
+ADDED_IN_SWITCHES = frozenset({"half", "fp16", "bfloat16", "bf16", "float", "fp32"})
+"""Types that NVLink SHARP adds; sums of 8-bit integers go round the ring."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +65,10 @@ class Link:
             raise BadValue("pace", self.pace, "a positive number")
         if not self.beyond_bytes_per_s >= 0:
             raise BadValue("beyond_bytes_per_s", self.beyond_bytes_per_s, "a number of bytes per second, 0 if unknown")
+
+
+def summing(link: Link, dtype: str) -> Link:
+    """The link as sums of that type see it: switches add floating point only."""
+    if dtype in ADDED_IN_SWITCHES:
+        return link
+    return replace(link, in_network_reduction=False)

@@ -1,6 +1,7 @@
 """The one formula of all collectives, and its fitted parameters (`data/calibration/fabric.toml`).
 
-    t = pace * (launch + step * steps * near) + step * steps * wire + factor * (P + sqrt(pace * ramp * B * P)) / (share * B)
+    t = pace * (launch + step * steps * near) + step * steps * wire
+        + factor * (P + sqrt(pace * ramp * B * P)) / (share * B)
 
 Hockney's alpha-beta model with a bandwidth that saturates: the second summand of the last bracket is what small
 payloads P lose until all channels of a link of bandwidth B are busy. `steps` and `factor` follow from algorithm,
@@ -26,7 +27,7 @@ from silmark.figures.tables import packaged, read_figure, walk
 
 Array = NDArray[np.float64]
 NEAR = 1.0e-6
-"""Seconds of one message over NVSwitch between A100s, as the packaged systems write it; `step` is fitted relative to it."""
+"""Seconds of one message over NVSwitch between A100s, as the packaged systems write it: the unit of `step`."""
 
 
 _DEPTH = 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from silmark.chips import Chip
@@ -87,6 +87,19 @@ class Target:
             pace=self._pace(),
             through_host=self.through_host,
         )
+
+    def spanning(self, group: int, within: int) -> Link:
+        """The link that a ring over a group sees, of which so many members lie in one unit.
+
+        Inside a unit its own links. Beyond, the members in a unit pass their rings through all their ports together,
+        each ring crossing the network once per unit (NCCL's channels), so a member has their sum - at most its own
+        link. A torus that goes on between units stays one torus.
+        """
+        if group <= within or self.system.kinds.get("scale_out.topology") == "torus":
+            return self.link("up")
+        out, up = self.link("out"), self.link("up")
+        rate = min(up.bandwidth_bytes_per_s, within * out.bandwidth_bytes_per_s)
+        return replace(out, bandwidth_bytes_per_s=rate, kernels=False)
 
     @property
     def through_host(self) -> bool:

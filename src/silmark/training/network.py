@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from silmark import fabric
 from silmark.fabric import Link
@@ -64,17 +64,8 @@ def _levels(target: Target, job: Job) -> tuple[int, int]:
 
 
 def ring_link(target: Target, job: Job, group: int) -> Link:
-    """The link that a ring over so many replicas sees.
-
-    Inside a unit its own links. Beyond, the members in a unit pass their rings through all their ports together,
-    each ring crossing the network once per unit (NCCL's channels), so a member has their sum - at most its own link.
-    """
-    within = max(1, target.system.chips // job.tp)
-    if group <= within or target.system.kinds.get("scale_out.topology") == "torus":
-        return target.link("up")
-    out, up = target.link("out"), target.link("up")
-    rate = min(up.bandwidth_bytes_per_s, within * out.bandwidth_bytes_per_s)
-    return replace(out, bandwidth_bytes_per_s=rate)
+    """The link that a ring over so many replicas sees."""
+    return target.spanning(group, max(1, target.system.chips // job.tp))
 
 
 def send_s(model: Model, target: Target, job: Job) -> float:

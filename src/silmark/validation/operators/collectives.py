@@ -34,9 +34,11 @@ _EAGER = "_eager"
 
 
 def link(chip: str, count: int, kernels: bool = False) -> Link:
-    """The link inside the usual node of so many chips; with the engines' own kernels or the library alone."""
+    """What joins so many chips in their usual nodes; with the engines' own kernels or the library alone."""
     found = catalog.load(chip)
-    return replace(Target(found, usual(found), count).link("up"), kernels=kernels)
+    system = usual(found)
+    through = Target(found, system, count).spanning(count, system.chips)
+    return replace(through, kernels=kernels and through.kernels)
 
 
 def predict(table: Columns) -> Draft:
@@ -52,7 +54,7 @@ def predict(table: Columns) -> Draft:
         payload = elements[rows] * get(alias("precisions", dtype)).bytes
         if op == "alltoall":
             payload = payload * (n - 1) / n
-        through = link(chip, n, kernels=impl not in _LIBRARIES)
+        through = fabric.summing(link(chip, n, kernels=impl not in _LIBRARIES), dtype)
         took = fabric.collective_time(PATTERN[op], payload, n, through)
         if impl.endswith(_EAGER):
             found = catalog.load(chip)
