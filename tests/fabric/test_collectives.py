@@ -24,7 +24,7 @@ links = st.builds(
     share=st.one_of(st.none(), st.floats(0.1, 1)),
     size=st.sampled_from([0, 8, 64]),
     dimensions=st.sampled_from([1, 2, 3]),
-    library=st.sampled_from(["gpu", "rccl", "oneccl", "static"]),
+    library=st.sampled_from(["gpu", "rccl", "oneccl", "static", "xla"]),
     pace=st.floats(0.3, 3),
     through_host=st.booleans(),
     kernels=st.booleans(),
@@ -279,7 +279,7 @@ def test_wrong_questions_are_answered():
         collective_time("broadcast", 1.0, 2, link)
     with pytest.raises(BadValue, match="group"):
         collective_time("send", 1.0, 0, link)
-    with pytest.raises(BadValue, match="gpu, oneccl, rccl, static"):
+    with pytest.raises(BadValue, match="gpu, oneccl, rccl, static, xla"):
         collective_time("send", 1.0, 2, Link("switch", 1e9, 0.0, library="mpi"))
     right = {"topology": "switch", "bandwidth_bytes_per_s": 1e9, "latency_s": 0.0}
     wrongs = {"topology": "star", "bandwidth_bytes_per_s": 0, "latency_s": -1, "share": 2, "dimensions": 0, "pace": 0}

@@ -27,7 +27,7 @@ def dies() -> float:
 def parameters(fitted: Mapping[str, Terms]) -> dict[str, points.Leaf]:
     """Parameters of the libraries that are not fitted, some of them relative to NCCL's fitted ones."""
     with_tree = {**fitted, _TREE: fitted["all_reduce_ring"]}
-    return _static() | _tree(fitted["all_reduce_ring"]) | _rccl(with_tree) | _oneccl(with_tree)
+    return _static() | _xla() | _tree(fitted["all_reduce_ring"]) | _rccl(with_tree) | _oneccl(with_tree)
 
 
 def _tree(ring: Terms) -> dict[str, points.Leaf]:
@@ -67,6 +67,16 @@ def _static() -> dict[str, points.Leaf]:
             note="as direct exchanges; public training runs on TPU slices hold with it",
         )  # fmt: skip
     return found
+
+
+def _xla() -> dict[str, points.Leaf]:
+    """Schedules of chips without a common clock: as static ones, and a meeting of the members before each."""
+    found = {key.replace("static.", "xla.", 1): leaf for key, leaf in _static().items()}
+    meeting = points.leaf(
+        3, 1, 15, "us", source="silmark-assumption", grade="assumed",
+        note="launch and barrier of one exchange on a TPU: a few hops of 1 us; no public timing of small ones",
+    )  # fmt: skip
+    return found | {key: meeting for key in found if key.endswith(".launch")}
 
 
 def _without_library(name: str) -> dict[str, points.Leaf]:

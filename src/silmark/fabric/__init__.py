@@ -17,7 +17,7 @@ import numpy as np
 from silmark.errors import BadValue
 from silmark.fabric import all_gather, all_reduce, all_to_all, reduce_scatter, send
 from silmark.fabric.eager import eager
-from silmark.fabric.link import Link, summing
+from silmark.fabric.link import COMPILED, Link, summing
 from silmark.fabric.pace import pace
 from silmark.fabric.terms import Algorithm, Array, Terms, figures, library, seconds
 from silmark.fabric.topology import shape
@@ -75,4 +75,4 @@ def _plan(pattern: str, group: int, link: Link) -> tuple[tuple[Terms, float, flo
     return plan
 
 
-__all__ = ["PATTERNS", "Link", "collective_time", "eager", "figures", "pace", "summing"]
+__all__ = ["COMPILED", "PATTERNS", "Link", "collective_time", "eager", "figures", "pace", "summing"]

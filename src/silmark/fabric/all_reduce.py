@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 
-from silmark.fabric.link import Link
+from silmark.fabric.link import COMPILED, Link
 from silmark.fabric.terms import Algorithm, on_axes
 
 _PAIR = 2
@@ -24,7 +24,7 @@ _NODE = 8
 
 
 def _shots(n: int, link: Link) -> bool:
-    return link.library == "static" or (link.kernels and (n <= _PAIR or not link.through_host))
+    return link.library in COMPILED or (link.kernels and (n <= _PAIR or not link.through_host))
 
 
 ALGORITHMS: dict[str, Algorithm] = {

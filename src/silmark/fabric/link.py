@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from silmark.errors import BadValue
 from silmark.fabric.topology import SHAPES
 
+COMPILED = ("static", "xla")
+"""Libraries whose schedules a compiler makes."""
 ADDED_IN_SWITCHES = frozenset({"half", "fp16", "bfloat16", "bf16", "float", "fp32"})
 """Types that NVLink SHARP adds; sums of 8-bit integers go round the ring."""
 
@@ -24,8 +26,8 @@ class Link:
         size: chips that the topology joins in all (0: just the group); matters where links are not shared,
             since two of eight chips that are wired all to all use one link of seven.
         dimensions: of a torus or mesh.
-        library: whose overheads apply: "gpu" (NCCL and the engines' own kernels), "rccl", "oneccl" or "static"
-            (compile-time schedules without any library).
+        library: whose overheads apply: "gpu" (NCCL and the engines' own kernels), "rccl", "oneccl"; or COMPILED
+            ones, whose schedules are made with the program: "xla", and "static" of chips that keep a common clock.
         pace: times what the chip needs to launch, write and poll, over an A100 (see `pace`).
         through_host: messages cross the host's PCIe; engines' own kernels then serve pairs only.
         kernels: serving engines bring all-reduce kernels of their own; without them the library runs alone.

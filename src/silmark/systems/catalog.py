@@ -10,13 +10,14 @@ from typing import Any
 from silmark import chips
 from silmark.chips import Chip
 from silmark.errors import BadFile, BadValue, UnknownName
+from silmark.fabric import COMPILED
 from silmark.figures import Figure
 from silmark.figures.tables import expected_unit, packaged, read_figure, read_toml, walk
 from silmark.systems.spec import System, Target
 
 KINDS = ("card", "node", "rack", "appliance", "slice", "machine")
 TOPOLOGIES = ("switch", "all-to-all", "ring", "torus", "dragonfly", "mesh", "bridge", "none", "fat-tree")
-LIBRARIES = ("gpu", "rccl", "oneccl", "static")
+LIBRARIES = ("gpu", "rccl", "oneccl", *COMPILED)
 MAX_DIMENSIONS = 8
 MAX_CHIPS = 1_000_000
 _PLAIN = {"id", "name", "kind", "chip", "also", "chips", "group", "units_max", "notes"}

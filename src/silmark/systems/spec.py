@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from silmark.chips import Chip
-from silmark.fabric import Link, pace
+from silmark.fabric import COMPILED, Link, pace
 from silmark.figures import Figure, assumptions
 
 Level = Literal["up", "out"]
@@ -26,8 +26,8 @@ class System:
         topology: of the links inside a unit.
         in_network_reduction: switches add up all-reduces.
         dimensions: of a torus or mesh of equal sides.
-        library: whose overheads collectives pay: "gpu" (NCCL and its like), "rccl", "oneccl" or "static" (compiled
-            schedules).
+        library: whose overheads collectives pay: "gpu" (NCCL and its like), "rccl", "oneccl", or compiled
+            schedules ("xla", "static").
     """
 
     id: str
@@ -108,7 +108,7 @@ class Target:
 
     def _pace(self) -> float:
         """How fast the chip runs a library's kernels; compiled schedules and other engines have none."""
-        if self.chip.family != "gpu" or self.system.library == "static":
+        if self.chip.family != "gpu" or self.system.library in COMPILED:
             return 1.0
         return pace(self.chip.si("compute.clock", 0.0), self.chip.si("die.count", 1.0))
 

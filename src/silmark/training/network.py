@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from silmark import fabric
-from silmark.fabric import Link
+from silmark.fabric import COMPILED, Link
 from silmark.models import Model
 from silmark.systems import Target
 from silmark.training.job import Job
@@ -55,7 +55,7 @@ def replicas(model: Model, target: Target, job: Job) -> Replicas:
 def _levels(target: Target, job: Job) -> tuple[int, int]:
     """(chips that share states, copies of them): slices of a statically compiled machine keep a copy each."""
     joined = target.system.kinds.get("scale_out.topology") == "torus"  # optical switches extend the torus
-    if target.system.library != "static" or joined:
+    if target.system.library not in COMPILED or joined:
         return job.shards, 1
     inside = max(1, min(job.shards, target.system.chips // (job.tp * job.pp) or 1))
     while job.shards % inside:
