@@ -101,8 +101,8 @@ def apply(draft: Draft) -> Predicted:
     mid = np.exp(logs + moved)
     pairs = [(root(path), said) for path, said in zip(draft.part, evidence, strict=True)]
     known = {pair: bar(*pair) for pair in dict.fromkeys(pairs)}
-    low = mid * np.exp([known[pair].low for pair in pairs])
-    high = mid * np.exp([known[pair].high for pair in pairs])
+    low = mid * np.exp(-np.hypot([known[pair].low for pair in pairs], draft.spread.fast))
+    high = mid * np.exp(np.hypot([known[pair].high for pair in pairs], draft.spread.slow))
     answered = np.isfinite(mid)
     return Predicted(
         low, mid, high,

@@ -6,7 +6,10 @@ The message is counted in elements of the stated type, and as the part that one 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+
+import numpy as np
 
 from silmark import fabric
 from silmark.chips import catalog
@@ -17,7 +20,7 @@ from silmark.graph import Array
 from silmark.systems import Target
 from silmark.systems.catalog import usual
 from silmark.validation.operators.columns import Columns, Index
-from silmark.validation.operators.draft import Draft, alias, by_group
+from silmark.validation.operators.draft import Draft, Filling, Spread, alias, by_group
 
 COLUMNS = frozenset({"system", "library", "op", "impl", "dtype", "num_gpus", "message_elements"})
 PATTERN = {
@@ -41,11 +44,20 @@ def link(chip: str, count: int, kernels: bool = False) -> Link:
     return replace(through, kernels=kernels and through.kernels)
 
 
+def spread(target: Target, through: Link, seconds: Callable[[Link], Array]) -> Spread:
+    """What a link of uncertain rate and latency adds: PCIe behind switches, bridges and CPUs that nobody stated."""
+    rate, latency = target.figures("up").values()
+    best = replace(through, bandwidth_bytes_per_s=rate.high, latency_s=latency.low)
+    worst = replace(through, bandwidth_bytes_per_s=rate.low, latency_s=latency.high)
+    middle = seconds(through)
+    return Spread(np.log(middle / seconds(best)), np.log(seconds(worst) / middle))
+
+
 def predict(table: Columns) -> Draft:
     """Seconds of every row."""
     elements = table.number("message_elements")
 
-    def group(key: tuple[str, ...], rows: Index) -> tuple[str, str, Array]:
+    def group(key: tuple[str, ...], rows: Index) -> Filling:
         system, op, impl, dtype, count = key
         chip = alias("hardware", system)
         if op not in PATTERN or not count.isdecimal():
@@ -55,12 +67,16 @@ def predict(table: Columns) -> Draft:
         if op == "alltoall":
             payload = payload * (n - 1) / n
         through = fabric.summing(link(chip, n, kernels=impl not in _LIBRARIES), dtype)
-        took = fabric.collective_time(PATTERN[op], payload, n, through)
-        if impl.endswith(_EAGER):
-            found = catalog.load(chip)
-            sustained = found.si("memory.main.achievable", found.si("memory.main.bandwidth"))
-            took = fabric.eager(took, payload, sustained)
-        wires = "host" if through.through_host else "chips"
-        return chip, f"collective/{op}/{impl}/{wires}/{n}", took
+        found = catalog.load(chip)
+        sustained = found.si("memory.main.achievable", found.si("memory.main.bandwidth"))
+
+        def seconds(over: Link) -> Array:
+            took = fabric.collective_time(PATTERN[op], payload, n, over)
+            return fabric.eager(took, payload, sustained) if impl.endswith(_EAGER) else took
+
+        part = f"collective/{op}/{impl}/{'host' if through.through_host else 'chips'}/{n}"
+        if not through.through_host:
+            return chip, part, seconds(through)
+        return chip, part, seconds(through), spread(Target(found, usual(found), n), through, seconds)
 
     return by_group(table, ("system", "op", "impl", "dtype", "num_gpus"), group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -17,7 +18,17 @@ from silmark.formats import Precision
 from silmark.graph import Array, Op
 from silmark.validation.operators.columns import Columns, Index
 
+Filling = tuple[str, str, Array] | tuple[str, str, Array, "Spread"]
+"""Arguments of `Draft.fill` after the rows."""
 UNREADABLE = "a size is missing or not a number above 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How far uncertain inputs may move a prediction: ln(predicted / fastest) and ln(slowest / predicted), per row."""
+
+    fast: Array
+    slow: Array
 
 
 class Draft:
@@ -28,6 +39,7 @@ class Draft:
         chip: id of the chip per row.
         part: conditions per row, most general first, joined by "/": rows of one part err alike.
         why: reason per row that has no prediction.
+        spread: what inputs add to error bars that are more uncertain than those of measured chips; mostly 0.
     """
 
     def __init__(self, rows: int) -> None:
@@ -35,11 +47,14 @@ class Draft:
         self.chip: list[str] = [""] * rows
         self.part: list[str] = [""] * rows
         self.why: list[str] = [""] * rows
+        self.spread = Spread(np.zeros(rows), np.zeros(rows))
 
-    def fill(self, rows: Index, chip: str, part: str, seconds: Array) -> None:
+    def fill(self, rows: Index, chip: str, part: str, seconds: Array, spread: Spread | None = None) -> None:
         """Sets the predictions of some rows."""
         values = np.broadcast_to(seconds, rows.shape)
         self.seconds[rows] = np.where(np.isfinite(values) & (values > 0), values, np.nan)
+        if spread is not None:
+            self.spread.fast[rows], self.spread.slow[rows] = spread.fast, spread.slow
         for row in rows.tolist():
             self.chip[row], self.part[row] = chip, part
             if np.isnan(self.seconds[row]):
@@ -51,10 +66,8 @@ class Draft:
             self.why[row] = why
 
 
-def by_group(
-    table: Columns, keys: tuple[str, ...], predict: Callable[[tuple[str, ...], Index], tuple[str, str, Array]]
-) -> Draft:
-    """A draft from a function over the groups of some columns: (values, rows) -> chip, part, seconds.
+def by_group(table: Columns, keys: tuple[str, ...], predict: Callable[[tuple[str, ...], Index], Filling]) -> Draft:
+    """A draft from a function over the groups of some columns: (values, rows) -> chip, part, seconds [, spread].
 
     A group whose chip, model or format is unknown is refused with the error's own sentence.
     """
