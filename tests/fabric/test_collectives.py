@@ -114,7 +114,7 @@ def test_large_all_reduce_of_eight(link, gib, bus, bound):
 
 def test_small_all_reduce_of_eight_h100():
     """MSCCL++ on NVLS: 6.45 us at 1 KB, 6.8 us at 128 KB, 10.3 us at 1 MB (read off a figure); 0.6 to 2 times."""
-    link = Link("switch", 450e9, 1e-6, in_network_reduction=True, pace=pace(1.83e9, 1))
+    link = Link("switch", 450e9, 1e-6, in_network_reduction=True, pace=pace(1.83e9, several_dies=False))
     times = collective_time("all-reduce", np.array([1024.0, 131072.0, 1048576.0]), 8, link)
     ratio = times / np.array([6.45e-6, 6.8e-6, 10.3e-6])
     assert (ratio < 2.0).all()
@@ -224,9 +224,9 @@ def test_beyond_a_bridge_rings_wait_for_the_host():
 
 
 def test_pace_follows_clock_and_dies():
-    assert pace(0, 1) == 1.0
-    assert pace(2.82e9, 1) == pytest.approx(pace(1.41e9, 1) / 2)
-    assert pace(1.41e9, 2) == figures()["pace.dies"].value > 1.2
+    assert pace(0, several_dies=False) == 1.0
+    assert pace(2.82e9, several_dies=False) == pytest.approx(0.5)
+    assert pace(1.41e9, several_dies=True) == figures()["pace.dies"].value > 1.2
 
 
 def test_eager_kernels_hide_behind_the_host_and_copy_once():

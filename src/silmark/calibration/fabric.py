@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 
@@ -55,6 +56,10 @@ class Group:
         found = catalog.load(self.chip.partition(" ")[0])
         across = dies if found.si("die.count", 1.0) > 1 else 1.0
         return replace(self, link=replace(self.link, pace=CLOCK / found.si("compute.clock") * across))
+
+
+Stage = tuple[list[Group], list[str], Fitted]
+"""Rows, the algorithms that are fitted on them, and where the fit starts."""
 
 
 def _link(chip: str, count: int, kernels: bool) -> Link:
@@ -145,12 +150,12 @@ def solve(groups: list[Group], names: list[str], fixed: Fitted, start: Mapping[s
     return unpack(answer.x)
 
 
-def stages() -> list[tuple[list[Group], list[str], Fitted]]:
+def stages() -> list[Stage]:
     """What is fitted on what, in order: rows, algorithms, their starting points."""
     nccl = collectives(lambda impl: impl == "NCCL")
     shots = dict(zip(_OWN, (Terms(3e-6, 1.0, 0.7, 1e-9), Terms(5e-6, 1.0, 0.7, 1e-8)), strict=True))
     switched = {"all_reduce_ring": _START, "all_reduce_in_switch": replace(_START, launch=1.5e-5, share=0.6)}
-    listed: list[tuple[list[Group], list[str], Fitted]] = []
+    listed: list[Stage] = []
     for pattern, name in (
         ("all-gather", "all_gather_ring"),
         ("reduce-scatter", "reduce_scatter_ring"),
@@ -163,27 +168,57 @@ def stages() -> list[tuple[list[Group], list[str], Fitted]]:
     return listed
 
 
-def fit(without: str = "") -> tuple[Fitted, list[float]]:
-    """All parameters and the ratios of `dies`, optionally with the rows of one chip left out."""
-    listed = stages()
-    several = dies([g for groups, names, _ in listed for g in groups if g.chip != without and "send" not in names[0]])
+def _every(group: Group) -> bool:
+    return True
+
+
+def fit(listed: list[Stage], wanted: Callable[[Group], bool] = _every) -> tuple[Fitted, list[float]]:
+    """All parameters and the ratios of `dies` from the wanted rows; an algorithm without rows stays unfitted."""
+    several = dies([g for groups, _, _ in listed for g in groups if wanted(g) and g.pattern != "send"])
     several = several or [fabric_assumed.dies()]
     fitted: Fitted = {}
     for groups, names, start in listed:
-        kept = [g.paced(float(np.median(several))) for g in groups if g.chip != without]
-        fitted |= solve(kept, names, fitted, start)
+        kept = [g.paced(float(np.median(several))) for g in groups if wanted(g)]
+        if kept:
+            fitted |= solve(kept, names, fitted, start)
     return fitted, several
 
 
-def errors(fitted: Fitted, several: float, only: str = "") -> dict[str, list[float]]:
-    """Median and 90 % quantile of the absolute log error by stage and chip."""
+def errors(
+    listed: list[Stage],
+    fitted: tuple[Fitted, list[float]],
+    wanted: Callable[[Group], bool] = _every,
+    label: Callable[[Group], str] = lambda group: group.chip,
+) -> dict[str, list[float]]:
+    """Median and 90 % quantile of the absolute log error of the wanted rows by stage and label."""
+    terms, several = fitted
     found: dict[str, list[Array]] = {}
-    for groups, names, _ in stages():
-        for group in groups:
-            if only in ("", group.chip):
-                ratio = predict(group.paced(several), fitted) / group.measured
-                found.setdefault(f"{names[0]} {group.chip}", []).append(np.abs(np.log(ratio)))
+    for groups, names, _ in listed:
+        for group in filter(wanted, groups):
+            if names[0] in terms:
+                ratio = predict(group.paced(float(np.median(several))), terms) / group.measured
+                found.setdefault(f"{names[0]} {label(group)}", []).append(np.abs(np.log(ratio)))
     return {key: np.quantile(np.concatenate(parts), [0.5, 0.9]).tolist() for key, parts in found.items()}
+
+
+def left_out(listed: list[Stage], by: Callable[[Group], str]) -> tuple[list[Fitted], dict[str, list[float]]]:
+    """Fits without one label's rows at a time, and their errors on those rows."""
+    fits: list[Fitted] = []
+    held: dict[str, list[float]] = {}
+    for one in dict.fromkeys(by(g) for groups, _, _ in listed for g in groups):
+        mine = partial(_labelled, by, one)
+        fitted = fit(listed, partial(_others, mine))
+        fits.append(fitted[0])
+        held |= errors(listed, fitted, mine, by)
+    return fits, held
+
+
+def _labelled(by: Callable[[Group], str], label: str, group: Group) -> bool:
+    return by(group) == label
+
+
+def _others(mine: Callable[[Group], bool], group: Group) -> bool:
+    return not mine(group)
 
 
 def host() -> list[float]:
@@ -198,13 +233,15 @@ def host() -> list[float]:
 
 def run() -> None:
     """Fits and writes `data/calibration/fabric.toml`."""
-    fitted, several = fit()
-    left_out = {chip: fit(chip) for chip in dict.fromkeys(g.chip for groups, _, _ in stages() for g in groups)}
+    listed = stages()
+    fitted, several = fit(listed)
+    others, by_chip = left_out(listed, lambda group: group.chip)
+    by_ranks = left_out(listed, lambda group: f"{group.n} ranks")[1]
     parameters: dict[str, points.Leaf] = {}
     for name, terms in fitted.items():
         for field, factor, unit in (("launch", 1e6, "us"), ("step", 1, "1"), ("share", 1, "1"), ("ramp", 1e6, "us")):
             value = getattr(terms, field) * factor
-            every = [value] + [getattr(other[name], field) * factor for other, _ in left_out.values()]
+            every = [value] + [getattr(other[name], field) * factor for other in others]
             source = "vidur-network" if name == "send_direct" else "aiconfigurator-collectives"
             parameters[f"gpu.{name}.{field}"] = points.leaf(
                 value, min(every), max(every), unit, source=source, grade="measured"
@@ -220,20 +257,16 @@ def run() -> None:
         grade="measured", note="small all-reduces without a graph: the host's time, one per kind of server",
     )  # fmt: skip
     parameters |= fabric_assumed.parameters(fitted)
-    held = {
-        key: value
-        for chip, (other, ratios) in left_out.items()
-        for key, value in errors(other, float(np.median(ratios)), chip).items()
-    }
     tables = {
-        "residuals.median_and_p90_abs_log": errors(fitted, float(np.median(several))),
-        "residuals.chip_left_out_median_and_p90_abs_log": held,
+        "residuals.median_and_p90_abs_log": errors(listed, (fitted, several)),
+        "residuals.chip_left_out_median_and_p90_abs_log": by_chip,
+        "residuals.ranks_left_out_median_and_p90_abs_log": by_ranks,
     }
     head: dict[str, str | int] = {
         "family": "fabric",
         "date": datetime.now(UTC).date().isoformat(),
         "command": "silmark calibrate fabric",
         "data": "ops_collectives_aiconfigurator, ops_network_vidur; interval: fits with one chip left out",
-        "rows": sum(len(g.payload) for groups, _, _ in stages() for g in groups),
+        "rows": sum(len(g.payload) for groups, _, _ in listed for g in groups),
     }
     points.write(data_folder() / "calibration" / "fabric.toml", head, parameters, tables)

@@ -12,9 +12,9 @@ CLOCK = 1.41e9
 """Hz of the A100, on whose fixed times the parameters are written."""
 
 
-def pace(clock_hz: float, dies: float) -> float:
+def pace(clock_hz: float, several_dies: bool) -> float:
     """Factor on fixed times; 1 where the clock is unknown (0)."""
     if clock_hz <= 0:
         return 1.0
     across = figures().get("pace.dies")
-    return CLOCK / clock_hz * (across.value if across is not None and dies > 1 else 1.0)
+    return CLOCK / clock_hz * (across.value if across is not None and several_dies else 1.0)

@@ -111,9 +111,9 @@ class StepModel:
         if self.plan.pp > 1 and self.target.units > 1:
             used |= self.target.figures("out")
         if self.plan.tp * self.plan.pp > 1:
-            library = self.target.system.library
+            names = (f"{self.target.system.library}.", *(["pace."] if self.target.several_dies else []))
             fitted = fabric.figures().items()
-            used |= {f"calibration.fabric.{k}": f for k, f in fitted if k.startswith(f"{library}.")}
+            used |= {f"calibration.fabric.{k}": f for k, f in fitted if k.startswith(names)}
         return used
 
     def sharded(self, step: Step) -> Graph:

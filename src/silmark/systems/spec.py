@@ -110,7 +110,12 @@ class Target:
         """How fast the chip runs a library's kernels; compiled schedules and other engines have none."""
         if self.chip.family != "gpu" or self.system.library in COMPILED:
             return 1.0
-        return pace(self.chip.si("compute.clock", 0.0), self.chip.si("die.count", 1.0))
+        return pace(self.chip.si("compute.clock", 0.0), self.several_dies)
+
+    @property
+    def several_dies(self) -> bool:
+        """Whether software sees several compute dies as one chip."""
+        return self.chip.si("die.count", 1.0) > 1
 
     def figures(self, level: Level) -> dict[str, Figure]:
         """The figures behind `link`, by key, for explanations and error bars."""
