@@ -62,7 +62,8 @@ Stage = tuple[list[Group], list[str], Fitted]
 """Rows, the algorithms that are fitted on them, and where the fit starts."""
 
 
-def _link(chip: str, count: int, kernels: bool) -> Link:
+def link_of(chip: str, count: int, kernels: bool) -> Link:
+    """The link inside a chip's usual node, with the engines' kernels or the library alone."""
     found = catalog.load(chip)
     return replace(Target(found, usual(found), count).link("up"), kernels=kernels)
 
@@ -77,7 +78,7 @@ def collectives(wanted: Callable[[str], bool], kernels: bool = False) -> list[Gr
         # The table counts the part that a chip keeps; a payload of all-to-all is what it sends.
         sent = size * (n - 1) / n if op == "alltoall" else size
         time = rows.numbers(mine, "time_us") * 1e-6
-        link = summing(_link(chip, n, kernels), dtype)
+        link = summing(link_of(chip, n, kernels), dtype)
         groups.append(Group(PATTERN[op], chip, n, link, sent, time))
     return groups
 
@@ -98,7 +99,7 @@ def sends() -> list[Group]:
             continue
         chip = rows.CHIPS["a100"]
         time = rows.numbers(mine, "time_us") * 1e-6
-        link = _link(chip, 2, kernels=False)
+        link = link_of(chip, 2, kernels=False)
         groups.append(Group("send", f"{chip} {topology}", 2, link, rows.numbers(mine, "size_bytes"), time))
     return groups
 
