@@ -14,6 +14,10 @@ from silmark.figures import Figure, assumptions
 Level = Literal["up", "out"]
 
 
+_THROUGH_MEMORY = "through host memory"
+"""How links of cards are called that cannot write into each other's memory, as engines' own kernels do."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class System:
     """One unit of a system.
@@ -75,7 +79,7 @@ class Target:
         """The link class inside a unit ("up") or between units ("out")."""
         bandwidth, latency = self._rate(level, "bandwidth")[1].value, self._rate(level, "latency")[1].value
         if level == "out":
-            return Link("fat-tree", bandwidth, latency, library=self.system.library, pace=self._pace())
+            return Link("fat-tree", bandwidth, latency, library=self.system.library, pace=self._pace(), kernels=False)
         return Link(
             topology=self.system.topology,
             bandwidth_bytes_per_s=bandwidth,
@@ -86,6 +90,7 @@ class Target:
             library=self.system.library,
             pace=self._pace(),
             through_host=self.through_host,
+            kernels=_THROUGH_MEMORY not in self.chip.kinds.get("link.scale_up", ""),
         )
 
     def spanning(self, group: int, within: int) -> Link:
@@ -99,7 +104,7 @@ class Target:
             return self.link("up")
         out, up = self.link("out"), self.link("up")
         rate = min(up.bandwidth_bytes_per_s, within * out.bandwidth_bytes_per_s)
-        return replace(out, bandwidth_bytes_per_s=rate, kernels=False)
+        return replace(out, bandwidth_bytes_per_s=rate)
 
     @property
     def through_host(self) -> bool:

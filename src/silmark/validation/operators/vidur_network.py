@@ -46,7 +46,7 @@ def predict(table: Columns) -> Draft:
             return chip, f"{op} {near}/{n} chips/{wiring}", took
         found = catalog.load(chip)
         out = Target(found, _server(found) if cards else usual(found), n).link("out")
-        across = fabric.collective_time(PATTERN[op], size[rows] / inside, n // inside, replace(out, kernels=False))
+        across = fabric.collective_time(PATTERN[op], size[rows] / inside, n // inside, out)
         reach = "servers" if cards else "nodes"
         return chip, f"between {reach}/{op}/{n // inside} nodes/{n}", across if inside == 1 else took + across
 
