@@ -17,6 +17,7 @@ import numpy as np
 from silmark.errors import BadValue
 from silmark.fabric import all_gather, all_reduce, all_to_all, reduce_scatter, send
 from silmark.fabric.eager import eager
+from silmark.fabric.exchange import Reach, exchange_figures, library_of, offered
 from silmark.fabric.link import COMPILED, Link, summing
 from silmark.fabric.pace import pace
 from silmark.fabric.terms import Algorithm, Array, Terms, figures, library, seconds
@@ -54,6 +55,29 @@ def collective_time(pattern: str, bytes_: Array | float, group: int, link: Link)
     return best
 
 
+def exchange_time(payload: Array | float, copies: float, reach: Reach, library: str = "") -> Array:
+    """Seconds of a dispatch or combine of expert parallelism, by the fastest way that there is.
+
+    Args:
+        payload: bytes of all copies of one chip's tokens, any shape.
+        copies: experts that a token chose.
+        reach: the chips that hold experts, and their links.
+        library: see `library_of`; without one, an all-to-all that sends a token once per chip.
+
+    Returns:
+        Seconds, of the payload's shape.
+    """
+    sent = np.asarray(payload, dtype=np.float64)
+    if reach.group == 1:
+        return np.zeros(sent.shape)
+    plain = sent * (min(copies, reach.group) / copies)
+    inside = collective_time("all-to-all", plain * (reach.node / reach.group), reach.node, reach.up)
+    if reach.group > reach.node:
+        away = plain * (1.0 - reach.node / reach.group)
+        inside = np.maximum(inside, collective_time("all-to-all", away, reach.group, reach.out))
+    return np.asarray(np.minimum.reduce([inside, *offered(sent, copies, reach, library)]))
+
+
 @cache
 def _plan(pattern: str, group: int, link: Link) -> tuple[tuple[Terms, float, float], ...]:
     """Parameters, traffic factor and steps of each algorithm that can run; empty for a group of one."""
@@ -64,15 +88,18 @@ def _plan(pattern: str, group: int, link: Link) -> tuple[tuple[Terms, float, flo
     if group == 1:
         return ()
     lies = shape(link.topology, group, link.size, link.dimensions, link.beyond)
-    offered = library(link.library)
+    ways = library(link.library)
     plan = tuple(
-        (offered[name], algorithm.factor(group, lies), algorithm.steps(group, lies))
+        (ways[name], algorithm.factor(group, lies), algorithm.steps(group, lies))
         for name, algorithm in PATTERNS[pattern].items()
-        if name in offered and algorithm.available(group, link)
+        if name in ways and algorithm.available(group, link)
     )
     if not plan:
         raise BadValue("library", link.library, f"one that offers {pattern}")
     return plan
 
 
-__all__ = ["COMPILED", "PATTERNS", "Link", "collective_time", "eager", "figures", "pace", "summing"]
+__all__ = [
+    "COMPILED", "PATTERNS", "Link", "Reach", "collective_time", "eager", "exchange_figures", "exchange_time", "figures",
+    "library_of", "pace", "summing",
+]  # fmt: skip

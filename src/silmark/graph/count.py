@@ -67,7 +67,7 @@ def _count_op(op: Op) -> Count:
             attention = 2.0 * op.heads * (op.qk_dim + op.v_dim) * pairs
             kv = op.seqs * op.cached() * op.kv_width
         case Scan():
-            other = 6.0 * op.m * op.heads * op.head_dim * op.state
+            other = op.m * op.token_flops
         case Elementwise():
             other = op.m * float(op.flops)
         case Gibbs():

@@ -14,7 +14,7 @@ broadcast against each other, so one operator describes any number of steps at o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -57,6 +57,9 @@ class Gemm(_Operator):
 class Attention(_Operator):
     """Scores, softmax and weighted sum of `seqs` sequences over their cached context.
 
+    An indexer (DeepSeek Sparse Attention, arXiv:2512.02556, section 2.1) is an attention without values: `v_dim` 0
+    means scores of every query with every cached key, summed over the heads, and the choice of the highest.
+
     Attributes:
         seqs: sequences.
         new: new (query) tokens per sequence; 1 in decode.
@@ -65,6 +68,8 @@ class Attention(_Operator):
         qk_dim, v_dim: widths of one head in scores and in values.
         kv_width: elements cached per token and layer (GQA: 2 * kv_heads * head_dim; MLA: latent + rope).
         window: sliding window in tokens, None for full attention.
+        selected: most tokens that a query attends to, chosen for it by an indexer; None: all in sight.
+        kv_bits: stored bits per cached element where the model fixes them, else None.
         causal: False for encoders.
     """
 
@@ -78,25 +83,61 @@ class Attention(_Operator):
     v_dim: int
     kv_width: int
     window: int | None = None
+    selected: int | None = None
+    kv_bits: float | None = None
     causal: bool = True
     split: Split = "heads"
 
+    @property
+    def scores_only(self) -> bool:
+        """Whether this is an indexer."""
+        return bool(np.all(np.asarray(self.v_dim) == 0))
+
     def span(self) -> Array:
-        """Mean number of tokens that one query token attends to (window and causality counted)."""
+        """Mean number of tokens that one query token attends to (window, choice and causality counted)."""
         if not self.causal:
             return np.asarray(self.past + self.new, dtype=np.float64)
         full = self.past + (self.new + 1) / 2
-        if self.window is None:
+        most = self.window
+        if self.selected is not None:
+            most = self.selected if most is None else min(most, self.selected)
+        if most is None:
             return np.asarray(full, dtype=np.float64)
-        # Query i sees min(window, past + i) tokens, i = 1 .. new: a ramp that saturates.
-        ramp = np.clip(self.window - self.past, 0, self.new)
+        # Query i sees min(most, past + i) tokens, i = 1 .. new: a ramp that saturates.
+        ramp = np.clip(most - self.past, 0, self.new)
         inside = ramp * (self.past + (ramp + 1) / 2)
-        return np.asarray((inside + (self.new - ramp) * self.window) / self.new, dtype=np.float64)
+        return np.asarray((inside + (self.new - ramp) * most) / self.new, dtype=np.float64)
 
-    def cached(self) -> Array:
-        """Tokens of the cache that one sequence must read."""
+    def held(self) -> Array:
+        """Tokens that the cache must keep for one sequence."""
         total = self.past + self.new
         return np.asarray(total if self.window is None else np.minimum(total, self.window + self.new - 1))
+
+    def cached(self) -> Array:
+        """Tokens of the cache that one sequence must read at least once."""
+        held = self.held()
+        return held if self.selected is None else np.minimum(held, self.new * float(self.selected))
+
+    def kv_bytes(self, usual: float) -> float:
+        """Bytes per cached element, `usual` where the model does not fix them."""
+        return usual if self.kv_bits is None else self.kv_bits / 8.0
+
+    def gathered(self) -> Attention:
+        """The same work without a choice of tokens, for machines that have no kernel of their own for it.
+
+        Every query has a cache of its own, gathered for it, and so becomes a sequence of one token. Where the
+        choice leaves nothing out, the sequence stays whole.
+        """
+        if self.selected is None:
+            return self
+        whole = self.past + self.new <= self.selected
+        return replace(
+            self,
+            seqs=np.where(whole, self.seqs, self.seqs * self.new),
+            new=np.where(whole, self.new, 1.0),
+            past=np.where(whole, self.past, self.span() - 1.0),
+            selected=None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,15 +200,18 @@ class Conv(_Operator):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scan(_Operator):
-    """State-space scan (Mamba-2's SSD) with one recurrent state per head.
+    """State-space scan (Mamba-2's SSD) or gated delta rule, with one recurrent state per head.
 
-    In decode the state is read and written once per sequence; a prompt is run in chunks.
+    In decode the state is read and written once per sequence; a prompt is run in chunks. The delta rule (Yang et al.,
+    arXiv:2412.06464, equation 10) subtracts from every value what the state already holds under its key.
 
     Attributes:
         m: tokens in the step.
         seqs: sequences whose state is loaded and stored.
         heads, head_dim, state: shape of the recurrent state.
         chunk: tokens per chunk of the parallel form (1 in decode).
+        delta: the gated delta rule; `state` is the width of a key, `head_dim` that of a value.
+        state_bits: stored bits per element of the state where the model fixes them, else None.
     """
 
     kind: ClassVar[str] = "scan"
@@ -177,7 +221,35 @@ class Scan(_Operator):
     head_dim: int
     state: int
     chunk: int = 1
+    delta: bool = False
+    state_bits: float | None = None
     split: Split = "heads"
+
+    @property
+    def elements(self) -> float:
+        """Elements of the state of one sequence."""
+        return float(self.heads * self.head_dim * self.state)
+
+    def state_bytes(self, usual: float) -> float:
+        """Bytes per element of the state, `usual` where the model does not fix them."""
+        return usual if self.state_bits is None else self.state_bits / 8.0
+
+    @property
+    def token_flops(self) -> float:
+        """FLOPs of one token against the state: decay, update, read-out, and for the delta rule a further read."""
+        return (8.0 if self.delta else 6.0) * self.elements
+
+    @property
+    def delta_flops(self) -> float:
+        """FLOPs per token of the chunked form that the delta rule adds to the scan's.
+
+        A second product with the state; inside a chunk keys times keys (arXiv:2412.06464, section 3.3), and the
+        inverse of that triangle times keys and values.
+        """
+        if not self.delta:
+            return 0.0
+        inside = 2.0 * self.chunk * self.heads * (2.0 * self.state + self.head_dim)
+        return 2.0 * self.elements + (inside if self.chunk > 1 else 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,18 +297,21 @@ class Collective(_Operator):
     """Communication inserted by the mapping.
 
     Attributes:
-        pattern: all-reduce | all-gather | reduce-scatter | all-to-all | send.
+        pattern: all-reduce | all-gather | reduce-scatter | all-to-all | send | dispatch | combine.
         bytes_: payload per chip (all-reduce: the whole tensor; all-gather: the gathered result;
-            all-to-all: what one chip sends in total; send: the message).
+            all-to-all: what one chip sends in total; send: the message; dispatch, combine: the copies of one
+            chip's tokens for all their experts).
         group: chips that take part.
-        level: "up" inside the scale-up domain, "out" beyond it.
+        level: "up" inside the scale-up domain, "out" beyond it; a dispatch or combine knows both itself.
+        copies: copies of one token in the payload of a dispatch or combine.
     """
 
     kind: ClassVar[str] = "collective"
-    pattern: Literal["all-reduce", "all-gather", "reduce-scatter", "all-to-all", "send"]
+    pattern: Literal["all-reduce", "all-gather", "reduce-scatter", "all-to-all", "send", "dispatch", "combine"]
     bytes_: Array
     group: int
     level: Literal["up", "out"] = "up"
+    copies: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

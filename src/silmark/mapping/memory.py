@@ -35,14 +35,16 @@ class Memory:
         if self.model.kind != "decoder":
             return np.zeros(())
         graph = shard(self.model.lower(Step.decode(1, max(context - 1, 0))), self.plan)
+        usual = self.plan.precision.kv_bytes
         cache = sum(
-            (op.count * op.cached() * op.kv_width for op in graph if isinstance(op, Attention)), start=np.zeros(())
+            (op.count * op.held() * (op.kv_width * op.kv_bytes(usual)) for op in graph if isinstance(op, Attention)),
+            start=np.zeros(()),
         )
         if self.plan.attention == "batch":
             cache = cache / self.plan.tp
         cache = cache / self.plan.ranks  # a sequence lies on one of them
         state = self.model.state_elements / self.plan.tp
-        return np.asarray((cache * self.plan.precision.kv_bytes + state * 4.0) / self.plan.pp)
+        return np.asarray((cache + state * 4.0) / self.plan.pp)
 
     def sequences(self, context: float) -> int:
         """Largest number of sequences of that many tokens that one replica holds."""

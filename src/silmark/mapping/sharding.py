@@ -12,10 +12,13 @@ from typing import Literal
 
 import numpy as np
 
+from silmark.formats import FORMATS
 from silmark.graph import Array, Attention, Collective, Conv, Elementwise, Experts, Gemm, Graph, Op, Scan
 from silmark.mapping.plan import Plan
 
 _Pattern = Literal["all-reduce", "all-gather", "all-to-all"]
+DISPATCHED_BYTES = 1.0 + 4.0 / 128.0
+"""Per element that is dispatched in 8 bits: a scale of four bytes per 128 (DeepSeek-V3, arXiv:2412.19437, 3.3.2)."""
 
 
 def shard(graph: Graph, plan: Plan, last_is_gathered: bool = True) -> Graph:
@@ -49,25 +52,35 @@ def _ranked(graph: Graph, plan: Plan) -> Graph:
     """Data-parallel attention: what one chip of the fullest rank runs.
 
     Everything but the experts is the graph of a smaller tensor-parallel group on its share of the sequences, at
-    least one of them. Experts see the tokens of all ranks, which are sent to them and back (all-to-all).
+    least one of them. Experts see the tokens of all ranks, which are sent to them (dispatch) and back (combine).
     """
     seqs = next((op.seqs for op in graph if isinstance(op, Attention | Scan)), np.ones(()))
     share = np.maximum(1.0, seqs / plan.ranks) / np.maximum(1.0, seqs)
     own = replace(plan, tp=plan.tp // plan.ranks, ranks=1, ep=1)
-    width = plan.precision.activation_bytes
     sharded: list[Op] = []
     rest: list[Op] = []
     for op in graph:
         if isinstance(op, Experts):
             sharded += [*shard(tuple(rest), own, last_is_gathered=False), _cut(op, plan)]
             rest = []
-            sent = op.m * (min(op.top_k, plan.tp) * op.hidden * width / plan.tp)
-            name = f"{op.name}.all-to-all"
-            # Twice: tokens go to their experts, results come back.
-            sharded.append(Collective(name=name, count=2 * op.count, pattern="all-to-all", bytes_=sent, group=plan.tp))
+            sharded += [_exchanged(op, plan, "dispatch"), _exchanged(op, plan, "combine")]
         else:
             rest.append(_fewer(op, share))
     return (*sharded, *shard(tuple(rest), own))
+
+
+def _exchanged(op: Experts, plan: Plan, phase: Literal["dispatch", "combine"]) -> Collective:
+    """One chip's share of the tokens, a copy per chosen expert; 8-bit products get 8-bit tokens with their scales."""
+    narrow = phase == "dispatch" and FORMATS[plan.precision.compute].bits <= 8
+    width = DISPATCHED_BYTES if narrow else plan.precision.activation_bytes
+    return Collective(
+        name=f"{op.name}.{phase}",
+        count=op.count,
+        pattern=phase,
+        bytes_=np.asarray(op.m * (op.top_k * op.hidden * width / plan.tp)),
+        group=plan.tp,
+        copies=op.top_k,
+    )
 
 
 def _fewer(op: Op, share: Array) -> Op:
@@ -96,7 +109,7 @@ def _cut(op: Op, plan: Plan) -> Op:
             return replace(op, groups=_part(op.groups, tp))
         case Gemm(split="row"):
             return replace(op, k=_part(op.k, tp))
-        case Attention(split="heads") if plan.attention == "batch":
+        case Attention() if plan.attention == "batch":  # an indexer too: it needs the sequence's own keys only
             return replace(op, seqs=np.maximum(1.0, op.seqs / tp))
         case Attention(split="heads"):
             kv_heads = _part(op.kv_heads, tp)

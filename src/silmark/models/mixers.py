@@ -14,6 +14,8 @@ from silmark.workloads.step import Step
 
 ROPE_FLOPS = 3
 """Per element of a rotated vector: two multiplications and an add."""
+INDEX_BITS = 8.25
+"""Per element of an indexer's key: 8 bits, and a scale of 32 per 128 elements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class GroupedAttention(Part):
         qkv_bias, out_bias: learned biases of the products.
         sinks: a learned logit per head (gpt-oss).
         causal: False for encoders.
+        gated: a gate as wide as the queries on what attention gives, from the same product (Qwen3-Next).
     """
 
     hidden: int
@@ -41,10 +44,11 @@ class GroupedAttention(Part):
     out_bias: bool = False
     sinks: bool = False
     causal: bool = True
+    gated: bool = False
 
     @property
     def _qkv(self) -> int:
-        return (self.heads + 2 * self.kv_heads) * self.head_dim
+        return (self.heads * (1 + self.gated) + 2 * self.kv_heads) * self.head_dim
 
     @property
     def parameters(self) -> int:
@@ -82,7 +86,54 @@ class GroupedAttention(Part):
             window=self.window,
             causal=self.causal,
         )
+        if self.gated:
+            width = self.heads * self.head_dim
+            yield Elementwise(
+                name="attention.gate", m=m, read=2 * width, write=width, flops=SILU_FLOPS * width, split="heads"
+            )
         yield Gemm(name="attention.out", m=m, n=self.hidden, k=self.heads * self.head_dim, split="row")
+
+
+@dataclass(frozen=True, slots=True)
+class Indexer:
+    """Picks the cached tokens that a query attends to (DeepSeek Sparse Attention, arXiv:2512.02556, section 2.1).
+
+    Scores are relu(q . k), weighted per head and summed; one key per token, shared by all heads and kept in 8 bits
+    with a scale of four bytes per 128 elements.
+
+    Attributes:
+        heads, width: of the index queries; width is also that of a key.
+        selected: tokens that a query attends to at most.
+    """
+
+    heads: int
+    width: int
+    selected: int
+
+    def parameters(self, hidden: int, q_rank: int) -> int:
+        """Products for queries, keys and weights of the heads, and the LayerNorm of the keys."""
+        return self.heads * self.width * (q_rank or hidden) + hidden * (self.width + self.heads) + 2 * self.width
+
+    def lower(self, step: Step, hidden: int, q_rank: int) -> Iterator[Op]:
+        """Products, rotary embedding with norm and narrowing, scores and choice: every chip does the whole."""
+        m, queries = step.tokens, self.heads * self.width
+        yield Gemm(name="index.q", m=m, n=queries, k=q_rank or hidden)
+        yield Gemm(name="index.k", m=m, n=self.width + self.heads, k=hidden)
+        moved = queries + self.width
+        yield Elementwise(name="index.rope", m=m, read=moved, write=moved, flops=(ROPE_FLOPS + NORM_FLOPS) * moved)
+        yield Attention(
+            name="index",
+            seqs=step.seqs,
+            new=step.new,
+            past=step.past,
+            heads=self.heads,
+            kv_heads=1,
+            qk_dim=self.width,
+            v_dim=0,
+            kv_width=self.width,
+            kv_bits=INDEX_BITS,
+            split="none",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +142,15 @@ class LatentAttention(Part):
 
     Only a latent of width `kv_rank` and one rotary key of width `rope` are cached per token. In decode the
     up-projections are absorbed into queries and outputs, so scores run over the latent itself; in prefill keys
-    and values are expanded for every token in sight, cached ones included.
+    and values are expanded for every token in sight, cached ones included. With an indexer every query has tokens of
+    its own, and both phases take the absorbed form (arXiv:2512.02556, appendix A).
 
     Attributes:
         q_rank: width of the latent of queries, 0 if queries are projected directly.
         nope, rope, v_dim: widths of one head's unrotated and rotated keys and of its values.
         bias: biases on the down-projections and the output.
+        turned: False where nothing is rotated (Kimi Linear).
+        indexer: picks the tokens that a query attends to; None: all of them.
     """
 
     hidden: int
@@ -107,6 +161,8 @@ class LatentAttention(Part):
     rope: int
     v_dim: int
     bias: bool = False
+    turned: bool = True
+    indexer: Indexer | None = None
 
     @property
     def _q_out(self) -> int:
@@ -119,11 +175,12 @@ class LatentAttention(Part):
         queries = self.q_rank * (self.hidden + 1 + self._q_out) if self.q_rank else self.hidden * self._q_out
         keys = self.hidden * latent + self.kv_rank + self.kv_rank * self.heads * (self.nope + self.v_dim)
         biases = (self.q_rank + latent + self.hidden) * self.bias
-        return queries + keys + self.heads * self.v_dim * self.hidden + biases
+        index = self.indexer.parameters(self.hidden, self.q_rank) if self.indexer else 0
+        return queries + keys + self.heads * self.v_dim * self.hidden + biases + index
 
     def kv_elements(self, context: Array) -> Array:
-        """Latent and rotary key of every token."""
-        return np.asarray(context * (self.kv_rank + self.rope))
+        """Latent and rotary key of every token, and its index key."""
+        return np.asarray(context * (self.kv_rank + self.rope + (self.indexer.width if self.indexer else 0)))
 
     def lower(self, step: Step) -> Iterator[Op]:
         """Projections to latents and queries, then the absorbed or the expanded form, then the output."""
@@ -135,10 +192,13 @@ class LatentAttention(Part):
         else:
             yield Gemm(name="attention.q", m=m, n=self._q_out, k=self.hidden, split="column")
             yield Gemm(name="attention.down", m=m, n=latent, k=self.hidden)
-        normed, turned = self.q_rank + self.kv_rank, (self.heads + 1) * self.rope
+        normed, turned = self.q_rank + self.kv_rank, (self.heads + 1) * self.rope * self.turned
         flops = NORM_FLOPS * normed + ROPE_FLOPS * turned
         yield Elementwise(name="attention.rope", m=m, read=normed + turned, write=normed + turned, flops=flops)
-        yield from self._absorbed(step) if step.phase == "decode" else self._expanded(step)
+        if self.indexer:
+            yield from self.indexer.lower(step, self.hidden, self.q_rank)
+        absorbed = step.phase == "decode" or self.indexer
+        yield from self._absorbed(step) if absorbed else self._expanded(step)
         yield Gemm(name="attention.out", m=m, n=self.hidden, k=self.heads * self.v_dim, split="row")
 
     def _absorbed(self, step: Step) -> Iterator[Op]:
@@ -164,6 +224,7 @@ class LatentAttention(Part):
             qk_dim=qk_dim,
             v_dim=v_dim,
             kv_width=self.kv_rank + self.rope,
+            selected=self.indexer.selected if self.indexer else None,
         )
 
 

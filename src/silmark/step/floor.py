@@ -36,6 +36,6 @@ def _bytes(op: Gemm | Experts | Conv | Attention, plan: Plan) -> Array:
     work = count(op)
     if isinstance(op, Attention):
         same = plan.placement.kv == plan.placement.weights
-        return work.kv * plan.precision.kv_bytes if same else np.zeros(())
+        return work.kv * op.kv_bytes(plan.precision.kv_bytes) if same else np.zeros(())
     bits = None if isinstance(op, Conv) else op.weight_bits
     return work.weights * (plan.precision.weight_bytes if bits is None else bits / 8)

@@ -114,6 +114,10 @@ class StepModel:
             names = (f"{self.target.system.library}.", *(["pace."] if self.target.several_dies else []))
             fitted = fabric.figures().items()
             used |= {f"calibration.fabric.{k}": f for k, f in fitted if k.startswith(names)}
+        if self.plan.ranks > 1:
+            own = f"{fabric.library_of(self.target.chip.vendor)}."
+            fitted = fabric.exchange_figures().items()
+            used |= {f"calibration.exchange.{k}": f for k, f in fitted if k.startswith(own)}
         return used
 
     def sharded(self, step: Step) -> Graph:
@@ -136,12 +140,20 @@ class StepModel:
     def op_cost(self, op: Op) -> Cost:
         """Cost of one sharded operator on one chip, software maturity counted."""
         if isinstance(op, Collective):
-            seconds = fabric.collective_time(op.pattern, op.bytes_, op.group, self.target.link(op.level)) * op.count
+            seconds = self._link_s(op) * op.count
             return Cost({"link": seconds}, self.mechanism.busy_energy({"link": seconds}))
         cost = self.mechanism.cost(op)
         if self.maturity is None or self.maturity.value == 1.0:
             return cost
         return Cost({r: p / self.maturity.value for r, p in cost.parts.items()}, cost.energy_j)
+
+    def _link_s(self, op: Collective) -> Array:
+        """Seconds of one collective."""
+        if op.pattern not in ("dispatch", "combine"):
+            return fabric.collective_time(op.pattern, op.bytes_, op.group, self.target.link(op.level))
+        node = min(op.group, self.target.system.chips)
+        reach = fabric.Reach(op.group, node, self.target.link("up"), self.target.link("out"))
+        return fabric.exchange_time(op.bytes_, op.copies, reach, fabric.library_of(self.target.chip.vendor))
 
     def collect(self, shares: Iterable[OpShare]) -> StepCost:
         """Adds up operators; energy is that of the chips that run them.

@@ -11,7 +11,6 @@ import numpy as np
 
 from silmark.chips import coefficients
 from silmark.chips.spec import Chip
-from silmark.errors import BadFile
 from silmark.figures import Figure
 from silmark.formats import Precision
 from silmark.graph import Array, Op
@@ -142,10 +141,7 @@ class AbstractMechanism(ABC):
 
     def coefficient(self, key: str, *bounds: Resource) -> float:
         """Reads a fitted parameter of the family, noting its use."""
-        fitted = coefficients.load(self.family)
-        if key not in fitted:
-            raise BadFile(f"data/calibration/{self.family}.toml", f"missing; `silmark calibrate {self.family}`", key)
-        return self.note(f"calibration.{self.family}.{key}", fitted[key], *bounds)
+        return self.note(f"calibration.{self.family}.{key}", coefficients.fitted(self.family, key), *bounds)
 
     def note(self, key: str, figure: Figure, *bounds: Resource) -> float:
         """Returns a figure's value, remembering that it was used and which resources' time it sets."""

@@ -104,7 +104,7 @@ class Cpu(AbstractMechanism):
                 rows, weight = op.m * float(op.out_size**2), self._weight(None)
                 parts = self._product(rows, op.n // op.groups, op.depth, weight, op.groups, moved)
             case Attention():
-                parts = self._attention(op)
+                parts = self._attention(op.gathered())
             case Elementwise():
                 moved = op.m * ((op.read + op.write) * element)
                 fixed = self._pass if op.flops else self._launch  # a copy is one call
@@ -180,19 +180,20 @@ class Cpu(AbstractMechanism):
         rate = self._prefill_rate * (block / (block + self._half_block))
         prefill = np.maximum(op.seqs * op.new * padded * (width / rate), decode)
         compute = np.where(op.new <= 1, decode, prefill)
-        cache = op.seqs * op.cached() * (op.kv_width * self.precision.kv_bytes)
+        cache = op.seqs * op.cached() * (op.kv_width * op.kv_bytes(self.precision.kv_bytes))
         return slowest(self._attention_s, memory=cache / self._kv, compute=compute)
 
     def _scan(self, op: Scan) -> dict[Resource, Array]:
         """Mamba-2's SSD (Dao and Gu, arXiv:2405.21060, section 6): the state once, a token's products in chunks."""
-        state = float(op.heads * op.head_dim * op.state)
-        element = self.precision.activation_bytes
+        state, element = op.elements, self.precision.activation_bytes
+        held = op.state_bytes(element)
         tokens = op.heads * (2.0 * op.head_dim) + 2.0 * op.state
-        memory = op.seqs * (2.0 * state * element / self._main) + self._moved(op.m * (tokens * element))["memory"]
+        memory = op.seqs * (2.0 * state * held / self._main) + self._moved(op.m * (tokens * element))["memory"]
         if op.chunk <= 1:
-            return slowest(self._pass, memory=memory, vector=op.m * (6.0 * state / self._vector))
+            return slowest(self._pass, memory=memory, vector=op.m * (op.token_flops / self._vector))
         inside = op.chunk * float(op.heads * (op.head_dim + op.state))
-        return slowest(self._pass, memory=memory, compute=op.m * ((4.0 * state + inside) / self._prefill_rate))
+        flops = op.m * (4.0 * state + inside + op.delta_flops)
+        return slowest(self._pass, memory=memory, compute=flops / self._prefill_rate)
 
     def _gibbs(self, op: Gibbs) -> dict[Resource, Array]:
         """Block Gibbs sampling: every update gathers its neighbours, from the cache while the graph fits there."""

@@ -97,12 +97,11 @@ class Dimc(AbstractMechanism):
                 product = (op.m * float(op.out_size**2), op.n // op.groups, op.depth, op.groups)
                 parts = self._product([product], None, op.m * elements)
             case Attention():
-                parts = self._attention(op)
+                parts = self._attention(op.gathered())
             case Scan():
-                inner = float(op.heads * op.head_dim * op.state)
-                state = op.seqs * (2 * inner * act)
+                state = op.seqs * (2 * op.elements * op.state_bytes(act))
                 seconds = self._place(state, self.placement.kv, self._traffic(np.zeros(np.shape(state))))
-                parts = slowest(0.0, vector=op.m * (6.0 * inner / self._units), **seconds)
+                parts = slowest(0.0, vector=op.m * (op.token_flops / self._units), **seconds)
             case Elementwise():
                 seconds = self._traffic(op.m * ((op.read + op.write) * act))
                 parts = slowest(0.0, vector=op.m * (op.flops / self._units), **seconds)
@@ -163,7 +162,7 @@ class Dimc(AbstractMechanism):
         cells = op.seqs * op.kv_heads * span * (depth + width)
         passes = cells / (self._rows * self._attention_columns * self._arrays) * (op.new * group)
         scores = op.seqs * op.new * span * op.heads
-        cache = op.seqs * op.cached() * (op.kv_width * self.precision.kv_bytes)
+        cache = op.seqs * op.cached() * (op.kv_width * op.kv_bytes(self.precision.kv_bytes))
         queries = op.seqs * op.new * (op.heads * (op.qk_dim + op.v_dim) * self.precision.activation_bytes)
         seconds = self._place(cache, self.placement.kv, self._traffic(queries))
         vector = scores * (self._softmax / self._units)

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from silmark.chips import coefficients
 from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest
 from silmark.chips.mechanisms.gpu_attention import LATENT, attention, decode_rates, prefill_rates, repeated
 from silmark.chips.mechanisms.gpu_experts import ExpertRates, Routing, expert_rates, experts
@@ -27,6 +28,7 @@ from silmark.chips.mechanisms.gpu_kernels import (
     factors,
     product_scheme,
 )
+from silmark.chips.mechanisms.gpu_sparse import SparseRates, chosen, delta, index, scores, sparse_rates
 from silmark.chips.spec import Chip
 from silmark.errors import BadValue
 from silmark.formats import FORMATS, Precision
@@ -95,6 +97,7 @@ class Gpu(AbstractMechanism):
         self._host = self.coefficient("host.step", "overhead")
         self.request_s = self.coefficient("host.request", "overhead")
         self._streams = stream_rates(self._facts, lambda key: self._ratio(f"elementwise.{key}"))
+        self._sparse: SparseRates | None = None
         self._gemm_rates(precision.weight_bytes)
 
     def cost(self, op: Op) -> Cost:
@@ -103,8 +106,7 @@ class Gpu(AbstractMechanism):
             case Gemm():
                 return self.finish(op, self._gemm_parts(op))
             case Attention():
-                kv, io = self.precision.kv_bytes, self.precision.activation_bytes
-                return self._two(op, *attention(self._attention, op, kv, io))
+                return self._two(op, *self._attention_parts(op))
             case Experts():
                 return self._two(op, *experts(self._expert_rates(self._bytes(op.weight_bits)), op))
             case Conv():
@@ -122,6 +124,14 @@ class Gpu(AbstractMechanism):
                 return self.finish(op, {"overhead": np.full(np.shape(op.m), host)})
             case _:
                 raise BadValue("operator", op.kind, f"one of {', '.join(sorted(self.runs))}")
+
+    def refuses(self, op: Op) -> str | None:
+        """Nothing; reads the shares that sparse attention or a delta rule will need, so that answers can list them."""
+        if isinstance(op, Attention) and (op.selected is not None or op.scores_only):
+            self._sparse_rates()
+        if isinstance(op, Scan) and op.delta:
+            self._sparse_ratio("delta.update_share"), self._sparse_ratio("delta.chunk_share")
+        return None
 
     def gemm_time(self, m: Array | float, n: Array | float, k: Array | float, copies: float | None = None) -> Array:
         """Seconds of the products `[m, k] @ [k, n]` for arrays of any broadcastable shapes, in bulk.
@@ -141,16 +151,46 @@ class Gpu(AbstractMechanism):
             op: the operator.
             cached: whether a benchmark repeats it on the same KV, part of which it then finds in the cache.
         """
-        kv, io = self.precision.kv_bytes, self.precision.activation_bytes
-        memory, compute, overhead = attention(self._attention, op, kv, io)
+        memory, compute, overhead = self._attention_parts(op)
         if cached:
-            memory = repeated(self._attention[0], op, kv, self._kv_resident, memory)
+            memory = repeated(self._attention[0], op, self.precision.kv_bytes, self._kv_resident, memory)
+        return np.asarray(np.maximum(memory, compute) + overhead)
+
+    def scores_time(self, op: Attention) -> Array:
+        """Seconds of an indexer's scores, without the choice of the highest."""
+        memory, compute, overhead = scores(self._sparse_rates(), op, op.kv_bytes(self.precision.kv_bytes))
         return np.asarray(np.maximum(memory, compute) + overhead)
 
     def expert_time(self, op: Experts, routing: Routing) -> Array:
         """Seconds of routed experts under a given routing of the tokens."""
         memory, compute, overhead = experts(self._expert_rates(self._bytes(op.weight_bits)), op, routing)
         return np.asarray(np.maximum(memory, compute) + overhead)
+
+    def _attention_parts(self, op: Attention) -> tuple[Array, Array, Array]:
+        """Memory, compute and overhead of dense attention, of an indexer, or of attention over chosen tokens."""
+        kv, io = op.kv_bytes(self.precision.kv_bytes), self.precision.activation_bytes
+        if op.scores_only:
+            return index(self._sparse_rates(), op, kv)
+        if op.selected is None:
+            return attention(self._attention, op, kv, io)
+        whole = op.past + op.new <= op.selected  # nothing is left out: the dense kernel serves
+        dense = attention(self._attention, replace(op, selected=None), kv, io)
+        some = chosen(self._sparse_rates(), op, kv, io)
+        memory, compute, overhead = (np.where(whole, a, b) for a, b in zip(dense, some, strict=True))
+        return memory, compute, overhead
+
+    def _sparse_rates(self) -> SparseRates:
+        """Read for models that need them: others do not depend on their shares."""
+        if self._sparse is None:
+            wide = self.fact(f"peak.{self._wide}", "compute")
+            eight = next((name for name in ("fp8", "int8") if f"peak.{name}" in self.chip.figures), self._wide)
+            peak = self.fact(f"peak.{eight}", "compute")
+            self._sparse = sparse_rates(self._facts, self._attention[1], wide, peak, self._sparse_ratio)
+        return self._sparse
+
+    def _sparse_ratio(self, key: str) -> float:
+        bound: Resource = "compute" if key.endswith(("flop_share", "narrow_share")) else "memory"
+        return self.note(f"calibration.gpu_sparse.{key}", coefficients.fitted("gpu_sparse", key), bound)
 
     def _ratio(self, key: str) -> float:
         return self.coefficient(key, _BOUNDS.get(key.rpartition(".")[2], "compute"))
@@ -238,17 +278,22 @@ class Gpu(AbstractMechanism):
         return slowest(self._streams.fixed, memory=memory, sram=sram, vector=vector)
 
     def _scan_parts(self, op: Scan) -> dict[Resource, Array]:
-        """Mamba-2's SSD (Dao and Gu, arXiv:2405.21060, section 6).
+        """Mamba-2's SSD (Dao and Gu, arXiv:2405.21060, section 6); the delta rule's bytes are in `gpu_sparse`.
 
         The state is read and written once per sequence; a token costs a product with the state and, in chunks,
         products with the other tokens of its chunk.
         """
-        state = float(op.heads * op.head_dim * op.state)
-        element = self.precision.activation_bytes
+        state, element = op.elements, self.precision.activation_bytes
+        if op.delta:
+            moving, kernels = delta(op, element, self._facts.bandwidth, self._sparse_ratio)
+            flops = op.m * (4.0 * state + op.delta_flops if op.chunk > 1 else 0.0)
+            vector = op.m * (op.token_flops / self._vector if op.chunk <= 1 else 0.0)
+            compute = flops / self._facts.matrix[self._wide]
+            return slowest(self._streams.fixed * kernels, memory=moving, vector=vector, compute=compute)
         tokens = op.heads * (2.0 * op.head_dim) + 2.0 * op.state
-        memory = (op.seqs * (2.0 * state * element) + op.m * (tokens * element)) / self._streams.memory
+        memory = (op.seqs * (2.0 * state * op.state_bytes(element)) + op.m * (tokens * element)) / self._streams.memory
         if op.chunk <= 1:
-            return slowest(self._streams.fixed, memory=memory, vector=op.m * (6.0 * state / self._vector))
+            return slowest(self._streams.fixed, memory=memory, vector=op.m * (op.token_flops / self._vector))
         inside = op.chunk * float(op.heads * (op.head_dim + op.state))
         flops = op.m * (4.0 * state + inside)
         matrix = self._facts.matrix[self._wide] * self.coefficient("scan.flop_share", "compute")

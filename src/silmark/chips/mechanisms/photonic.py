@@ -75,11 +75,10 @@ class Photonic(AbstractMechanism):
                 product = (op.m * float(op.out_size**2), op.n // op.groups, op.depth, op.groups)
                 return self._product(op, [product], None, op.m * elements)
             case Attention():
-                return self._attention(op)
+                return self._attention(op.gathered())
             case Scan():
-                inner = float(op.heads * op.head_dim * op.state)
-                moved = op.seqs * (2 * inner * self.precision.activation_bytes)
-                return self._electronic(op, op.m * (6.0 * inner), moved, "main")
+                moved = op.seqs * (2 * op.elements * op.state_bytes(self.precision.activation_bytes))
+                return self._electronic(op, op.m * op.token_flops, moved, "main")
             case Elementwise():
                 moved = op.m * ((op.read + op.write) * self.precision.activation_bytes)
                 return self._electronic(op, op.m * float(op.flops), moved, "auto")
@@ -104,7 +103,7 @@ class Photonic(AbstractMechanism):
         """Scores, softmax and weighted sum on the digital part: both operands change with every token."""
         pairs = op.seqs * op.new * op.span()
         flops = pairs * (op.heads * (2.0 * (op.qk_dim + op.v_dim) + self.coefficient("softmax.operations", "vector")))
-        cache = op.seqs * op.cached() * (op.kv_width * self.precision.kv_bytes)
+        cache = op.seqs * op.cached() * (op.kv_width * op.kv_bytes(self.precision.kv_bytes))
         return self._electronic(op, flops, cache, self.placement.kv)
 
     def _product(

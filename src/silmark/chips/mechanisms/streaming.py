@@ -79,7 +79,7 @@ class Streaming(AbstractMechanism):
                     op.m * op.out_size**2, op.n // op.groups, op.depth, float(op.groups), self.precision.weight_bytes
                 )
             case Attention():
-                parts = self._attention(op)
+                parts = self._attention(op.gathered())
             case Scan():
                 parts = self._scan(op)
             case Elementwise():
@@ -130,7 +130,7 @@ class Streaming(AbstractMechanism):
         rows = op.new * (op.heads / op.kv_heads)
         pairs = op.seqs * op.new * op.span() * float(op.heads)
         # The cache crosses the streams once; padding lanes are wired to zero and cost no stream.
-        cache = op.seqs * context * (op.kv_width * self.precision.kv_bytes)
+        cache = op.seqs * context * (op.kv_width * op.kv_bytes(self.precision.kv_bytes))
         return slowest(
             self._install,
             compute=heads * rows * (scores + values) * (2.0 / self._wide_rate),
@@ -139,10 +139,10 @@ class Streaming(AbstractMechanism):
         )
 
     def _scan(self, op: Scan) -> dict[Resource, Array]:
-        """Recurrent state on the vector units: six operations per token and element; loaded and stored once."""
-        elements = float(op.heads * op.head_dim * op.state)
-        state = op.seqs * (elements * 2.0 * self.precision.activation_bytes / self._streams)
-        return slowest(0.0, vector=op.m * (6.0 * elements / self._vector), sram=state)
+        """Recurrent state on the vector units, its operations per token; loaded and stored once."""
+        element = op.state_bytes(self.precision.activation_bytes)
+        state = op.seqs * (op.elements * 2.0 * element / self._streams)
+        return slowest(0.0, vector=op.m * (op.token_flops / self._vector), sram=state)
 
     def _seam(self, op: Boundary) -> Array:
         """Slack of the exchanges of one layer: none where a whole layer fits one chip (BERT), else all of it.

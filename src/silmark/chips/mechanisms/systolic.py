@@ -110,7 +110,7 @@ class Systolic(AbstractMechanism):
             case Conv():
                 parts = self._conv(op)
             case Attention():
-                parts = self._attention(op)
+                parts = self._attention(op.gathered())
             case Scan():
                 parts = self._scan(op)
             case Elementwise():
@@ -211,7 +211,7 @@ class Systolic(AbstractMechanism):
         widths = np.ceil(op.qk_dim / r) * r + np.ceil(op.v_dim / r) * r
         rows = np.maximum(op.new * (op.heads / op.kv_heads), _ROW) * op.kv_heads
         compute = op.seqs * rows * span * (2.0 * widths / self._attention_rate)
-        cache = op.seqs * op.cached() * (op.kv_width * self.precision.kv_bytes)
+        cache = op.seqs * op.cached() * (op.kv_width * op.kv_bytes(self.precision.kv_bytes))
         queries = op.seqs * op.new * (op.heads * (op.qk_dim + op.v_dim) * self.precision.activation_bytes)
         seconds = self._moved(queries)
         if self.placement.kv == "main":
@@ -226,18 +226,17 @@ class Systolic(AbstractMechanism):
         Products inside a chunk run on the arrays, the recurrence itself (chunk 1) on the vector unit; the
         state crosses memory twice.
         """
-        inner = float(op.heads * op.head_dim * op.state)
-        state = op.seqs * (2 * inner * self.precision.activation_bytes)
+        state = op.seqs * (2 * op.elements * op.state_bytes(self.precision.activation_bytes))
         per_token = op.heads * (2 * op.head_dim + 2 * op.state)
         seconds = self._moved(op.m * (per_token * self.precision.activation_bytes))
         seconds["memory"] = seconds["memory"] + state / self._main
         if op.chunk <= 1:
-            return slowest(self._fixed, vector=op.m * (6.0 * inner / self._vector), **seconds)
+            return slowest(self._fixed, vector=op.m * (op.token_flops / self._vector), **seconds)
         r = self._rows / self._splits[-1]
         narrow = r / min(r, op.chunk, op.state, op.head_dim)  # products narrower than the array waste it
-        flops = 2.0 * op.heads * (op.chunk * (op.state + op.head_dim) + 2 * op.head_dim * op.state)
+        flops = 2.0 * op.heads * (op.chunk * (op.state + op.head_dim) + 2 * op.head_dim * op.state) + op.delta_flops
         vector = _padded(op.m) * (op.heads * (op.chunk + op.head_dim) / self._vector)
-        compute = _padded(op.m) * max(flops * narrow / self._attention_rate, 6.0 * inner / self._peak)
+        compute = _padded(op.m) * max(flops * narrow / self._attention_rate, 6.0 * op.elements / self._peak)
         return slowest(self._fixed, compute=compute, vector=vector, **seconds)
 
     def _gibbs(self, op: Gibbs) -> dict[Resource, Array]:

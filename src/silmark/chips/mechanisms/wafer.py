@@ -97,11 +97,11 @@ class Wafer(AbstractMechanism):
             case Conv():
                 parts = self._macs(op.m * op.out_size**2, float(op.n * op.depth))
             case Scan():
-                # Decay, update and read-out of the state: one multiply-add each per element.
-                parts = self._macs(op.m, 3.0 * op.heads * op.head_dim * op.state)
+                parts = self._macs(op.m, op.token_flops / 2.0)
             case Attention():
-                per_row = op.cached() * float(op.heads * (op.qk_dim + op.v_dim))
-                parts = self._macs(op.seqs * op.new, per_row)
+                whole = op.gathered()
+                per_row = whole.cached() * float(op.heads * (op.qk_dim + op.v_dim))
+                parts = self._macs(whole.seqs * whole.new, per_row)
             case _:
                 raise BadValue("operator", op.kind, f"one of {', '.join(sorted(self.runs))} on {self.chip.id}")
         return self.finish(op, parts)

@@ -1,4 +1,4 @@
-"""Multi-head latent attention with routed experts: DeepSeek-V2, V3 and R1, Kimi K2, GLM-5."""
+"""Multi-head latent attention with routed experts: DeepSeek-V2, V3, V3.2 and R1, Kimi K2, GLM-5."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from silmark.models import build
 from silmark.models.config import Config
 from silmark.models.families.moe import experts
-from silmark.models.mixers import LatentAttention
+from silmark.models.mixers import Indexer, LatentAttention
 from silmark.models.parts import Mlp, Norm
 from silmark.models.spec import Block, Model, Part
 
@@ -15,18 +15,7 @@ from silmark.models.spec import Block, Model, Part
 def deepseek(config: Config) -> Model:
     """The first layers dense, then routed with shared experts. Heads that predict further tokens are left out."""
     hidden, count = config.count("hidden_size"), build.layers(config)
-    heads = config.count("num_attention_heads")
-    config.accept("num_key_value_heads", "head_dim")  # Every head has its own keys once they are expanded.
-    mixer = LatentAttention(
-        hidden=hidden,
-        heads=heads,
-        q_rank=config.count("q_lora_rank", default=0, low=0),
-        kv_rank=config.count("kv_lora_rank"),
-        nope=config.count("qk_nope_head_dim"),
-        rope=config.count("qk_rope_head_dim"),
-        v_dim=config.count("v_head_dim"),
-        bias=config.flag("attention_bias"),
-    )
+    mixer = replace(latent(config, hidden), indexer=_indexer(config))
     simple = _block("dense", mixer, Mlp("mlp", hidden, config.count("intermediate_size")))
     if "n_routed_experts" not in config:
         return build.decoder(config, [simple] * count, hidden)
@@ -44,13 +33,26 @@ def deepseek(config: Config) -> Model:
     return build.decoder(config, choice, hidden)
 
 
-def glm_dsa(config: Config) -> Model:
-    """GLM-5: as DeepSeek-V3; the indexer that picks tokens for sparse attention is left out, attention is full."""
-    for key in ("index_head_dim", "index_n_heads", "index_topk"):
-        config.count(key, default=1)
-    model = deepseek(config)
-    note = "sparse attention is described as full attention, without its indexer: slower on contexts over 2,048 tokens"
-    return replace(model, notes=(*model.notes, note))
+def latent(config: Config, hidden: int) -> LatentAttention:
+    """Multi-head latent attention under the key names of DeepSeek."""
+    config.accept("num_key_value_heads", "head_dim")  # Every head has its own keys once they are expanded.
+    return LatentAttention(
+        hidden=hidden,
+        heads=config.count("num_attention_heads"),
+        q_rank=config.count("q_lora_rank", default=0, low=0),
+        kv_rank=config.count("kv_lora_rank"),
+        nope=config.count("qk_nope_head_dim"),
+        rope=config.count("qk_rope_head_dim"),
+        v_dim=config.count("v_head_dim"),
+        bias=config.flag("attention_bias"),
+    )
+
+
+def _indexer(config: Config) -> Indexer | None:
+    """The indexer of sparse attention (DeepSeek-V3.2, GLM-5), None where the file has none."""
+    if "index_topk" not in config:
+        return None
+    return Indexer(config.count("index_n_heads"), config.count("index_head_dim"), config.count("index_topk"))
 
 
 def _block(name: str, mixer: LatentAttention, mlp: Part) -> Block:

@@ -17,7 +17,7 @@ MAX_EXPERTS = 65_536
 def experts(config: Config, hidden: int, inner: int, *, gated: bool = True, router_bias: bool = False) -> Moe:
     """Routed experts of width `inner`."""
     count = config.count("num_local_experts", "num_experts", "n_routed_experts", high=MAX_EXPERTS)
-    top = config.count("num_experts_per_tok", "experts_per_token", high=count)
+    top = config.count("num_experts_per_tok", "num_experts_per_token", "experts_per_token", high=count)
     return Moe(hidden, count, top, inner, gated, router_bias=router_bias)
 
 

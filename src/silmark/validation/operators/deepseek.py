@@ -1,25 +1,19 @@
-"""DeepSeek's published tables: fp8 products, alone and grouped, and the exchanges of DeepEP's low-latency mode."""
+"""DeepSeek's published tables: fp8 products, alone and grouped, and the exchanges of DeepEP."""
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
-from silmark import fabric
+from silmark.calibration.exchange import Exchange, reach
 from silmark.chips import catalog
 from silmark.errors import UnknownName
+from silmark.fabric import exchange_time, library_of
+from silmark.fabric.exchange import low_latency, normal, ways
 from silmark.graph import Array
-from silmark.systems import Target
-from silmark.systems.catalog import usual
-from silmark.validation.operators.collectives import link
 from silmark.validation.operators.columns import Columns, Index
 from silmark.validation.operators.draft import Draft, alias, by_group, gemm
 
 COLUMNS = frozenset({"hardware", "op", "groups", "m", "n", "k", "notes"})
-_EXCHANGE = re.compile(r"(\d{1,6}) tokens/batch, hidden (\d{1,6}),.*?top-(\d{1,3})(?: *;|$| *;? groups column)")
-_BYTES = {"dispatch": 1.0 + 4.0 / 128.0, "combine": 2.0}
-"""Per element: fp8 with a scale of four bytes per 128, and bf16."""
 
 
 def predict(table: Columns) -> Draft:
@@ -42,14 +36,15 @@ def predict(table: Columns) -> Draft:
 
 
 def exchange(chip: str, op: str, notes: str, count: int) -> float:
-    """Seconds of a dispatch or combine among `count` chips: an all-to-all of every token's choices."""
-    said = _EXCHANGE.search(notes)
-    phase = next((name for name in _BYTES if name in op), None)
-    if said is None or phase is None:
-        raise UnknownName("exchange", op, _BYTES, hint="its notes give tokens, hidden width and top-k")
-    tokens, hidden, chosen = (float(number) for number in said.groups())
-    found = catalog.load(chip)
-    system = usual(found)
-    through = link(chip, count) if count <= system.chips else Target(found, system, count).link("out")
-    payload = np.asarray([tokens * hidden * chosen * _BYTES[phase]])
-    return float(fabric.collective_time("all-to-all", payload, count, through)[0])
+    """Seconds of a dispatch or combine among `count` chips, by the way that its name says."""
+    what = Exchange.of(op, notes)
+    if not count:
+        raise UnknownName("number of chips", str(count), (), hint="the column `groups` gives it")
+    payload, members = np.asarray(what.payload), reach(chip, count)
+    known = ways(library_of(catalog.load(chip).vendor))
+    wanted = "low_latency" if what.latency else "normal"
+    if wanted not in known:
+        return float(exchange_time(payload, what.copies, members))
+    if what.latency:
+        return float(low_latency(known[wanted], payload, members, what.wired))
+    return float(normal(known[wanted], payload, what.copies, members))

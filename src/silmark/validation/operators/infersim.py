@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from silmark.errors import UnknownName
+from silmark.chips import catalog, coefficients
+from silmark.chips.mechanisms.gpu import Gpu
+from silmark.chips.mechanisms.gpu_sparse import chunk_bytes
+from silmark.errors import BadValue, UnknownName
 from silmark.graph import Array, Attention, Elementwise, Scan
+from silmark.models.gated_delta import CHUNK
+from silmark.models.mixers import INDEX_BITS
 from silmark.validation.operators.attention import operator
 from silmark.validation.operators.columns import Columns, Index
-from silmark.validation.operators.draft import Draft, alias, by_group, gemm, seconds
+from silmark.validation.operators.draft import Draft, alias, by_group, gemm, machine, seconds
 
 COLUMNS = frozenset({"hardware", "kind", "phase", "config", "op", "tokens_per_expert", "kv_len"})
 _KEYS = ("hardware", "kind", "phase", "config", "op", "kv_dtype")
@@ -28,12 +34,12 @@ def predict(table: Columns) -> Draft:
         shape = [int(part) for part in config.split("-") if part.isdecimal()]
         formats = f"bf16:bf16:{'fp8' if cache == 'fp8' else 'bf16'}"
         took = _KINDS[kind](chip, formats, op, shape, numbers)
-        return chip, _path(kind, phase, op, cache), took
+        return chip, _path(kind, phase, config, op, cache), took
 
     return by_group(table, _KEYS, group)
 
 
-def _path(kind: str, phase: str, op: str, cache: str) -> str:
+def _path(kind: str, phase: str, config: str, op: str, cache: str) -> str:
     """Conditions: DeepGEMM as in DeepSeek's own table; attention and products as other tables time them."""
     if kind == "gemm":
         return "gemm/fp8_block/deepgemm"
@@ -42,9 +48,13 @@ def _path(kind: str, phase: str, op: str, cache: str) -> str:
     if kind in ("mha", "mla"):
         held = "fp8" if cache == "fp8" else "bfloat16"
         return f"{phase}/bfloat16-{held}/infersim/{kind}"
-    return f"infersim/{kind}/{op}"
+    return f"{'sparse' if kind == 'dsa' else 'delta'}/{config.partition('-')[0]}/{op}"
 
 
+_ROPE = 64
+"""Rotary elements of a latent row, which no value has."""
+_REPEATED = 64
+"""Value heads of a gated delta net whose times repeat those of 32 to the microsecond."""
 _NUMBERS = ("batch", "q_len", "kv_len", "m", "n", "k", "num_local_experts", "tokens_per_expert", "hidden", "inter")
 Numbers = dict[str, Array]
 
@@ -88,37 +98,49 @@ def _mla(chip: str, formats: str, op: str, shape: list[int], at: Numbers) -> Arr
 
 
 def _dsa(chip: str, formats: str, op: str, shape: list[int], at: Numbers) -> Array:
-    """Sparse latent attention over the chosen tokens, or the indexer's scores over all of them."""
+    """Latent attention over the chosen tokens, or the indexer's scores over all of them, not yet chosen from."""
     seqs, new, past = _sequences(at)
     if len(shape) == 3:
         heads, width, chosen = shape
-        seen = np.minimum(past, float(chosen))
-        # Each query token chooses for itself, so queries are sequences of one token.
+        # The kernel walks all places, those too that a short context leaves empty.
         one = Attention(
-            name=op, seqs=seqs * new, new=np.ones(new.shape), past=seen, heads=heads, kv_heads=1, qk_dim=width,
-            v_dim=width - 64, kv_width=width,
+            name=op, seqs=seqs, new=new, past=np.maximum(past, float(chosen)), heads=heads, kv_heads=1, qk_dim=width,
+            v_dim=width - _ROPE, kv_width=width, selected=chosen,
         )  # fmt: skip
         return seconds(chip, formats, one)
     heads, width = _expect(shape, 2)
-    context = past + (new + 1.0) / 2.0
-    return gemm(chip, "fp8", seqs * new * heads, context, float(width))
+    scores = Attention(
+        name=op, seqs=seqs, new=new, past=past, heads=heads, kv_heads=1, qk_dim=width, v_dim=0, kv_width=width,
+        kv_bits=INDEX_BITS,
+    )  # fmt: skip
+    found = machine(chip, formats)
+    if not isinstance(found, Gpu):
+        raise UnknownName("chip for this table", chip, (), hint="the table was measured on GPUs")
+    return found.scores_time(scores)
 
 
 def _gdn(chip: str, formats: str, op: str, shape: list[int], at: Numbers) -> Array:
     """Gated delta net: a short convolution, and a state per value head that every token updates."""
     kernel, key_heads, key_width, heads, width = _expect(shape, 5)
+    if heads == _REPEATED:
+        raise BadValue("value heads", heads, "another number: the source repeats the times of 32 for 64 heads")
     decoding = np.isnan(at["q_len"])
     seqs = np.where(decoding, at["batch"], 1.0)
     tokens = np.where(decoding, at["batch"], at["q_len"])
     channels = 2 * key_heads * key_width + heads * width
     if op.endswith("conv"):
         held = kernel if np.all(decoding) else 1
-        moved = Elementwise(name=op, m=tokens, read=channels * held, write=channels * held, flops=2 * kernel * channels)
-        return seconds(chip, formats, moved)
-    chunk = 1 if np.all(decoding) else 64
-    return seconds(
-        chip, formats, Scan(name=op, m=tokens, seqs=seqs, heads=heads, head_dim=width, state=key_width, chunk=chunk)
-    )
+        taps = Elementwise(name=op, m=tokens, read=channels * held, write=channels * held, flops=2 * kernel * channels)
+        return seconds(chip, formats, taps)
+    one = Scan(name=op, m=tokens, seqs=seqs, heads=heads, head_dim=width, state=key_width, delta=True, state_bits=32.0)
+    if np.all(decoding):
+        return np.maximum(seconds(chip, formats, one), coefficients.fitted("gpu_sparse", "delta.host").value)
+    moved = chunk_bytes(replace(one, chunk=CHUNK), 2.0)
+    kernel_name = op.removeprefix("gdn_")
+    if kernel_name not in moved:
+        raise UnknownName("kernel", op, ("gdn_conv", *(f"gdn_{name}" for name in moved)))
+    share = coefficients.fitted("gpu_sparse", "delta.chunk_share").value
+    return np.asarray(moved[kernel_name] / (catalog.load(chip).si("memory.main.bandwidth") * share))
 
 
 def _expect(shape: list[int], count: int) -> list[int]:
