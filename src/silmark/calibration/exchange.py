@@ -33,6 +33,7 @@ BYTES = {"dispatch": DISPATCHED_BYTES, "combine": 2.0}
 START = {"launch": 2e-5, "share_up": 0.8, "share_out": 0.9}
 _BOUNDS = {"launch": (1e-6, 1e-4), "share_up": (0.3, 1.0), "share_out": (0.3, 1.0)}
 _NORMAL_LAUNCH = (60.0, 30.0, 120.0)
+"""Microseconds and their interval."""
 _SAID = re.compile(r"(\d{1,6}) tokens/batch, hidden (\d{1,6}),.*?top-(\d{1,3})(?: *;|$| *;? groups column)")
 
 
@@ -85,9 +86,8 @@ def times(wanted: Sequence[str] = ()) -> list[robust.Group]:
         wanted: numbers of chips; empty: all.
     """
     found = []
-    for (op,), some in rows.grouped(
-        [r for r in _rows(latency=True) if not wanted or r["groups"] in wanted], "op"
-    ).items():
+    kept = [r for r in _rows(latency=True) if not wanted or r["groups"] in wanted]
+    for (op,), some in rows.grouped(kept, "op").items():
         what = Exchange.of(op, some[0]["notes"])
         members = [reach(CHIP, int(r["groups"])) for r in some]
         label = f"{CHIP} {what.phase} {'NVLink' if what.wired else 'network only'}"
@@ -121,15 +121,12 @@ def _parameters(fitted: robust.Fit) -> dict[str, points.Leaf]:
     """All leaves of the file."""
     found: dict[str, points.Leaf] = {}
     ours = {"source": SOURCE, "grade": "derived"}
-    for name, (factor, unit) in {"launch": (1e6, "us"), "share_up": (1.0, "1"), "share_out": (1.0, "1")}.items():
-        leaf = fitted.leaves(SOURCE, {})[name]
+    for name, leaf in fitted.leaves(SOURCE, {}).items():
+        factor, unit, most = (1e6, "us", np.inf) if name == "launch" else (1.0, "1", 1.0)
         value, low, high = (float(leaf[side]) * factor for side in ("value", "low", "high"))
-        found[f"deepep.low_latency.{name}"] = points.leaf(
-            value, low, min(high, 1.0) if unit == "1" else high, unit, **ours
-        )
-    launch = dict(zip(("value", "low", "high"), _NORMAL_LAUNCH, strict=True))
+        found[f"deepep.low_latency.{name}"] = points.leaf(value, low, min(high, most), unit, **ours)
     found["deepep.normal.launch"] = points.leaf(
-        **launch, unit="us", source="silmark-assumption", grade="assumed",
+        *_NORMAL_LAUNCH, "us", source="silmark-assumption", grade="assumed",
         note="two kernels and a barrier more than the low-latency way; no public time",
     )  # fmt: skip
     for level, shares in rates().items():
@@ -151,8 +148,8 @@ def run() -> None:
         "family": FILE,
         "date": datetime.now(UTC).date().isoformat(),
         "command": f"silmark calibrate {FILE}",
-        "data": "measurements/public/ops_deepseek_readme (DeepEP); held_out: 16, 64 and 256 chips by a fit to 8, 32 and "
-        "128; the source gives both releases the same times for 128 and 256; errors are ln(predicted / measured)",
+        "data": "measurements/public/ops_deepseek_readme (DeepEP); held_out: 16, 64 and 256 chips by a fit to 8, 32 "
+        "and 128; the source gives both releases the same times for 128 and 256; errors are ln(predicted / measured)",
         "rows": sum(len(group.seconds) for group in groups) + sum(len(shares) for shares in rates().values()),
     }
     points.write(data_folder() / "calibration" / f"{FILE}.toml", head, _parameters(fitted), tables)
