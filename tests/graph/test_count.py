@@ -66,6 +66,18 @@ def test_attention_is_the_sum_over_its_tokens(new: int, past: int, window: int |
     assert float(counted.kv) == 3 * 28 * len(set().union(*seen))
 
 
+@pytest.mark.parametrize(("new", "past", "selected"), list(itertools.product((1, 5, 40), (0, 7, 30), (1, 8, 33, 100))))
+def test_a_choice_bounds_what_a_token_attends_to(new: int, past: int, selected: int) -> None:
+    """Brute force: token t attends to min(selected, t) tokens, and reads them; different tokens may read the same."""
+    op = attention(seqs=np.asarray(3.0), new=np.asarray(float(new)), past=np.asarray(float(past)), selected=selected)
+    pairs = sum(min(selected, t) for t in range(past + 1, past + new + 1))
+    assert float(count(op).attention_flops) == pytest.approx(3 * 4 * 2 * (8 + 6) * pairs)
+    assert float(count(op).kv) == 3 * 28 * min(past + new, new * selected)
+    assert float(op.held()) == past + new
+    whole = op.gathered()
+    assert float(whole.seqs * whole.new * whole.span()) == pytest.approx(3 * pairs)
+
+
 def test_encoders_attend_to_everything() -> None:
     op = attention(seqs=np.asarray(2.0), new=np.asarray(10.0), causal=False)
     assert float(count(op).attention_flops) == 2 * 4 * 2 * 14 * 10 * 10

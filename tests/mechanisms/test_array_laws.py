@@ -40,6 +40,11 @@ def _operators(m: float | np.ndarray, n: int, k: int, past: float = 512.0) -> li
         Conv(name="conv", m=m, n=n, k=k, kernel=3, out_size=14, in_size=14),
         Scan(name="scan", m=m, seqs=m, heads=64, head_dim=64, state=128),
         Scan(name="chunked scan", m=m, seqs=one, heads=64, head_dim=64, state=128, chunk=256),
+        Attention(name="chosen", seqs=m, new=one, past=_tokens(past), selected=300, **heads),
+        Attention(name="index", seqs=m, new=one, past=_tokens(past), heads=64, kv_heads=1, qk_dim=128, v_dim=0,
+                  kv_width=128, kv_bits=8.25),
+        Scan(name="delta rule", m=m, seqs=m, heads=32, head_dim=128, state=128, delta=True, state_bits=32.0),
+        Scan(name="chunked delta", m=m, seqs=one, heads=32, head_dim=128, state=128, chunk=64, delta=True),
         Elementwise(name="norm", m=m, read=k, write=k, flops=4 * k),
         Boundary(name="layer", scope="layer", m=m, hidden=k),
         Boundary(name="step", scope="step", m=m, hidden=k),
@@ -90,7 +95,7 @@ def test_no_faster_than_peak_and_bandwidth(name, m, n, k, past):
                 byte = machine.precision.weight_bytes if bits is None else bits / 8
                 assert seconds >= float(work.weights) * byte / chip.figure("memory.main.bandwidth").high * (1 - 1e-9)
             if machine.placement.kv == "main" and op.kind == "attention":
-                cache = float(work.kv) * machine.precision.kv_bytes
+                cache = float(work.kv) * op.kv_bytes(machine.precision.kv_bytes)
                 assert seconds >= cache / chip.figure("memory.main.bandwidth").high * (1 - 1e-9), op.name
 
 

@@ -64,7 +64,7 @@ def test_equals_the_catalogue(name: str) -> None:
 
 # Published in billions, for active parameters: gpt-oss model card (arXiv:2508.10925, table 1; without the embedding);
 # DeepSeek-V3 (arXiv:2412.19437, abstract: 37B); Mixtral (arXiv:2401.04088: 13B); Qwen3 (arXiv:2505.09388, table 2:
-# 22B and 3B, 3.3B on its card with the embedding); Kimi K2 (arXiv:2507.20534: 32B); GLM-4.5 (arXiv:2508.06471: 32B).
+# 22B and 3B, 3.3B on its card with the embedding); Kimi K2 (arXiv:2507.20534: 32B); GLM-4.5 (arXiv:2508.06471: 32B); GLM-5, Kimi Linear and Qwen3.5 (their cards: 40B, 3B, 17B).
 ACTIVE = [
     ("gpt-oss-120b", 5.13, 0.002),
     ("gpt-oss-20b", 3.61, 0.002),
@@ -76,6 +76,9 @@ ACTIVE = [
     ("glm-4.5", 32, 0.03),
     ("glm-4.5-air", 12, 0.07),
     ("llama-4-maverick", 17, 0.06),
+    ("glm-5", 40, 0.03),
+    ("kimi-linear-48b-a3b", 3, 0.05),
+    ("qwen3.5-397b-a17b", 17, 0.05),
 ]
 
 
@@ -115,6 +118,9 @@ def test_fp8_is_information_only() -> None:
         ("llama-3-70b", 2 * 8 * 128 * 80),
         ("deepseek-v3", 70_272 // 2),
         ("llama-2-7b", 2 * 4096 * 32),
+        ("glm-5", 78 * (576 + 128)),
+        ("kimi-linear-48b-a3b", 7 * 576),
+        ("qwen3-next-80b-a3b", 12 * 2 * 2 * 256),
         ("mamba2-2.7b", 0),
     ],
 )
@@ -126,6 +132,20 @@ def test_windows_bound_the_cache() -> None:
     model = models.load("gpt-oss-120b")
     per_layer = 2 * 8 * 64
     assert model.kv_elements(1000.0) == per_layer * (18 * 128 + 18 * 1000)
+
+
+def test_state_of_a_gated_delta_net() -> None:
+    """36 layers of 32 heads * 128 * 128, and three inputs of a convolution over 2 * 2048 + 4096 channels."""
+    assert models.load("qwen3-next-80b-a3b").state_elements == 36 * (32 * 128 * 128 + 3 * 8192)
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [("glm-5", 744), ("kimi-linear-48b-a3b", 49), ("deepseek-v3.2", 671.9), ("qwen3-next-80b-a3b", 80)],
+)
+def test_totals_on_cards(name: str, billions: float) -> None:
+    """GLM-5: 744B; Kimi Linear: 49B, rounded down in its name; DeepSeek-V3.2: V3's 671B and 0.85B of indexers."""
+    assert models.load(name).parameters / 1e9 == pytest.approx(billions, rel=0.005)
 
 
 def test_state_of_mamba() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, cast
 
 import numpy as np
@@ -13,7 +13,7 @@ from silmark.chips import coefficients
 from silmark.chips.spec import Chip
 from silmark.figures import Figure
 from silmark.formats import Precision
-from silmark.graph import Array, Op
+from silmark.graph import Array, Attention, Op
 
 Resource = Literal["compute", "vector", "memory", "sram", "link", "overhead"]
 RESOURCES: tuple[Resource, ...] = ("compute", "vector", "memory", "sram", "link", "overhead")
@@ -71,6 +71,24 @@ def total_s(parts: Mapping[Resource, Array]) -> Array:
     for part in parts.values():
         total = total + part
     return total
+
+
+def sparse(op: Attention, price: Callable[[Attention], Mapping[Resource, Array]]) -> Mapping[Resource, Array]:
+    """Parts of attention over chosen tokens on a machine without a kernel of its own for it.
+
+    It may gather every query's tokens, or compute all pairs and mask what was not chosen: the faster counts.
+
+    Args:
+        op: the operator; without a choice it is priced as it is.
+        price: dense attention's seconds by resource.
+    """
+    if op.selected is None:
+        return price(op)
+    gathered, masked = price(op.gathered()), price(replace(op, selected=None))
+    better = total_s(gathered) < total_s(masked)
+    none = np.zeros(())
+    used = [r for r in RESOURCES if r in gathered or r in masked]
+    return {r: np.where(better, gathered.get(r, none), masked.get(r, none)) for r in used}
 
 
 def longest(parts: Mapping[Resource, Array]) -> Resource:

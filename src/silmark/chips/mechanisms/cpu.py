@@ -26,7 +26,7 @@ from typing import ClassVar
 import numpy as np
 
 from silmark.chips import coefficients
-from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest
+from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest, sparse
 from silmark.chips.spec import Chip
 from silmark.errors import BadValue
 from silmark.formats import FORMATS, Precision
@@ -104,7 +104,7 @@ class Cpu(AbstractMechanism):
                 rows, weight = op.m * float(op.out_size**2), self._weight(None)
                 parts = self._product(rows, op.n // op.groups, op.depth, weight, op.groups, moved)
             case Attention():
-                parts = self._attention(op.gathered())
+                parts = dict(sparse(op, self._attention))
             case Elementwise():
                 moved = op.m * ((op.read + op.write) * element)
                 fixed = self._pass if op.flops else self._launch  # a copy is one call

@@ -18,7 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from silmark import formats
-from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest
+from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest, sparse
 from silmark.chips.spec import Chip
 from silmark.errors import BadValue
 from silmark.formats import Precision
@@ -97,7 +97,7 @@ class Dimc(AbstractMechanism):
                 product = (op.m * float(op.out_size**2), op.n // op.groups, op.depth, op.groups)
                 parts = self._product([product], None, op.m * elements)
             case Attention():
-                parts = self._attention(op.gathered())
+                parts = dict(sparse(op, self._attention))
             case Scan():
                 state = op.seqs * (2 * op.elements * op.state_bytes(act))
                 seconds = self._place(state, self.placement.kv, self._traffic(np.zeros(np.shape(state))))

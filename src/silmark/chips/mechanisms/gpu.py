@@ -16,7 +16,7 @@ import numpy as np
 
 from silmark.chips import coefficients
 from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest
-from silmark.chips.mechanisms.gpu_attention import LATENT, attention, decode_rates, prefill_rates, repeated
+from silmark.chips.mechanisms.gpu_attention import LATENT, absorbed, attention, decode_rates, prefill_rates, repeated
 from silmark.chips.mechanisms.gpu_experts import ExpertRates, Routing, expert_rates, experts
 from silmark.chips.mechanisms.gpu_gemm import Facts, GemmRates, gemm_rates, gemm_seconds, read_facts, wide_format
 from silmark.chips.mechanisms.gpu_kernels import (
@@ -175,7 +175,8 @@ class Gpu(AbstractMechanism):
             return attention(self._attention, op, kv, io)
         whole = op.past + op.new <= op.selected  # nothing is left out: the dense kernel serves
         dense = attention(self._attention, replace(op, selected=None), kv, io)
-        some = chosen(self._sparse_rates(), op, kv, io)
+        like = self._attention[1] if absorbed(op) else self._attention[0]
+        some = chosen(self._sparse_rates(), like, op, kv, io)
         memory, compute, overhead = (np.where(whole, a, b) for a, b in zip(dense, some, strict=True))
         return memory, compute, overhead
 

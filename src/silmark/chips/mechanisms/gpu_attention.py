@@ -36,7 +36,7 @@ _SHORT_ROWS = 64.0  # and of a small one
 _KEYS = 64.0  # keys that a block works on at once
 _PACKED_ROWS = 16.0  # smallest row count of a matrix instruction
 _DECODE_ROWS = 64.0  # query rows (heads of a group x new tokens) that one decode block serves
-_DECODE_NEW = 8  # new tokens per sequence up to which engines run the decode kernel (speculative tokens)
+DECODE_NEW = 8  # new tokens per sequence up to which engines run the decode kernel (speculative tokens)
 _CACHE_GAIN = 0.7  # share of the memory's time that a hit in the last-level cache saves in a decode kernel
 _MERGED = 128.0  # tokens of a context whose doubling adds a level to the merge of splits
 
@@ -160,7 +160,7 @@ def decode(r: DecodeRates, op: Attention, kv_bytes: float, io_bytes: float) -> t
     if op.window is not None:
         cached = np.minimum(cached, op.window + op.new - 1.0 + r.window_tokens)
     width, tokens = op.qk_dim + op.v_dim, op.seqs * cached
-    query = np.minimum(op.new, _DECODE_NEW)
+    query = np.minimum(op.new, DECODE_NEW)
     io = op.heads * width * io_bytes * r.query_traffic
     memory = tokens * (op.kv_width * kv_bytes / r.memory) + op.seqs * query * (io / r.memory)
     rows = np.ceil(group * query / _PACKED_ROWS) * (_PACKED_ROWS * 2.0 * width * blocks / r.matrix)
@@ -235,7 +235,7 @@ def attention(
         return memory, compute, overhead
     pre = prefill(rates[2], op, kv_bytes, io_bytes)
     least = np.maximum(memory, compute) + overhead
-    longer = (op.new > _DECODE_NEW) & (np.maximum(pre[0], pre[1]) + pre[2] >= least)
+    longer = (op.new > DECODE_NEW) & (np.maximum(pre[0], pre[1]) + pre[2] >= least)
     return (
         np.where(longer, pre[0], memory),
         np.where(longer, pre[1], compute),

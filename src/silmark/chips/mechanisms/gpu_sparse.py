@@ -11,11 +11,11 @@ The shares are fitted in `calibration.gpu_sparse`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from silmark.chips.mechanisms.gpu_attention import DecodeRates
+from silmark.chips.mechanisms.gpu_attention import DECODE_NEW, DecodeRates, decode
 from silmark.chips.mechanisms.gpu_gemm import Facts
 from silmark.graph import Array, Attention, Scan
 
@@ -77,10 +77,19 @@ def sparse_rates(
     )
 
 
-def chosen(r: SparseRates, op: Attention, kv_bytes: float, io_bytes: float) -> tuple[Array, Array, Array]:
+def chosen(
+    r: SparseRates, dense: DecodeRates, op: Attention, kv_bytes: float, io_bytes: float
+) -> tuple[Array, Array, Array]:
     """Attention over chosen tokens: seconds of (memory, compute, overhead), as in `gpu_attention.decode`.
 
-    Places that a short context leaves empty are walked all the same.
+    Places that a short context leaves empty are walked all the same. In decode nothing is faster than the dense
+    kernel over as many tokens in a row.
+
+    Args:
+        r: constants of the chip.
+        dense: those of the dense decode kernel for such heads.
+        op: the operator.
+        kv_bytes, io_bytes: bytes per cached element, and per element of queries and outputs.
     """
     places = float(op.selected or 0)
     queries = op.seqs * op.new
@@ -92,6 +101,15 @@ def chosen(r: SparseRates, op: Attention, kv_bytes: float, io_bytes: float) -> t
     memory = np.maximum((distinct + io) / r.memory, gathered / r.cache)
     compute = queries * (places * 2.0 * rows * width / (r.narrow if kv_bytes < 2.0 else r.matrix))
     overhead = np.broadcast_to(np.asarray(r.fixed + r.merge), np.shape(compute))
+    few = op.new <= DECODE_NEW
+    if not np.any(few):
+        return memory, compute, overhead
+    alone = replace(op, seqs=queries, new=np.ones(()), past=np.asarray(places - 1.0), selected=None)
+    least = decode(dense, alone, kv_bytes, io_bytes)
+    memory, compute, overhead = (
+        np.where(few, np.maximum(own, bound), own)
+        for own, bound in zip((memory, compute, overhead), least, strict=True)
+    )
     return memory, compute, overhead
 
 

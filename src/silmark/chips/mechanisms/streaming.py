@@ -24,7 +24,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest
+from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest, sparse
 from silmark.chips.spec import Chip
 from silmark.errors import BadValue
 from silmark.formats import FORMATS, Precision
@@ -79,7 +79,7 @@ class Streaming(AbstractMechanism):
                     op.m * op.out_size**2, op.n // op.groups, op.depth, float(op.groups), self.precision.weight_bytes
                 )
             case Attention():
-                parts = self._attention(op.gathered())
+                parts = dict(sparse(op, self._attention))
             case Scan():
                 parts = self._scan(op)
             case Elementwise():

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 
 from silmark.chips import coefficients
-from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest
+from silmark.chips.mechanisms.base import AbstractMechanism, Cost, Placement, Resource, slowest, sparse
 from silmark.chips.spec import Chip
 from silmark.errors import BadValue
 from silmark.formats import Precision
@@ -110,7 +110,7 @@ class Systolic(AbstractMechanism):
             case Conv():
                 parts = self._conv(op)
             case Attention():
-                parts = self._attention(op.gathered())
+                parts = dict(sparse(op, self._attention))
             case Scan():
                 parts = self._scan(op)
             case Elementwise():
