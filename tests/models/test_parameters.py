@@ -8,8 +8,8 @@ from silmark.models import catalogue
 from silmark.workloads.step import Step
 
 # What transformers 5.23.0 builds from the same configuration on torch's meta device (sum of numel over parameters),
-# plus, for DeepSeek-V3, the router's learned bias (58 layers * 256 experts), which is a parameter of the published
-# checkpoint and a buffer in transformers.
+# plus, for DeepSeek-V3 and V3.2 and for GLM-5, the router's learned bias (256 experts per routed layer), which is a
+# parameter of the published checkpoint and a buffer in transformers.
 BUILT = {
     "llama-2-7b": 6_738_415_616,
     "llama-2-70b": 68_976_648_192,
@@ -39,6 +39,10 @@ BUILT = {
     "deepseek-v2": 235_741_434_880,
     "deepseek-v2-lite": 15_706_484_224,
     "deepseek-v3": 671_026_419_200,
+    "deepseek-v3.2": 671_877_944_064,
+    "glm-5": 743_911_218_432,
+    "qwen3-next-80b-a3b": 79_674_391_296,
+    "qwen3.5-397b-a17b": 396_346_350_336,
     "mamba2-2.7b": 2_702_599_680,
     "mamba-codestral-7b": 7_285_403_648,
     "nemotron-h-8b": 8_100_852_736,
@@ -64,7 +68,8 @@ def test_equals_the_catalogue(name: str) -> None:
 
 # Published in billions, for active parameters: gpt-oss model card (arXiv:2508.10925, table 1; without the embedding);
 # DeepSeek-V3 (arXiv:2412.19437, abstract: 37B); Mixtral (arXiv:2401.04088: 13B); Qwen3 (arXiv:2505.09388, table 2:
-# 22B and 3B, 3.3B on its card with the embedding); Kimi K2 (arXiv:2507.20534: 32B); GLM-4.5 (arXiv:2508.06471: 32B); GLM-5, Kimi Linear and Qwen3.5 (their cards: 40B, 3B, 17B).
+# 22B and 3B, 3.3B on its card with the embedding); Kimi K2 (arXiv:2507.20534: 32B); GLM-4.5 (arXiv:2508.06471: 32B);
+# GLM-5, Kimi Linear and Qwen3.5 (their cards: 40B, 3B, 17B).
 ACTIVE = [
     ("gpt-oss-120b", 5.13, 0.002),
     ("gpt-oss-20b", 3.61, 0.002),
@@ -141,10 +146,10 @@ def test_state_of_a_gated_delta_net() -> None:
 
 @pytest.mark.parametrize(
     ("name", "billions"),
-    [("glm-5", 744), ("kimi-linear-48b-a3b", 49), ("deepseek-v3.2", 671.9), ("qwen3-next-80b-a3b", 80)],
+    [("glm-5", 744), ("kimi-linear-48b-a3b", 49), ("qwen3-next-80b-a3b", 80)],
 )
 def test_totals_on_cards(name: str, billions: float) -> None:
-    """GLM-5: 744B; Kimi Linear: 49B, rounded down in its name; DeepSeek-V3.2: V3's 671B and 0.85B of indexers."""
+    """GLM-5: 744B; Kimi Linear: 49B, rounded down in its name; Qwen3-Next: 80B."""
     assert models.load(name).parameters / 1e9 == pytest.approx(billions, rel=0.005)
 
 
