@@ -260,6 +260,7 @@ class Elementwise(_Operator):
         m: rows (tokens).
         read, write: elements per row that come from and go to memory.
         flops: vector operations per row.
+        window: a short convolution that loads and stores its last inputs, of every sequence anew (decode).
     """
 
     kind: ClassVar[str] = "elementwise"
@@ -267,6 +268,7 @@ class Elementwise(_Operator):
     read: int
     write: int
     flops: int
+    window: bool = False
     split: Split = "none"
 
 

@@ -80,7 +80,7 @@ class GatedDelta(Part):
         # In decode the convolution also loads and stores its window; over a prompt the window stays on chip.
         moved = self._conv * (self.kernel if decode else 1)
         flops = self._conv * (2 * self.kernel + SILU_FLOPS)
-        yield Elementwise(name="delta.conv", m=m, read=moved, write=moved, flops=flops, split="column")
+        yield Elementwise(name="delta.conv", m=m, read=moved, write=moved, flops=flops, window=decode, split="column")
         yield Scan(
             name="delta.rule",
             m=m,

@@ -280,7 +280,8 @@ class Mamba2(Part):
         # In decode the convolution also loads and stores its window; over a prompt the window stays on chip.
         moved = self._conv * (self.kernel if step.phase == "decode" else 1)
         flops = self._conv * (2 * self.kernel + SILU_FLOPS)
-        yield Elementwise(name="mamba.conv", m=m, read=moved, write=moved, flops=flops, split="column")
+        held = step.phase == "decode"
+        yield Elementwise(name="mamba.conv", m=m, read=moved, write=moved, flops=flops, window=held, split="column")
         yield Scan(
             name="mamba.scan",
             m=m,

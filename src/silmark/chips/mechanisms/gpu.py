@@ -114,8 +114,8 @@ class Gpu(AbstractMechanism):
             case Scan():
                 return self.finish(op, self._scan_parts(op))
             case Elementwise():
-                element = self.precision.activation_bytes
-                moved = op.m * ((op.read + op.write) * element)
+                apart = self._sparse_ratio("conv.traffic") if op.window else 1.0
+                moved = op.m * ((op.read + op.write) * self.precision.activation_bytes * apart)
                 return self.finish(op, self._stream_parts(moved, op.m * (op.flops / self._vector)))
             case Gibbs():
                 return self.finish(op, self._gibbs_parts(op))
@@ -131,6 +131,8 @@ class Gpu(AbstractMechanism):
             self._sparse_rates()
         if isinstance(op, Scan) and op.delta:
             self._sparse_ratio("delta.update_share"), self._sparse_ratio("delta.chunk_share")
+        if isinstance(op, Elementwise) and op.window:
+            self._sparse_ratio("conv.traffic")
         return None
 
     def gemm_time(self, m: Array | float, n: Array | float, k: Array | float, copies: float | None = None) -> Array:

@@ -48,7 +48,11 @@ def _path(kind: str, phase: str, config: str, op: str, cache: str) -> str:
     if kind in ("mha", "mla"):
         held = "fp8" if cache == "fp8" else "bfloat16"
         return f"{phase}/bfloat16-{held}/infersim/{kind}"
-    return f"{'sparse' if kind == 'dsa' else 'delta'}/{config.partition('-')[0]}/{op}"
+    if kind == "dsa":
+        return f"sparse-{config.partition('-')[0]}/{phase}"
+    # Few rows per kernel, and what one errs by says nothing of the others: no path is shared.
+    part = {"gdn_conv": "conv", "gdn_gdn_update": "update"}.get(op, "prompt")
+    return f"delta-{part}/{phase}/{op}"
 
 
 _ROPE = 64
@@ -129,18 +133,20 @@ def _gdn(chip: str, formats: str, op: str, shape: list[int], at: Numbers) -> Arr
     tokens = np.where(decoding, at["batch"], at["q_len"])
     channels = 2 * key_heads * key_width + heads * width
     if op.endswith("conv"):
-        held = kernel if np.all(decoding) else 1
-        taps = Elementwise(name=op, m=tokens, read=channels * held, write=channels * held, flops=2 * kernel * channels)
-        return seconds(chip, formats, taps)
+        window = bool(np.all(decoding))
+        moved = channels * (kernel if window else 1)
+        taps = Elementwise(name=op, m=tokens, read=moved, write=moved, flops=2 * kernel * channels, window=window)
+        late = coefficients.fitted("gpu_sparse", "conv.host").value if window else 0.0
+        return seconds(chip, formats, taps) + late
     one = Scan(name=op, m=tokens, seqs=seqs, heads=heads, head_dim=width, state=key_width, delta=True, state_bits=32.0)
     if np.all(decoding):
         return np.maximum(seconds(chip, formats, one), coefficients.fitted("gpu_sparse", "delta.host").value)
-    moved = chunk_bytes(replace(one, chunk=CHUNK), 2.0)
-    kernel_name = op.removeprefix("gdn_")
-    if kernel_name not in moved:
-        raise UnknownName("kernel", op, ("gdn_conv", *(f"gdn_{name}" for name in moved)))
+    passed = chunk_bytes(replace(one, chunk=CHUNK), 2.0)
+    part = op.removeprefix("gdn_")
+    if part not in passed:
+        raise UnknownName("kernel", op, ("gdn_conv", *(f"gdn_{name}" for name in passed)))
     share = coefficients.fitted("gpu_sparse", "delta.chunk_share").value
-    return np.asarray(moved[kernel_name] / (catalog.load(chip).si("memory.main.bandwidth") * share))
+    return np.asarray(passed[part] / (catalog.load(chip).si("memory.main.bandwidth") * share))
 
 
 def _expect(shape: list[int], count: int) -> list[int]:
