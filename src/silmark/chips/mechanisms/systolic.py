@@ -236,7 +236,7 @@ class Systolic(AbstractMechanism):
         narrow = r / min(r, op.chunk, op.state, op.head_dim)  # products narrower than the array waste it
         flops = 2.0 * op.heads * (op.chunk * (op.state + op.head_dim) + 2 * op.head_dim * op.state) + op.delta_flops
         vector = _padded(op.m) * (op.heads * (op.chunk + op.head_dim) / self._vector)
-        compute = _padded(op.m) * max(flops * narrow / self._attention_rate, 6.0 * op.elements / self._peak)
+        compute = _padded(op.m) * max(flops * narrow / self._attention_rate, op.token_flops / self._peak)
         return slowest(self._fixed, compute=compute, vector=vector, **seconds)
 
     def _gibbs(self, op: Gibbs) -> dict[Resource, Array]:

@@ -43,7 +43,7 @@ def qwen3_5_moe(config: Config) -> Model:
     )
     if len(kinds) != count or set(kinds) - {"linear_attention", "full_attention"}:
         raise config.fail(f"expected {count} of linear_attention and full_attention", "layer_types")
-    layers = {"linear_attention": _layer("delta", linear, moe), "full_attention": _layer("full", full, moe)}
+    layers = {"linear_attention": _layer("linear", linear, moe), "full_attention": _layer("full", full, moe)}
     return build.decoder(config, [layers[kind] for kind in kinds], hidden)
 
 
@@ -81,7 +81,7 @@ def kimi_linear(config: Config) -> Model:
 
     def layer(index: int) -> Block:
         attends, dense = index + 1 in full, index < first
-        name = f"{'dense.' if dense else ''}{'full' if attends else 'delta'}"
+        name = f"{'dense.' if dense else ''}{'full' if attends else 'linear'}"
         return _layer(name, mixer if attends else linear, simple if dense else moe)
 
     return build.decoder(config, [layer(i) for i in range(count)], hidden)
