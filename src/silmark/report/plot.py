@@ -108,8 +108,10 @@ def _rooflines(axes: Axes, rows: list[Row]) -> None:
         edges = [min(0.1, ridge / 10), ridge, max(1e4, ridge * 10)]
         axes.plot(edges, [bandwidth * edges[0], peak, peak], color=colour, linewidth=1, label=row.chip.id)
         for phase, step in answer.steps().items():
-            work = count(model.sharded(step))
-            moved = work.weights * plan.precision.weight_bytes + work.kv * plan.precision.kv_bytes
+            graph = model.sharded(step)
+            work = count(graph)
+            cache = sum(count(op).kv * op.kv_bytes(plan.precision.kv_bytes) for op in graph if isinstance(op, Attention))
+            moved = work.weights * plan.precision.weight_bytes + cache
             seconds = float(model.cost(step).time_s)
             marker = "o" if phase == "decode" else "^"
             axes.plot(
