@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from silmark.errors import BadValue
 from silmark.estimation.mixture import Mixture
 from silmark.estimation.request import prepare
-from silmark.graph import Array, count
+from silmark.graph import Array, Attention, count
 from silmark.mapping import Infeasible
 from silmark.report.rows import Comparison, Row
 
@@ -110,7 +110,8 @@ def _rooflines(axes: Axes, rows: list[Row]) -> None:
         for phase, step in answer.steps().items():
             graph = model.sharded(step)
             work = count(graph)
-            cache = sum(count(op).kv * op.kv_bytes(plan.precision.kv_bytes) for op in graph if isinstance(op, Attention))
+            usual = plan.precision.kv_bytes
+            cache = sum(count(op).kv * op.kv_bytes(usual) for op in graph if isinstance(op, Attention))
             moved = work.weights * plan.precision.weight_bytes + cache
             seconds = float(model.cost(step).time_s)
             marker = "o" if phase == "decode" else "^"
