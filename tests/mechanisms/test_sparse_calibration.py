@@ -13,8 +13,14 @@ from silmark.chips.mechanisms.gpu_sparse import CHUNK_KERNELS, chunk_bytes, upda
 from silmark.fabric import exchange_figures
 from silmark.figures import Grade
 from silmark.figures.tables import packaged
+from silmark.validation.operators import infersim
+from silmark.validation.operators.columns import Columns
 
 pytest.importorskip("scipy", reason="scipy is not installed: pip install 'silmark[calibrate]'")
+
+
+def columns(row: dict[str, str]) -> Columns:
+    return Columns({name: [cell] for name, cell in row.items()})
 
 
 @pytest.mark.parametrize("folder", [gpu_sparse.FILE, "exchange"])
@@ -72,6 +78,14 @@ def test_rows_of_64_heads_repeat_those_of_32() -> None:
         for (config,), own in rows.grouped(some, "config").items()
     }
     assert by_heads["4-16-128-32-128"] == by_heads["4-16-128-64-128"]
+
+
+def test_repeated_rows_get_no_prediction_and_others_do() -> None:
+    row = {"hardware": "H20", "kind": "gdn", "phase": "decode", "op": "gdn_gdn_update", "batch": "64", "q_len": "",
+           "kv_len": "", "tokens_per_expert": "", "kv_dtype": ""}  # fmt: skip
+    heads = {count: columns({**row, "config": f"4-16-128-{count}-128"}) for count in (32, 64)}
+    assert "repeats" in infersim.predict(heads[64]).why[0]
+    assert 5e-5 < float(infersim.predict(heads[32]).seconds[0]) < 2e-4
 
 
 @pytest.mark.data

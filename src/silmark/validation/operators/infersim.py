@@ -30,6 +30,10 @@ def predict(table: Columns) -> Draft:
         if kind not in _KINDS:
             raise UnknownName("kind of operator", kind, _KINDS)
         chip = alias("hardware", hardware)
+        if (hardware, config) == _REPEATED:
+            raise BadValue(
+                "configuration", config, "another one: the source repeats the times of 32 value heads for 64"
+            )
         numbers = {name: table.number(name)[rows] for name in _NUMBERS}
         shape = [int(part) for part in config.split("-") if part.isdecimal()]
         formats = f"bf16:bf16:{'fp8' if cache == 'fp8' else 'bf16'}"
@@ -57,8 +61,8 @@ def _path(kind: str, phase: str, config: str, op: str, cache: str) -> str:
 
 _ROPE = 64
 """Rotary elements of a latent row, which no value has."""
-_REPEATED = 64
-"""Value heads of a gated delta net whose times repeat those of 32 to the microsecond."""
+_REPEATED = ("H20", "4-16-128-64-128")
+"""A gated delta net of 64 value heads whose times repeat those of 32 to the microsecond."""
 _NUMBERS = ("batch", "q_len", "kv_len", "m", "n", "k", "num_local_experts", "tokens_per_expert", "hidden", "inter")
 Numbers = dict[str, Array]
 
@@ -126,8 +130,6 @@ def _dsa(chip: str, formats: str, op: str, shape: list[int], at: Numbers) -> Arr
 def _gdn(chip: str, formats: str, op: str, shape: list[int], at: Numbers) -> Array:
     """Gated delta net: a short convolution, and a state per value head that every token updates."""
     kernel, key_heads, key_width, heads, width = _expect(shape, 5)
-    if heads == _REPEATED:
-        raise BadValue("value heads", heads, "another number: the source repeats the times of 32 for 64 heads")
     decoding = np.isnan(at["q_len"])
     seqs = np.where(decoding, at["batch"], 1.0)
     tokens = np.where(decoding, at["batch"], at["q_len"])
