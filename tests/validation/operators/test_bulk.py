@@ -116,7 +116,7 @@ def test_every_public_row_of_operators_is_within_what_was_promised(tmp_path: Pat
     for kind, most in (("gemm", 0.12), ("prefill", 0.13), ("decode", 0.15), ("collective", 0.12), ("vidur", 0.08)):
         assert said[kind, SEEN].error < most
     for one in said.values():
-        if one.by_chip:
+        if one.by_chip and one.rows >= 20:  # quantiles of fewer rows hold more or less than 80 % of them
             inside = [np.mean((left >= one.low) & (left <= one.high)) for left in one.by_chip.values()]
             assert 0.75 < np.mean(inside) < 0.86
     written = accuracy.write(rows, list(said.values()), _folders(tmp_path))
