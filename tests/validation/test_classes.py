@@ -10,13 +10,11 @@ import numpy as np
 import pytest
 import tables
 
-from silmark.errors import BadFile
 from silmark.figures.tables import read_figure, walk
 from silmark.validation import rows, run, write
 from silmark.validation.classes import METRICS, Class, assumed, classes, from_logs, measured, quantiles, widening
 from silmark.validation.predict import work
-from silmark.validation.report import Report
-from silmark.validation.score import Outcome, Scored, group, outcome, predicted, score
+from silmark.validation.score import Outcome, group, outcome, predicted, score
 from silmark.validation.work import Work
 
 RANDOM = np.random.default_rng(7)
@@ -104,21 +102,6 @@ def test_the_written_file_is_read_back_as_figures() -> None:
     assert figures["gpu-measured.tpot"].low == pytest.approx(made.low, rel=1e-3)
     assert "left out" in figures["gpu-measured.tpot"].note
     assert set(figures) >= {f"none.{metric}" for metric in METRICS}
-
-
-def test_the_page_keeps_its_text_and_wants_its_markers() -> None:
-    from collections import Counter  # noqa: PLC0415
-
-    report = Report(Scored((), Counter({("t", "why | not"): 3})), tuple(assumed()))
-    page = write.page(f"before\n{write.START}\nold\n{write.END}\nafter\n", report)
-    assert page.startswith("before\n")
-    assert page.endswith(f"{write.END}\nafter\n")
-    assert "old" not in page
-    assert "why / not" in page
-    assert write.page(page, report) == page
-    for broken in ("", write.START, f"{write.END}{write.START}", f"{write.START}{write.START}{write.END}"):
-        with pytest.raises(BadFile, match="accuracy:start"):
-            write.page(broken, report)
 
 
 def test_a_whole_run_on_synthetic_tables(tmp_path: Path) -> None:

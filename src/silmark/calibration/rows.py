@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -35,6 +35,28 @@ def folder() -> Path:
     if not root or not path.is_dir():
         raise BadValue("SILMARK_DATA", root, "a folder that holds measurements/public/*.csv.gz, set in the environment")
     return path
+
+
+def given(root: Path, names: Iterable[str]) -> Path:
+    """The folder of public tables that a user named: `root` itself, or `measurements/public` or `public` below it.
+
+    Args:
+        root: what was named.
+        names: tables that must lie there, without endings; questions, which have no values, lie elsewhere.
+
+    Raises:
+        BadValue: a folder of tables was not found, or lacks some.
+    """
+    wanted = list(names)
+    places = [root / "measurements" / "public", root / "public", root]
+    lacking = {place: [n for n in wanted if not (place / f"{n}.csv.gz").is_file()] for place in places}
+    best = min(places, key=lambda place: len(lacking[place]))
+    missing = lacking[best]
+    if not missing:
+        return best
+    if len(missing) == len(wanted):
+        raise BadValue("data", str(root), "a folder that holds measurements/public/*.csv.gz, or these tables")
+    raise BadValue("data", str(best), f"a folder with all public tables; missing: {', '.join(missing)} (.csv.gz)")
 
 
 @contextmanager

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from silmark.cli.bulk import predict, validate
+from silmark.cli.bulk import predict
 from silmark.cli.calibrate import calibrate
 from silmark.cli.measure import measure
 from silmark.cli.train import train
+from silmark.cli.validate import validate
 
 if TYPE_CHECKING:
     from silmark.report.rows import Comparison

@@ -10,7 +10,7 @@ Modules, in the order in which a row passes them:
     conditions  the same by what a measurement was like
     classes     residual classes, each chip alike, widened for chips that were left out
     report      tables and JSON
-    write       data/calibration/residuals.toml and docs/accuracy.md
+    write       data/calibration/residuals.toml
     own         a calibration of the user's own on published tables of operators
 """
 

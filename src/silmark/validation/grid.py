@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """One table: columns from `numbers` on are numbers."""
+    """One table: columns from `numbers` on are numbers.
+
+    Attributes:
+        detail: too long for a page that is read from its top.
+    """
 
     title: str
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numbers: int
+    detail: bool = False
 
     def markdown(self) -> str:
         """As a Markdown table with its title as a heading."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from silmark.validation import names, targets
 from silmark.validation.classes import Class, has_interval
 from silmark.validation.conditions import conditions
+from silmark.validation.cross import Judged
 from silmark.validation.grid import Grid
 from silmark.validation.score import Outcome, Scored, by_chip, group, grouped
 
@@ -26,13 +27,20 @@ class Report:
         scored: rows with and without predictions.
         classes: residual classes that these rows make.
         targets: the summary of what was left out of every fit.
+        judged: the rows behind it, by kind of measurement and what was left out.
         written: files that were written.
     """
 
     scored: Scored
     classes: tuple[Class, ...]
     targets: tuple[targets.Line, ...] = ()
+    judged: Mapping[tuple[str, str], Sequence[Judged]] = field(default_factory=dict)
     written: tuple[str, ...] = ()
+
+    @property
+    def used(self) -> int:
+        """Rows that set residual classes."""
+        return used(self.classes)
 
     def grids(self) -> list[Grid]:
         """All tables, most general first."""
@@ -98,7 +106,7 @@ def _groups(outcomes: Sequence[Outcome]) -> Grid:
         numbers = (said.error, said.error_90, said.ratio, said.coverage, said.width)
         rows.append((*key, f"{said.rows:,}", *(f"{number:.2f}" for number in numbers)))
     headers = ("dataset", "chip", "metric", "engine", "rows", "error", "90 %", "ratio", "in bar", "high/low")
-    return Grid("By dataset, chip, metric and engine", headers, tuple(rows), 4)
+    return Grid("By dataset, chip, metric and engine", headers, tuple(rows), 4, detail=True)
 
 
 def _conditions(outcomes: Sequence[Outcome]) -> Grid:
@@ -107,7 +115,7 @@ def _conditions(outcomes: Sequence[Outcome]) -> Grid:
         said = group(members)
         rows.append((metric, what, value, f"{said.rows:,}", f"{said.error:.2f}", f"{said.ratio:.2f}"))
     headers = ("metric", "condition", "value", "rows", "error", "ratio")
-    return Grid("By condition", headers, tuple(rows), 3)
+    return Grid("By condition", headers, tuple(rows), 3, detail=True)
 
 
 def _classes(classes: Sequence[Class]) -> Grid:
@@ -136,14 +144,14 @@ def _maturity(outcomes: Sequence[Outcome]) -> Grid:
             said = f"{figure.value:.2g} ({figure.low:.2g} to {figure.high:.2g})"
             rows.append((chip_id, key[0], key[2], key[3], said, place, f"{len(mine):,}", f"{needed:.2f}"))
     headers = ("chip", "dataset", "metric", "engine", "in its file", "interval", "rows", "these rows need")
-    return Grid("Software maturity", headers, tuple(rows), 6)
+    return Grid("Software maturity", headers, tuple(rows), 6, detail=True)
 
 
 def _skipped(scored: Scored) -> Grid:
     rows = [
         (table, reason.replace("|", "/"), f"{count:,}") for (table, reason), count in sorted(scored.skipped.items())
     ]
-    return Grid("Rows without a prediction", ("dataset", "why", "rows"), tuple(rows), 2)
+    return Grid("Rows without a prediction", ("dataset", "why", "rows"), tuple(rows), 2, detail=True)
 
 
 def _share(error: float | None) -> str:
@@ -153,3 +161,8 @@ def _share(error: float | None) -> str:
 def engines() -> str:
     """The engines whose rows make classes, in words."""
     return ", ".join(dict.fromkeys(names.SERVERS.values()))
+
+
+def used(classes: Sequence[Class]) -> int:
+    """Rows that set the classes."""
+    return sum(sum(one.rows.values()) for one in classes if one.name.endswith("-measured"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +15,15 @@ from silmark.validation.classes import classes
 from silmark.validation.report import Report
 from silmark.validation.score import predicted, score
 
+_LOG = logging.getLogger(__name__)
+
 
 def run(write: bool = False, where: Path | None = None) -> Report:
     """Predicts every public row that can be predicted.
 
     Args:
-        write: fit engines again, write residual classes and the tables of the accuracy page. Error bars are then
-            judged again, with the classes just written.
+        write: fit engines again and write residual classes. Error bars are then judged again, with the classes just
+            written.
         where: folder of the tables; None for the one below SILMARK_DATA.
 
     Raises:
@@ -29,6 +32,7 @@ def run(write: bool = False, where: Path | None = None) -> Report:
         MissingExtra: scipy is not installed.
     """
     found = predicted(where=where)
+    _LOG.info("fitting engines without each chip and model")
     samples = [one for one in found.samples() if one.engine != engines.OPEN]
     with fitting("cross-validation"):
         left = cross.leave_out(samples)
@@ -38,7 +42,7 @@ def run(write: bool = False, where: Path | None = None) -> Report:
         judged = cross.judge(left)
     summary = targets.lines([*targets.served(judged), *targets.trained()])
     scored = score(found)
-    report = Report(scored, tuple(classes(scored.outcomes)), tuple(summary))
+    report = Report(scored, tuple(classes(scored.outcomes)), tuple(summary), judged)
     if not write:
         return report
     written = [files.residuals_file()]
@@ -46,10 +50,6 @@ def run(write: bool = False, where: Path | None = None) -> Report:
     packaged.cache_clear()
     error._classes.cache_clear()
     report = replace(report, scored=score(found))
-    path = files.page_file()
-    if path is not None:
-        _put(path, files.page(path.read_text(encoding="utf-8"), report, path))
-        written.append(path)
     written.append(engines.file())
     return replace(report, written=tuple(str(path) for path in written))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from silmark.validation import engines, names, rows
 from silmark.validation.predict import bar, work
 from silmark.validation.rows import Row
 from silmark.validation.work import Work
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,7 @@ def predicted(tables: Iterable[str] = rows.TABLES, where: Path | None = None) ->
     found: list[tuple[Row, Work]] = []
     skipped: Counter[tuple[str, str]] = Counter()
     for name in tables:
+        _LOG.info("predicting %s", name)
         table = rows.read(name, where)
         skipped.update({(name, reason): count for reason, count in table.dropped.items()})
         for row in table.rows:

@@ -44,7 +44,7 @@ _KINDS = {
     "mlperf-interactive": "full load, MLPerf",
     "power": "power",
 }
-_LEVELS: Mapping[Side, tuple[str, ...]] = {"seen": ("model", "row"), "unseen": ("chip",)}
+LEVELS: Mapping[Side, tuple[str, ...]] = {"seen": ("model", "row"), "unseen": ("chip",)}
 """What is left out, the harder question first; a class without models to leave out is asked for other rows."""
 _CHIPS: Mapping[Side, str] = {"seen": "measured", "unseen": "never measured"}
 _TRAINING: Mapping[Side, str] = {"seen": "model_left_out", "unseen": "chip_left_out"}
@@ -103,7 +103,7 @@ def part(what: str, side: Side, chip: str, left: Array, below: Array, above: Arr
 
 def served(judged: Mapping[tuple[str, str], Sequence[cross.Judged]]) -> Iterator[Part]:
     """Parts of whole models being served."""
-    for side, levels in _LEVELS.items():
+    for side, levels in LEVELS.items():
         for kind, what in _KINDS.items():
             found = next((judged[kind, level] for level in levels if (kind, level) in judged), ())
             for chip in dict.fromkeys(one.sample.chip for one in found):

@@ -1,4 +1,4 @@
-"""Writes what a validation found: the residual classes, and the tables of docs/accuracy.md."""
+"""Writes what a validation found: the residual classes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from silmark.errors import BadFile
 from silmark.figures.tables import data_folder
 from silmark.validation.classes import Class
-from silmark.validation.report import Report, engines
+from silmark.validation.report import engines, used
 
-START, END = "<!-- accuracy:start -->", "<!-- accuracy:end -->"
 _HEAD = """\
 # Measured over predicted - of a time, a rate or a power alike - by class of chips: median, 10 % and 90 % quantile.
 # A class is family-evidence, or evidence alone where a family has no rows of its own. Chips of a class weigh alike;
@@ -33,7 +31,7 @@ def residuals(classes: Sequence[Class]) -> str:
         "date": datetime.now(UTC).date().isoformat(),
         "command": "silmark validate --write",
         "data": "public end-to-end rows of measurements/public; interval: quantiles of measured over predicted",
-        "rows": _used(classes),
+        "rows": used(classes),
     }
     lines = [_HEAD.format(engines=engines()), *(f"{key} = {_text(value)}" for key, value in head.items())]
     name = ""
@@ -64,31 +62,3 @@ def _leaf(one: Class) -> dict[str, float | str]:
 
 def _text(value: float | str) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def page_file() -> Path | None:
-    """docs/accuracy.md of the checkout that this package runs from, None where there is none."""
-    path = data_folder().parents[2] / "docs" / "accuracy.md"
-    return path if path.is_file() else None
-
-
-def page(before: str, report: Report, path: Path | str = "accuracy.md") -> str:
-    """The page with its tables replaced; raises BadFile if the markers are not there once each, in order."""
-    head, start, rest = before.partition(START)
-    _, end, tail = rest.partition(END)
-    if not (start and end) or START in rest or END in head + tail:
-        raise BadFile(path, f"expected one {START} and one {END} after it")
-    body = "\n\n".join(grid.markdown() for grid in report.grids())
-    return f"{head}{START}\n\n{_summary(report)}\n\n{body}\n\n{END}{tail}"
-
-
-def _summary(report: Report) -> str:
-    return (
-        f"{len(report.scored.outcomes):,} rows were predicted; {_used(report.classes):,} of them set residual classes. "
-        f"{sum(report.scored.skipped.values()):,} rows have no prediction. "
-        f"Date: {datetime.now(UTC).date().isoformat()}."
-    )
-
-
-def _used(classes: Sequence[Class]) -> int:
-    return sum(sum(one.rows.values()) for one in classes if one.name.endswith("-measured"))

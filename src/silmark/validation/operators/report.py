@@ -61,7 +61,7 @@ def grid(said: Sequence[Said]) -> Grid:
     for one in lines(said):
         numbers = (f"{number:.2f}" for number in (one.error, one.bias, one.coverage, one.width))
         rows.append((one.operators, one.chip, one.evidence, f"{one.rows:,}", *numbers))
-    return Grid(_TITLE, _HEADERS, tuple(rows), 3)
+    return Grid(_TITLE, _HEADERS, tuple(rows), 3, detail=True)
 
 
 def as_dicts(said: Sequence[Said]) -> list[dict[str, str | int | float]]:

@@ -1,0 +1,63 @@
+"""Progress of commands that take a while: what is being done, on stderr, once two seconds have passed."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PATIENCE = 2.0
+"""Seconds of silence; most commands are done by then."""
+_BETWEEN = 1.0
+"""Seconds between two lines."""
+
+
+class _Lines(logging.Handler):
+    """Prints what the package's loggers say, late and seldom."""
+
+    def __init__(self, patience: float) -> None:
+        super().__init__(logging.INFO)
+        self._start = time.monotonic()
+        self._next = self._start + patience
+        self._said = ""
+        self._timer = threading.Timer(patience, self._show)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keeps the line, and shows it if it is time."""
+        self._said = record.getMessage()
+        if time.monotonic() >= self._next:
+            self._show()
+
+    def _show(self) -> None:
+        with self.lock or threading.RLock():
+            now = time.monotonic()
+            if self._said:
+                sys.stderr.write(f"{now - self._start:4.0f} s  {self._said}\n")
+                sys.stderr.flush()
+            self._said, self._next = "", now + _BETWEEN
+
+    def close(self) -> None:
+        """Shows nothing more."""
+        self._timer.cancel()
+        super().close()
+
+
+@contextmanager
+def shown(patience: float | None = None) -> Iterator[None]:
+    """Shows on stderr what `silmark` logs while the block runs, if that takes longer than `patience` seconds."""
+    logger = logging.getLogger("silmark")
+    before = logger.level
+    lines = _Lines(PATIENCE if patience is None else patience)
+    logger.addHandler(lines)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(lines)
+        lines.close()
