@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 PATIENCE = 2.0
 """Seconds of silence; most commands are done by then."""
-_BETWEEN = 1.0
+_BETWEEN = 5.0
 """Seconds between two lines."""
 
 

@@ -31,13 +31,25 @@ def validate(
     html: Annotated[
         Path | None, typer.Option(help="write a report with pictures into this folder", show_default=False)
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="list what moved since a file of --snapshot or a git revision", show_default=False),
+    ] = None,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="write the predictions of a fixed grid as JSON", show_default=False)
+    ] = None,
 ) -> None:
     """Predict measured public rows and say how wrong that is (needs --data or SILMARK_DATA)."""
     if only not in _PARTS:
         raise BadValue("only", only, "all, models or operators")
-    from silmark.figures.own import refuse_to_write  # noqa: PLC0415
-
+    if against is not None or snapshot is not None:
+        if write or html or data or only != "all":
+            raise BadValue("against", against, "to stand with --snapshot and --json alone: it reads no measured rows")
+        _grid(against, snapshot, json_)
+        return
     if write:
+        from silmark.figures.own import refuse_to_write  # noqa: PLC0415
+
         refuse_to_write()
     with shown():
         from silmark.report.accuracy import find  # noqa: PLC0415
@@ -48,6 +60,27 @@ def validate(
         sys.stdout.write(json.dumps(found.as_dict(), indent=2, allow_nan=False) + "\n")
         return
     _print([*found.model_grids(), *found.operator_grids()], [f"wrote {path}" for path in written])
+
+
+def _grid(against: str | None, output: Path | None, json_: bool) -> None:
+    """Predicts the fixed grid, to keep it and to see what moved."""
+    from silmark.api import snapshot  # noqa: PLC0415
+
+    if output is not None and not output.parent.is_dir():
+        raise BadValue("snapshot", str(output), "a path inside an existing folder")
+    with shown():
+        changes, now = (None, snapshot.take()) if against is None else snapshot.against(against)
+        if output is not None:
+            snapshot.write(now, output)
+    if json_:
+        document = changes.as_dict() if changes else now.as_dict()
+        sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        return
+    if changes:
+        sys.stdout.write(changes.headline() + "\n\n")
+        _print(changes.grids(), [])
+    if output is not None:
+        sys.stdout.write(f"wrote {output}: {len(now.numbers):,} predictions\n")
 
 
 def _files(found: Findings, write: bool, html: Path | None) -> list[Path]:
