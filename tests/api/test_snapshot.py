@@ -325,6 +325,17 @@ def test_a_revision_that_cannot_be_asked_is_refused(old: Any, small: Snapshot, r
         revision.answers(revision.resolve("HEAD"), SMALL)
 
 
+@needs_git
+def test_own_calibrations_do_not_enter_revisions(
+    old: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    old(OLD)
+    monkeypatch.setenv("SILMARK_CALIBRATION", str(tmp_path))
+    ran = run("validate", "--against", "HEAD")
+    assert ran.code == 2
+    assert "SILMARK_CALIBRATION" in ran.err
+
+
 def test_without_git_or_checkout_only_files_can_be_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:

@@ -44,7 +44,8 @@ def validate(
         raise BadValue("only", only, "all, models or operators")
     if against is not None or snapshot is not None:
         if write or html or data or only != "all":
-            raise BadValue("against", against, "to stand with --snapshot and --json alone: it reads no measured rows")
+            name, value = ("against", against) if against is not None else ("snapshot", str(snapshot))
+            raise BadValue(name, value, "no option about measured rows beside it: the fixed grid needs none")
         _grid(against, snapshot, json_)
         return
     if write:

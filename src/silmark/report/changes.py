@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from silmark.report.snapshot import Bounds, Key, Snapshot
-from silmark.validation.report import Grid
+from silmark.validation.grid import Grid
 
 SCHEMA = "silmark.changes/1"
 TOLERANCE = 0.01

@@ -18,7 +18,7 @@ from typing import Any
 
 from silmark.api.snapshot import ask
 from silmark.errors import BadValue
-from silmark.figures.tables import data_folder
+from silmark.figures.tables import OWN_CALIBRATION, data_folder
 
 _SOURCE = "src"
 
@@ -27,9 +27,12 @@ def resolve(name: str) -> str:
     """The commit that a revision means in the checkout that this package runs from.
 
     Raises:
-        BadValue: git is not there, the package does not lie in a checkout, or the revision is unknown.
+        BadValue: git is not there, the package does not lie in a checkout, the revision is unknown, or the environment
+            names a calibration of the user's own, which early revisions do not know.
     """
     root = checkout()
+    if os.environ.get(OWN_CALIBRATION):
+        raise BadValue(OWN_CALIBRATION, os.environ[OWN_CALIBRATION], "nothing while revisions are compared")
     done = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     commit = done.stdout.decode(errors="replace").strip()
     if done.returncode or not commit:
