@@ -302,6 +302,11 @@ def test_progress_is_silent_when_quick_and_speaks_when_slow(capsys: pytest.Captu
         logger.info("slow %s", "part")
         time.sleep(0.3)
     assert re.fullmatch(r" +0 s  slow part\n", capsys.readouterr().err)
+    with progress.shown(0.1):
+        logger.info("first")
+        logger.info("last")
+        time.sleep(0.4)
+    assert re.fullmatch(r" +0 s  last\n", capsys.readouterr().err)
     logger.info("nobody listens")
     assert capsys.readouterr().err == ""
 

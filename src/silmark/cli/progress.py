@@ -16,34 +16,34 @@ _BETWEEN = 5.0
 
 
 class _Lines(logging.Handler):
-    """Prints what the package's loggers say, late and seldom."""
+    """Prints what the package's loggers say, late and seldom; of several lines between two prints, the last."""
 
     def __init__(self, patience: float) -> None:
         super().__init__(logging.INFO)
         self._start = time.monotonic()
         self._next = self._start + patience
         self._said = ""
-        self._timer = threading.Timer(patience, self._show)
-        self._timer.daemon = True
-        self._timer.start()
+        self._timer: threading.Timer | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keeps the line, and shows it if it is time."""
+        """Keeps the line until it is time to show it."""
         self._said = record.getMessage()
-        if time.monotonic() >= self._next:
-            self._show()
+        if self._timer is None:
+            self._timer = threading.Timer(max(0.0, self._next - time.monotonic()), self._show)
+            self._timer.daemon = True
+            self._timer.start()
 
     def _show(self) -> None:
         with self.lock or threading.RLock():
             now = time.monotonic()
-            if self._said:
-                sys.stderr.write(f"{now - self._start:4.0f} s  {self._said}\n")
-                sys.stderr.flush()
-            self._said, self._next = "", now + _BETWEEN
+            sys.stderr.write(f"{now - self._start:4.0f} s  {self._said}\n")
+            sys.stderr.flush()
+            self._timer, self._next = None, now + _BETWEEN
 
     def close(self) -> None:
         """Shows nothing more."""
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         super().close()
 
 
