@@ -66,7 +66,7 @@ def test_prefill_in_two_parts_attends_as_in_one(name: str, first: int, second: i
 def test_layers(name: str) -> None:
     values = json.loads((data_folder() / "models" / f"{name}.json").read_text())
     values = values.get("text_config", values)
-    published = next(values[key] for key in ("num_hidden_layers", "n_layer", "n_layers") if key in values)
+    published = next(values[key] for key in ("num_hidden_layers", "n_layer", "n_layers", "num_layers") if key in values)
     model = models.load(name)
     assert model.layer_count == published
     seams = [op for op in model.lower(Step.decode(1, 1)) if isinstance(op, Boundary) and op.scope == "layer"]

@@ -52,6 +52,39 @@ BUILT = {
 }
 
 
+# Counts that the publishers state, to the last one.
+STATED = {
+    "bloom-176b": 176_247_271_424,
+    "bloom-7b1": 7_069_016_064,
+    "qwen3-14b": 14_768_307_200,
+    "yi-34b": 34_388_917_248,
+    "starcoder2-3b": 3_030_371_328,
+    "gpt-neo-2.7b": 2_651_307_520,
+    "codegen2-1b": 1_015_306_240,
+    "baichuan2-7b": 7_505_973_248,
+    "baichuan2-13b": 13_896_668_160,
+    "xglm-1.7b": 1_732_907_008,
+    "chatglm2-6b": 6_243_584_000,
+    "command-r-v01": 34_980_831_232,
+    "qwen1.5-moe-a2.7b": 14_315_784_192,
+    "mamba-130m": 129_135_360,
+    "falcon-mamba-7b": 7_272_665_088,
+}
+
+
+@pytest.mark.parametrize(("name", "parameters"), STATED.items())
+def test_equals_what_the_publisher_states(name: str, parameters: int) -> None:
+    assert models.load(name).parameters == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [("gemma-3-4b", 3.88), ("stablelm-2-12b", 12.14), ("persimmon-8b", 9.4), ("minicpm3-4b", 4.07), ("moonlight-16b-a3b", 15.96)],
+)
+def test_is_near_what_the_card_rounds_to(name: str, billions: float) -> None:
+    assert models.load(name).parameters / 1e9 == pytest.approx(billions, rel=0.005)
+
+
 @pytest.mark.parametrize(("name", "parameters"), BUILT.items())
 def test_equals_independent_build(name: str, parameters: int) -> None:
     assert models.load(name).parameters == parameters

@@ -1,4 +1,4 @@
-"""Parts that mix tokens: grouped-query attention, multi-head latent attention, Mamba-2."""
+"""Parts that mix tokens: grouped-query attention, multi-head latent attention, Mamba, Mamba-2."""
 
 from __future__ import annotations
 
@@ -226,6 +226,56 @@ class LatentAttention(Part):
             kv_width=self.kv_rank + self.rope,
             selected=self.indexer.selected if self.indexer else None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Mamba(Part):
+    """Mamba mixer (Gu and Dao, arXiv:2312.00752, section 3): every channel has a state of its own.
+
+    Attributes:
+        inner, state: channels, and elements of one channel's state.
+        rank: width of the low-rank projection that makes the time steps.
+        kernel: taps of the depthwise convolution.
+        conv_bias, bias: biases of the convolution and of the projections in and out.
+    """
+
+    hidden: int
+    inner: int
+    state: int
+    rank: int
+    kernel: int
+    conv_bias: bool = True
+    bias: bool = False
+
+    @property
+    def _chosen(self) -> int:
+        return self.rank + 2 * self.state
+
+    @property
+    def parameters(self) -> int:
+        """Projections, convolution, time steps with their bias, A and D."""
+        matrices = 3 * self.hidden * self.inner + self.inner * (self._chosen + self.rank)
+        biases = (2 * self.inner + self.hidden) * self.bias + self.inner
+        return matrices + biases + self.inner * (self.kernel + self.conv_bias) + self.inner * (self.state + 1)
+
+    @property
+    def state_elements(self) -> int:
+        """The scan's state, and the last kernel - 1 inputs of the convolution."""
+        return self.inner * (self.state + self.kernel - 1)
+
+    def lower(self, step: Step) -> Iterator[Op]:
+        """Projection in, convolution, input-dependent parameters, scan token by token, gated projection out."""
+        m = step.tokens
+        yield Gemm(name="mamba.in", m=m, n=2 * self.inner, k=self.hidden, split="column")
+        moved = self.inner * (self.kernel if step.phase == "decode" else 1)
+        flops = self.inner * (2 * self.kernel + SILU_FLOPS)
+        yield Elementwise(name="mamba.conv", m=m, read=moved, write=moved, flops=flops, split="column")
+        yield Gemm(name="mamba.choose", m=m, n=self._chosen, k=self.inner, split="row")
+        yield Gemm(name="mamba.step", m=m, n=self.inner, k=self.rank, split="column")
+        yield Scan(name="mamba.scan", m=m, seqs=step.seqs, heads=self.inner, head_dim=1, state=self.state)
+        flops = (SILU_FLOPS + 1) * self.inner
+        yield Elementwise(name="mamba.gate", m=m, read=2 * self.inner, write=self.inner, flops=flops, split="column")
+        yield Gemm(name="mamba.out", m=m, n=self.hidden, k=self.inner, split="row")
 
 
 @dataclass(frozen=True, slots=True)

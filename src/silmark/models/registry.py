@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from silmark.models.config import Config
-from silmark.models.families import delta, encoder, gemma, gpt, llama, mla, moe, sampler, ssm, vision
+from silmark.models.families import classic, delta, encoder, gemma, gpt, llama, mla, moe, sampler, ssm, vision
 from silmark.models.spec import Model
 
 Parser = Callable[[Config], Model]
@@ -33,6 +33,16 @@ FAMILIES: dict[str, Parser] = {
     "RefinedWebModel": gpt.falcon,
     "phi": gpt.phi,
     "palm": gpt.palm,
+    "bloom": classic.bloom,
+    "xglm": classic.xglm,
+    "gpt_neo": classic.gpt_neo,
+    "codegen": classic.codegen,
+    "starcoder2": classic.starcoder2,
+    "persimmon": classic.persimmon,
+    "stablelm": classic.stablelm,
+    "cohere": classic.cohere,
+    "chatglm": classic.chatglm,
+    "baichuan": llama.llama,
     "gemma": gemma.gemma,
     "gemma2": gemma.gemma2,
     "gemma3_text": gemma.gemma3,
@@ -47,12 +57,15 @@ FAMILIES: dict[str, Parser] = {
     "deepseek_v2": mla.deepseek,
     "deepseek_v3": mla.deepseek,
     "kimi_k2": mla.deepseek,
+    "minicpm3": mla.deepseek,
     "DeepseekV3ForCausalLM": mla.deepseek,
     "deepseek_v32": mla.deepseek,
     "glm_moe_dsa": mla.deepseek,
     "qwen3_next": delta.qwen3_5_moe,
     "qwen3_5_moe_text": delta.qwen3_5_moe,
     "kimi_linear": delta.kimi_linear,
+    "mamba": ssm.mamba,
+    "falcon_mamba": ssm.mamba,
     "mamba2": ssm.mamba2,
     "mamba_ssm": ssm.mamba_ssm,
     "nemotron_h": ssm.nemotron_h,

@@ -12,7 +12,7 @@ from silmark.models.parts import Mlp, Norm
 from silmark.models.spec import Block, Model, Part
 
 
-def _mixer(config: Config, hidden: int, bias: bool, *, out_bias: bool | None = None, **fields: int) -> GroupedAttention:
+def attention(config: Config, hidden: int, bias: bool, *, out_bias: bool | None = None, **fields: int) -> GroupedAttention:
     """Attention whose heads share the width evenly; `fields` are further fields of GroupedAttention."""
     heads = config.count("num_attention_heads", "n_head", "n_heads")
     width = build.head_dim(config, hidden, heads)
@@ -27,12 +27,13 @@ def _mixer(config: Config, hidden: int, bias: bool, *, out_bias: bool | None = N
     )
 
 
-def _serial(mixer: GroupedAttention, mlp: Mlp, learned: int = 2) -> Block:
+def serial(mixer: GroupedAttention, mlp: Mlp, learned: int = 2) -> Block:
+    """Norm, attention, norm, MLP."""
     hidden = mixer.hidden
     return Block("layer", (Norm("attention.norm", hidden, learned), mixer, Norm("mlp.norm", hidden, learned), mlp))
 
 
-def _parallel(mixer: GroupedAttention, mlp: Mlp, norms: int, learned: int = 2) -> Block:
+def parallel(mixer: GroupedAttention, mlp: Mlp, norms: int, learned: int = 2) -> Block:
     """Attention and MLP side by side behind one shared norm, or one each."""
     hidden = mixer.hidden
     second = (Norm("mlp.norm", hidden, learned, residual=False),) if norms == 2 else ()
@@ -56,8 +57,8 @@ def gpt2(config: Config) -> Model:
     positions = config.count("n_positions", "max_position_embeddings", default=1024)
     heads = config.count("num_attention_heads", "n_head")
     shared = config.flag("multi_query", config.text("model_type") == "gpt_bigcode")
-    mixer = _mixer(config, hidden, True, kv_heads=1 if shared else heads)
-    layer = _serial(mixer, Mlp("mlp", hidden, _inner(config, hidden, "n_inner"), gated=False, bias=True))
+    mixer = attention(config, hidden, True, kv_heads=1 if shared else heads)
+    layer = serial(mixer, Mlp("mlp", hidden, _inner(config, hidden, "n_inner"), gated=False, bias=True))
     return build.decoder(config, [layer] * build.layers(config), hidden, tied=True, positions=positions, norm_learned=2)
 
 
@@ -71,7 +72,7 @@ def opt(config: Config) -> Model:
     final = 2 if config.flag("do_layer_norm_before", True) and not config.flag("_remove_final_layer_norm") else 0
     return build.decoder(
         config,
-        [_serial(_mixer(config, hidden, bias), mlp)] * build.layers(config),
+        [serial(attention(config, hidden, bias), mlp)] * build.layers(config),
         hidden,
         tied=True,
         positions=config.count("max_position_embeddings", default=2048) + 2,
@@ -90,8 +91,8 @@ def mpt(config: Config) -> Model:
     shared = attn.count("kv_n_heads", default=heads, high=heads) if attn else heads
     inner = config.count("expansion_ratio", default=4, high=64) * hidden
     learned = 1 + bias
-    layer = _serial(
-        _mixer(config, hidden, bias, kv_heads=shared), Mlp("mlp", hidden, inner, gated=False, bias=bias), learned
+    layer = serial(
+        attention(config, hidden, bias, kv_heads=shared), Mlp("mlp", hidden, inner, gated=False, bias=bias), learned
     )
     return build.decoder(config, [layer] * build.layers(config), hidden, tied=True, norm_learned=learned)
 
@@ -99,8 +100,8 @@ def mpt(config: Config) -> Model:
 def gptj(config: Config) -> Model:
     """GPT-J: parallel behind one norm; biases on MLP and head only."""
     hidden = config.count("n_embd", "hidden_size")
-    mixer = _mixer(config, hidden, False, rotary=config.count("rotary_dim", default=64))
-    layer = _parallel(mixer, Mlp("mlp", hidden, _inner(config, hidden, "n_inner"), gated=False, bias=True), norms=1)
+    mixer = attention(config, hidden, False, rotary=config.count("rotary_dim", default=64))
+    layer = parallel(mixer, Mlp("mlp", hidden, _inner(config, hidden, "n_inner"), gated=False, bias=True), norms=1)
     return build.decoder(config, [layer] * build.layers(config), hidden, norm_learned=2, head_bias=True)
 
 
@@ -109,9 +110,9 @@ def gpt_neox(config: Config) -> Model:
     hidden = config.count("hidden_size")
     heads = config.count("num_attention_heads")
     turned = _turned(config, hidden, heads, "rotary_pct", 0.25)
-    mixer = _mixer(config, hidden, config.flag("attention_bias", True), rotary=turned)
+    mixer = attention(config, hidden, config.flag("attention_bias", True), rotary=turned)
     mlp = Mlp("mlp", hidden, config.count("intermediate_size"), gated=False, bias=True)
-    layer = _parallel(mixer, mlp, norms=2) if config.flag("use_parallel_residual", True) else _serial(mixer, mlp)
+    layer = parallel(mixer, mlp, norms=2) if config.flag("use_parallel_residual", True) else serial(mixer, mlp)
     return build.decoder(config, [layer] * build.layers(config), hidden, norm_learned=2)
 
 
@@ -127,13 +128,13 @@ def falcon(config: Config) -> Model:
     turned = 0 if config.flag("alibi") else build.head_dim(config, hidden, heads)
     bias = config.flag("bias")
     config.accept("multi_query", "parallel_attn")  # Overruled by new_decoder_architecture.
-    mixer = _mixer(config, hidden, bias, kv_heads=shared, rotary=turned)
+    mixer = attention(config, hidden, bias, kv_heads=shared, rotary=turned)
     mlp = Mlp("mlp", hidden, _inner(config, hidden, "ffn_hidden_size"), gated=False, bias=bias)
     if new or config.flag("parallel_attn", True):
         norms = config.count("num_ln_in_parallel_attn", default=2 if new else 1, high=2)
-        layer = _parallel(mixer, mlp, norms)
+        layer = parallel(mixer, mlp, norms)
     else:
-        layer = _serial(mixer, mlp)
+        layer = serial(mixer, mlp)
     return build.decoder(config, [layer] * build.layers(config), hidden, tied=True, norm_learned=2)
 
 
@@ -144,9 +145,9 @@ def phi(config: Config) -> Model:
     if config.flag("qk_layernorm"):
         raise config.fail("true is not supported", "qk_layernorm")
     turned = _turned(config, hidden, heads, "partial_rotary_factor", 0.5)
-    mixer = _mixer(config, hidden, True, kv_heads=build.kv_heads(config, heads), rotary=turned)
+    mixer = attention(config, hidden, True, kv_heads=build.kv_heads(config, heads), rotary=turned)
     mlp = Mlp("mlp", hidden, config.count("intermediate_size"), gated=False, bias=True)
-    layer = _parallel(mixer, mlp, norms=1)
+    layer = parallel(mixer, mlp, norms=1)
     return build.decoder(config, [layer] * build.layers(config), hidden, norm_learned=2, head_bias=True)
 
 
@@ -160,5 +161,5 @@ def palm(config: Config) -> Model:
     width = build.head_dim(config, hidden, heads)
     shared = build.kv_heads(config, heads)
     mixer = GroupedAttention(hidden, heads, shared, width, rotary=width)
-    layer = _parallel(mixer, Mlp("mlp", hidden, config.count("intermediate_size")), norms=1, learned=1)
+    layer = parallel(mixer, Mlp("mlp", hidden, config.count("intermediate_size")), norms=1, learned=1)
     return build.decoder(config, [layer] * build.layers(config), hidden, tied=True)

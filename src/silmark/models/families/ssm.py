@@ -1,13 +1,31 @@
-"""State-space models: Mamba-2, and Nemotron-H, which mixes Mamba-2 with attention and MLP layers."""
+"""State-space models: Mamba, Mamba-2, and Nemotron-H, which mixes Mamba-2 with attention and MLP layers."""
 
 from __future__ import annotations
 
 from silmark.models import build
 from silmark.models.config import MAX_LAYERS, Config
 from silmark.models.families.moe import experts
-from silmark.models.mixers import GroupedAttention, Mamba2
+from silmark.models.mixers import GroupedAttention, Mamba, Mamba2
 from silmark.models.parts import Mlp, Moe, Norm
 from silmark.models.spec import Block, Model, Part
+
+
+def mamba(config: Config) -> Model:
+    """The first Mamba (arXiv:2312.00752), and Falcon-Mamba, whose extra norms have no weights."""
+    hidden = config.count("hidden_size")
+    inner = config.count("intermediate_size", default=round(config.number("expand", 2) * hidden))
+    mixer = Mamba(
+        hidden=hidden,
+        inner=inner,
+        state=config.count("state_size", default=16),
+        rank=config.count("time_step_rank", default=-(-hidden // 16)),
+        kernel=config.count("conv_kernel", default=4, high=1024),
+        conv_bias=config.flag("use_conv_bias", True),
+        bias=config.flag("use_bias"),
+    )
+    config.accept("d_inner", "d_model", "fused_add_norm", "mixer_rms_eps", "n_layer", "pad_vocab_size_multiple", "ssm_cfg")
+    tied = config.text("model_type") != "falcon_mamba"
+    return build.decoder(config, [_layer("mamba", mixer, hidden)] * build.layers(config), hidden, tied=tied)
 
 
 def mamba2(config: Config) -> Model:
