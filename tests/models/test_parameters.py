@@ -79,7 +79,13 @@ def test_equals_what_the_publisher_states(name: str, parameters: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "billions"),
-    [("gemma-3-4b", 3.88), ("stablelm-2-12b", 12.14), ("persimmon-8b", 9.4), ("minicpm3-4b", 4.07), ("moonlight-16b-a3b", 15.96)],
+    [
+        ("gemma-3-4b", 3.88),
+        ("stablelm-2-12b", 12.14),
+        ("persimmon-8b", 9.4),
+        ("minicpm3-4b", 4.07),
+        ("moonlight-16b-a3b", 15.96),
+    ],
 )
 def test_is_near_what_the_card_rounds_to(name: str, billions: float) -> None:
     assert models.load(name).parameters / 1e9 == pytest.approx(billions, rel=0.005)

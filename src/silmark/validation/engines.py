@@ -108,6 +108,7 @@ def corrected(row: Row, done: Work) -> tuple[Interval, str]:
     if not own:  # what other engines did with the chip or the model says little
         unseen = ["engine"]
     below, above = _sides(widths, known["vendor"], kind, unseen)
+    below, above = quadrature([below, done.spread[0]]), quadrature([above, done.spread[1]])
     if done.amount is not None:
         below, above = above, below
     said = f"engine {name}" if own else f"engine {name} has no such rows: all engines together"

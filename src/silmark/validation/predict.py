@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from silmark.figures import Interval
+from silmark.figures.figure import quadrature
 from silmark.step import StepModel, log_widths, residual
 from silmark.validation import arrivals, loads
 from silmark.validation.rows import Row
@@ -18,7 +19,8 @@ def bar(done: Work) -> Interval:
     if done.kind == "power":
         base = residual(done.step_model.target.chip, "power")
         return Interval(done.value * base.low, done.value, done.value * base.high)
-    widths = log_widths(done.step_model, done.cost, metric)
+    known = log_widths(done.step_model, done.cost, metric)
+    widths = [quadrature(pair) for pair in zip(known, done.spread, strict=True)]
     return Interval.around(done.value, *(widths if done.amount is None else reversed(widths)))
 
 

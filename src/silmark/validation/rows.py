@@ -57,6 +57,7 @@ class Row:
         value: seconds, tokens per second or watts; not a number where the row is a question.
         scale: the row's unit in these units.
         per_gpu: the rate is that of one device.
+        rate: requests that arrive per second, where the table has a column for it.
     """
 
     table: str
@@ -81,6 +82,7 @@ class Row:
     concurrency: int | None
     isl: int | None
     osl: int | None
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,7 @@ def parse(cells: Mapping[str, str], table: str, line: int = 0) -> Row | str:
         concurrency=counts["concurrency"],
         isl=counts["isl"],
         osl=counts["osl"],
+        rate=_number(cells.get("rate_per_s")),
     )
 
 

@@ -19,6 +19,7 @@ class Work:
         amount: where a rate was measured, what is done in these seconds; None where the time itself was.
         steps, sequences, tokens: engine steps in the time, sequences summed over these steps, prompt tokens taken in.
         context: mean cached tokens of a sequence in a decode step; 0 where the steps are none or all prefill.
+        spread: further widths of the error bar below and above, in logarithms, for what the row does not say.
     """
 
     kind: str
@@ -30,6 +31,7 @@ class Work:
     sequences: float = 1.0
     tokens: float = 0.0
     context: float = 0.0
+    spread: tuple[float, float] = (0.0, 0.0)
 
     @property
     def value(self) -> float:

@@ -91,7 +91,9 @@ def stablelm(config: Config) -> Model:
     width = build.head_dim(config, hidden, heads)
     qk = (heads + shared) * width if config.flag("qk_layernorm") else 0
     turned = round(width * config.number("partial_rotary_factor", 0.25))
-    mixer = GroupedAttention(hidden, heads, shared, width, rotary=turned, qk_norm=qk, qkv_bias=config.flag("use_qkv_bias"))
+    mixer = GroupedAttention(
+        hidden, heads, shared, width, rotary=turned, qk_norm=qk, qkv_bias=config.flag("use_qkv_bias")
+    )
     mlp = llama.dense(config, hidden)
     # A norm without bias where there is one norm for both.
     layer = parallel(mixer, mlp, norms=1) if config.flag("use_parallel_residual") else serial(mixer, mlp)
@@ -128,6 +130,16 @@ def chatglm(config: Config) -> Model:
     return build.decoder(config, [layer] * build.layers(config), hidden, vocab=vocab)
 
 
-_GLM = ("seq_length", "rmsnorm", "post_layer_norm", "apply_query_key_layer_scaling", "apply_residual_connection_post_layernorm",
-        "attention_softmax_in_fp32", "fp32_residual_connection", "original_rope", "interleaved_qkv", "bias_dropout_fusion")
+_GLM = (
+    "seq_length",
+    "rmsnorm",
+    "post_layer_norm",
+    "apply_query_key_layer_scaling",
+    "apply_residual_connection_post_layernorm",
+    "attention_softmax_in_fp32",
+    "fp32_residual_connection",
+    "original_rope",
+    "interleaved_qkv",
+    "bias_dropout_fusion",
+)
 """Keys that repeat what the family implies."""

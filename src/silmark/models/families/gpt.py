@@ -12,7 +12,9 @@ from silmark.models.parts import Mlp, Norm
 from silmark.models.spec import Block, Model, Part
 
 
-def attention(config: Config, hidden: int, bias: bool, *, out_bias: bool | None = None, **fields: int) -> GroupedAttention:
+def attention(
+    config: Config, hidden: int, bias: bool, *, out_bias: bool | None = None, **fields: int
+) -> GroupedAttention:
     """Attention whose heads share the width evenly; `fields` are further fields of GroupedAttention."""
     heads = config.count("num_attention_heads", "n_head", "n_heads")
     width = build.head_dim(config, hidden, heads)

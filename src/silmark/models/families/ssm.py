@@ -23,7 +23,9 @@ def mamba(config: Config) -> Model:
         conv_bias=config.flag("use_conv_bias", True),
         bias=config.flag("use_bias"),
     )
-    config.accept("d_inner", "d_model", "fused_add_norm", "mixer_rms_eps", "n_layer", "pad_vocab_size_multiple", "ssm_cfg")
+    config.accept(
+        "d_inner", "d_model", "fused_add_norm", "mixer_rms_eps", "n_layer", "pad_vocab_size_multiple", "ssm_cfg"
+    )
     tied = config.text("model_type") != "falcon_mamba"
     return build.decoder(config, [_layer("mamba", mixer, hidden)] * build.layers(config), hidden, tied=tied)
 
