@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from silmark.estimation import mlperf
-from silmark.estimation.mlperf import Offline
+from silmark.estimation.mlperf import Run
 from silmark.mapping import Infeasible
 
 H100, A100, B200 = "nvidia-h100-sxm5-80gb", "nvidia-a100-sxm4-80gb", "nvidia-b200-sxm-180gb"
 
 
 def rate(chip: str, model: str, text: str, count: int = 8) -> float:
-    found = mlperf.offline(chip, model, mlperf.formats(chip, text), count, None)
-    assert isinstance(found, Offline), found
+    found = mlperf.submission(chip, model, mlperf.formats(chip, text), count, None)
+    assert isinstance(found, Run), found
     return found.rate
 
 
@@ -59,5 +59,5 @@ def test_limits_are_those_of_the_scenario() -> None:
 
 def test_models_without_a_benchmark_and_chips_that_are_too_small_say_so() -> None:
     assert mlperf.task("mamba2-2.7b") is None
-    found = mlperf.offline("nvidia-l4-24gb", "llama-3.1-405b", mlperf.formats("nvidia-l4-24gb", "fp8"), 1, None)
+    found = mlperf.submission("nvidia-l4-24gb", "llama-3.1-405b", mlperf.formats("nvidia-l4-24gb", "fp8"), 1, None)
     assert isinstance(found, Infeasible)

@@ -1,10 +1,14 @@
 """Parameter counts, to the last one, against published counts and independent builds."""
 
+import json
+
 import pytest
 
 from silmark import models
-from silmark.graph import Gemm
+from silmark.figures.tables import data_folder
+from silmark.graph import Gemm, count
 from silmark.models import catalogue
+from silmark.models.config import Config
 from silmark.workloads.step import Step
 
 # What transformers 5.23.0 builds from the same configuration on torch's meta device (sum of numel over parameters),
@@ -49,6 +53,8 @@ BUILT = {
     "bert-large": 335_141_888,
     "minilm-l6": 22_713_216,
     "resnet-50": 25_557_032,
+    # diffusers: the U-Net, and the VAE's decoder with its first 1 x 1 convolution
+    "stable-diffusion-xl": 2_567_463_684 + 49_490_179 + 20,
 }
 
 
@@ -195,3 +201,34 @@ def test_totals_on_cards(name: str, billions: float) -> None:
 def test_state_of_mamba() -> None:
     """64 layers of 80 heads * 64 * 128, and three inputs of a convolution over 5120 + 2 * 128 channels."""
     assert models.load("mamba2-2.7b").state_elements == 64 * (80 * 64 * 128 + 3 * (5120 + 256))
+
+
+def test_a_detector_equals_torchvision() -> None:
+    """torchvision's retinanet_resnet50_fpn has 34,014,999 parameters, its frozen norms (53,120) kept as buffers."""
+    values = {
+        "model_type": "retinanet",
+        "num_labels": 91,
+        "backbone_config": {"model_type": "resnet", "hidden_sizes": [256, 512, 1024, 2048], "depths": [3, 4, 6, 3]},
+    }
+    model = catalogue.build(Config(values, "retinanet.json", "retinanet"))
+    assert model.parameters == 34_014_999 + 53_120
+
+
+def test_groups_divide_a_convolution() -> None:
+    """ResNeXt-50 32x4d has 25,028,904 parameters in torchvision (arXiv:1611.05431, table 1: 25.0 million)."""
+    values = {"model_type": "resnet", "groups": 32, "width_per_group": 4, "num_labels": 1000}
+    model = catalogue.build(Config(values, "resnext.json", "resnext"))
+    assert model.parameters == 25_028_904
+
+
+def test_an_image_of_a_diffusion_model_is_many_passes() -> None:
+    """SDXL: 20 passes on two maps each; twice the steps, twice the work of the U-Net."""
+    values = json.loads((data_folder() / "models" / "stable-diffusion-xl.json").read_text())
+    once, twice = (
+        float(
+            count(catalogue.build(Config({**values, "num_inference_steps": n}, "x", "x")).lower(Step.forward(1))).flops
+        )
+        for n in (20, 40)
+    )
+    assert once == pytest.approx(280e12, rel=0.02)
+    assert twice - once == pytest.approx(269e12, rel=0.02)

@@ -261,6 +261,8 @@ class Elementwise(_Operator):
         read, write: elements per row that come from and go to memory.
         flops: vector operations per row.
         window: a short convolution that loads and stores its last inputs, of every sequence anew (decode).
+        epilogue: elements per row that it reads beside the result of the product in front of it, where a compiler can
+            make it the end of that product; None where it is a pass of its own.
     """
 
     kind: ClassVar[str] = "elementwise"
@@ -270,6 +272,7 @@ class Elementwise(_Operator):
     flops: int
     window: bool = False
     split: Split = "none"
+    epilogue: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

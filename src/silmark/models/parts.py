@@ -104,6 +104,7 @@ class Mlp(Part):
             write=self.inner,
             flops=(SILU_FLOPS + ups - 1) * self.inner,
             split="column",
+            epilogue=0,
         )
         yield Gemm(name=f"{self.name}.down", m=step.tokens, n=self.hidden, k=self.inner, split="row")
 

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from silmark.models.config import Config
-from silmark.models.families import classic, delta, encoder, gemma, gpt, llama, mla, moe, sampler, ssm, vision
+from silmark.models.families import (
+    classic,
+    delta,
+    detector,
+    diffusion,
+    encoder,
+    gemma,
+    gpt,
+    llama,
+    mla,
+    moe,
+    sampler,
+    ssm,
+    vision,
+)
 from silmark.models.spec import Model
 
 Parser = Callable[[Config], Model]
@@ -73,6 +87,8 @@ FAMILIES: dict[str, Parser] = {
     "roberta": encoder.bert,
     "xlm-roberta": encoder.bert,
     "resnet": vision.resnet,
+    "retinanet": detector.retinanet,
+    "unet_2d_condition": diffusion.unet,
     "ising": sampler.sampler,
     "dtm": sampler.sampler,
 }

@@ -19,6 +19,7 @@ from silmark.figures.tables import data_folder, packaged
 from silmark.graph import Experts
 from silmark.mapping import probe
 from silmark.validation import cross
+from silmark.validation import names
 from silmark.validation.cross import Widths
 from silmark.validation.predict import bar
 from silmark.validation.rows import Row
@@ -42,10 +43,10 @@ def sample(row: Row, done: Work) -> Sample:
 def engine(row: Row) -> str:
     """Engine and version range of a row; Argonne's tables state no version, and are of 2024.
 
-    MLPerf's closed division is an engine of its own: whatever software it names, it was tuned to the benchmark.
+    MLPerf's closed division is an engine of its own: see `names.submission`.
     """
     if row.table == "mlperf_inference_llm":
-        return OPEN if "; open;" in row.notes else "mlperf-closed"
+        return names.submission(row) or OPEN
     return engines.key(row.engine, row.version or ("2024" if row.table.startswith("argonne") else ""))
 
 

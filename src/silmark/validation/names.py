@@ -13,6 +13,10 @@ from silmark.formats import Precision
 from silmark.validation.rows import Row
 
 MODELS: dict[str, str] = packaged("aliases")["models"]["end_to_end"]
+_VERSION = re.compile(r"(TensorRT|vLLM) v?(\d+)\.(\d+)")
+_ROUND_5 = {"TensorRT": (10, 5), "vLLM": (0, 6)}
+"""Versions from which submissions to MLPerf's round 5.0 and later were made (April 2025)."""
+_REFERENCES = ("pytorch", "onnxruntime")
 _SUFFIX = re.compile(r"(-hf|-instruct|-fp8|-nvfp4|-it|-base)+$")
 
 SERVERS: dict[str, str] = packaged("aliases")["engines"]["end_to_end"]
@@ -59,6 +63,20 @@ def precision(row: Row, chip: Chip) -> Precision | None:
 def engine(row: Row) -> str:
     """The engine's name in reports."""
     return SERVERS.get(row.engine, row.engine or "not stated")
+
+
+def submission(row: Row) -> str:
+    """What counts as the engine of a row of MLPerf's closed division, empty for the open one.
+
+    Whatever software a submission names, it was tuned to the benchmark - all but the reference implementation, which
+    anybody may submit there. The software of rounds before 5.0 was slower; machines that were set to save power (MaxQ)
+    are kept apart.
+    """
+    if "; open;" in row.notes or "-reference-" in row.notes or row.engine.partition(" ")[0] in _REFERENCES:
+        return ""
+    found = _VERSION.search(row.engine)
+    early = found is not None and (int(found[2]), int(found[3])) < _ROUND_5[found[1]]
+    return "mlperf-closed" + ("-4" if early else "") + ("-maxq" if "_MaxQ" in row.notes else "")
 
 
 def fitted(row: Row) -> bool:

@@ -114,9 +114,7 @@ class Gpu(AbstractMechanism):
             case Scan():
                 return self.finish(op, self._scan_parts(op))
             case Elementwise():
-                apart = self._sparse_ratio("conv.traffic") if op.window else 1.0
-                moved = op.m * ((op.read + op.write) * self.precision.activation_bytes * apart)
-                return self.finish(op, self._stream_parts(moved, op.m * (op.flops / self._vector)))
+                return self.finish(op, self._elementwise_parts(op))
             case Gibbs():
                 return self.finish(op, self._gibbs_parts(op))
             case Boundary():
@@ -170,7 +168,9 @@ class Gpu(AbstractMechanism):
 
     def _attention_parts(self, op: Attention) -> tuple[Array, Array, Array]:
         """Memory, compute and overhead of dense attention, of an indexer, or of attention over chosen tokens."""
-        kv, io = op.kv_bytes(self.precision.kv_bytes), self.precision.activation_bytes
+        kv = op.kv_bytes(self.precision.kv_bytes)
+        handed_on = self._engine.compiled and not op.causal
+        io = self._operand_bytes if handed_on else self.precision.activation_bytes
         if op.scores_only:
             return index(self._sparse_rates(), op, kv)
         if op.selected is None:
@@ -235,6 +235,8 @@ class Gpu(AbstractMechanism):
                 weight_bytes,
                 self._operand_bytes,
             )
+            if self._engine.compiled:
+                rates = self._gemm[weight_bytes] = rates.compiled()
         return rates
 
     def _expert_rates(self, weight_bytes: float) -> ExpertRates:
@@ -268,12 +270,26 @@ class Gpu(AbstractMechanism):
         return self._product(rates, *gemm_seconds(rates, op.m, op.n, op.k, op.groups))
 
     def _conv_parts(self, op: Conv) -> dict[Resource, Array]:
-        """Implicit GEMM (cuDNN, Chetlur et al., arXiv:1410.0759): m * out^2 rows; the input is read once."""
-        rates = self._gemm_rates(self.precision.weight_bytes)
+        """Implicit GEMM (cuDNN, Chetlur et al., arXiv:1410.0759): m * out^2 rows; the input is read once.
+
+        In 8 bits images are narrow as they arrive: no library scales a convolution's input while it runs.
+        """
+        rates = self._gemm_rates(self.precision.weight_bytes).compiled()
         gathered = min(1.0, op.in_size**2 / (op.out_size**2 * op.kernel**2))
         rows = op.m * float(op.out_size**2)
         columns, groups = op.n // op.groups, float(op.groups)
         return self._product(rates, *gemm_seconds(rates, rows, columns, op.depth, groups, gathered))
+
+    def _elementwise_parts(self, op: Elementwise) -> dict[Resource, Array]:
+        """A pass of its own; or, compiled, the end of the product in front of it, which then reads its operands too."""
+        compiled = self._engine.compiled
+        if not compiled or op.epilogue is None:
+            element = self._operand_bytes if compiled else self.precision.activation_bytes
+            apart = self._sparse_ratio("conv.traffic") if op.window else 1.0
+            moved = op.m * ((op.read + op.write) * element * apart)
+            return self._stream_parts(moved, op.m * (op.flops / self._vector))
+        memory, _ = self._streams.seconds(op.m * (op.epilogue * self._operand_bytes))
+        return {"memory": memory}
 
     def _stream_parts(self, moved: Array, vector: Array) -> dict[Resource, Array]:
         """Element-wise kernels: what the cache cannot hold crosses the main memory, everything the cache."""

@@ -19,7 +19,7 @@ fitted in `calibration.gpu_gemm`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -92,6 +92,7 @@ class GemmRates:
         weight_bytes, operand_bytes: bytes per stored weight and per activation operand as the unit draws it.
         quantise: seconds of a separate pass that narrows activations (0 in 16 bits or more);
             quantise_row, quantise_byte: the same per row and per byte that it moves.
+        handed_bytes: bytes per element that a product takes over from the one before, and hands on.
     """
 
     units: float
@@ -111,6 +112,11 @@ class GemmRates:
     quantise: float
     quantise_row: float
     quantise_byte: float
+    handed_bytes: float = 2.0
+
+    def compiled(self) -> GemmRates:
+        """The same where scales are known before: operands arrive narrow, and results leave so."""
+        return replace(self, quantise=0.0, quantise_row=0.0, quantise_byte=0.0, handed_bytes=self.operand_bytes)
 
 
 def read_facts(chip: Chip, fact: Reader, ratio: Callable[[str], float], compute: str) -> Facts:
@@ -219,8 +225,8 @@ def _one_block(
     if copies is not None:
         # A benchmark that cycles through few copies of its weights finds small ones in the cache again.
         weights = weights - weights / (1.0 + (weights * (copies / r.resident_weights)) ** 4)
-    inputs = m * k * (2.0 * groups * gathered)
-    spilled = np.maximum(inputs + m * n * (2.0 * groups) - r.resident, 0.0)
+    inputs = m * k * (r.handed_bytes * groups * gathered)
+    spilled = np.maximum(inputs + m * n * (r.handed_bytes * groups) - r.resident, 0.0)
     memory = (weights + spilled) / r.memory
     depth = np.ceil(k / (_SPLITS * _DEPTH_STEP)) * _DEPTH_STEP
     drawn = (_ROWS * r.operand_bytes + _COLUMNS * r.weight_bytes) * depth

@@ -38,7 +38,8 @@ class Engine:
 
     Attributes:
         name: vllm, sglang, trtllm; or a library that a benchmark timed alone.
-        scheme: how operands are scaled where a format leaves a choice (fp8_block), else empty.
+        scheme: how operands are scaled where a format leaves a choice (fp8_block), else empty; `static` is a network
+            that was compiled with its scales: see `compiled`.
         kernel: one kernel of the engine where it has several, else empty.
     """
 
@@ -51,6 +52,15 @@ class Engine:
         """Parses `engine[:scheme[:kernel]]`."""
         name, scheme, kernel = (*text.split(":", 2), "", "")[:3]
         return cls(name, scheme, kernel)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether scales are known before: products read and write narrow operands, and end in what follows them.
+
+        TensorRT's way with networks that were calibrated: layers hand on 8 bits, no pass of its own narrows them, and
+        activations and residual additions are the end of the product in front of them.
+        """
+        return self.scheme == "static"
 
     def narrowed(self, natural: str) -> str:
         """The scheme for a product that would run as `natural`, if the engine's own is a variant of it."""
