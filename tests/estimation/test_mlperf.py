@@ -49,6 +49,53 @@ def test_models_without_tokens_count_samples() -> None:
     assert rate(H100, "resnet-50", "int8") > rate(H100, "bert-large", "fp8")
 
 
+def run(chip: str, model: str, text: str, scenario: str, count: int = 8) -> Run:
+    found = mlperf.submission(chip, model, mlperf.formats(chip, text), count, None, scenario)
+    assert isinstance(found, Run), found
+    return found
+
+
+@pytest.mark.parametrize("model", ["llama-2-70b", "llama-3.1-8b", "mixtral-8x7b", "deepseek-r1"])
+def test_tighter_limits_are_kept_at_smaller_batches(model: str) -> None:
+    task = mlperf.task(model)
+    assert task is not None
+    server = run(B200, model, "fp4", "server")
+    limit = task.limits("server")
+    assert limit is not None
+    assert server.distance == 1.0
+    assert server.step_s <= limit[1]
+    if task.limits("interactive") is not None:
+        interactive = run(B200, model, "fp4", "interactive")
+        each = server.batch / server.step_model.plan.chips, interactive.batch / interactive.step_model.plan.chips
+        assert each[1] < each[0]
+        assert interactive.rate < server.rate
+
+
+def test_an_offline_run_ends_with_its_last_answers() -> None:
+    """Nearly 4,000 tokens of an answer take minutes of a run of ten, so that larger batches stop paying."""
+    long, short = (run(B200, model, "fp4", "offline") for model in ("deepseek-r1", "llama-3.1-8b"))
+    for one, output in ((long, 3880), (short, 128)):
+        steady = one.batch / one.step_s * (8 / one.step_model.plan.chips)
+        assert one.rate == pytest.approx(steady * 600 / (600 + output * one.step_s / 2), rel=0.02)
+
+
+def test_routed_experts_are_served_with_attention_on_own_sequences() -> None:
+    assert run(B200, "deepseek-r1", "fp4", "offline").step_model.plan.ranks > 1
+
+
+def test_vendors_that_tune_count_as_mature() -> None:
+    assert run("amd-mi300x-192gb", "llama-3.1-8b", "fp8", "offline", 1).step_model.maturity is None
+    other = run("intel-arc-pro-b60-24gb", "llama-3.1-8b", "int4", "offline", 1).step_model.maturity
+    assert other is not None
+    assert other.value < 1.0
+
+
+def test_passes_keep_their_limit() -> None:
+    limited, free = (run("nvidia-l4-24gb", "bert-large", "int8", name, 1) for name in ("server", "offline"))
+    assert limited.step_s <= 0.13
+    assert limited.rate <= free.rate
+
+
 def test_limits_are_those_of_the_scenario() -> None:
     task = mlperf.task("llama-2-70b")
     assert task is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ from silmark.chips.mechanisms.gpu_kernels import (
 )
 from silmark.chips.mechanisms.gpu_routing import balanced, skewed
 from silmark.formats import Precision
-from silmark.graph import Attention, Experts
+from silmark.graph import Attention, Conv, Elementwise, Experts, Gemm, Op
 
 KNOWN = {"hopper", "fp8", "hopper|fp8", "fp8|trtllm", "fp8|trtllm|torch", "hopper|fp8|trtllm|torch", "ada"}
 
@@ -106,3 +108,33 @@ def test_skew_loads_the_busiest_rank_and_touches_fewer_experts() -> None:
     assert np.all(skew.touched <= even.touched)
     op = Experts(name="e", m=sizes[0], experts=16, top_k=1.0, hidden=4096, inner=1536)
     assert gpu().expert_time(op, skew)[1] > gpu().expert_time(op, even)[1]
+
+
+def seconds(chip: Gpu, op: Op) -> float:
+    return float(np.sum(chip.cost(op).time_s))
+
+
+def test_compiled_networks_narrow_nothing_and_end_products_in_what_follows() -> None:
+    plain, compiled = gpu(precision="int8"), gpu(precision="int8", engine="tensorrt:static")
+    rows = np.array([4096.0])
+    product = Gemm(name="up", m=rows, n=4096, k=1024)
+    act = Elementwise(name="act", m=rows, read=4096, write=4096, flops=4 * 4096, epilogue=0)
+    norm = Elementwise(name="norm", m=rows, read=2048, write=2048, flops=5 * 1024)
+    add = replace(act, read=8192, epilogue=4096, m=rows * 100)
+    assert seconds(compiled, product) < seconds(plain, product)
+    assert seconds(compiled, act) == 0.0
+    assert 0.0 < seconds(compiled, add) < seconds(plain, add) / 3
+    assert 0.0 < seconds(compiled, norm) <= seconds(plain, norm)
+
+
+def test_a_narrow_convolution_reads_the_narrow_image() -> None:
+    """In 8 bits half the bytes of a memory-bound convolution move, and nothing narrows its input before."""
+    op = Conv(name="conv", m=np.array([64.0]), n=64, k=64, kernel=1, out_size=56, in_size=56)
+    wide, narrow = (seconds(gpu(precision=name), op) for name in ("fp16", "int8"))
+    assert 0.4 < narrow / wide < 0.75
+
+
+def test_groups_of_a_convolution_do_its_work_in_parts() -> None:
+    one = Conv(name="conv", m=np.array([64.0]), n=256, k=256, kernel=3, out_size=50, in_size=50)
+    many = replace(one, groups=32)
+    assert seconds(gpu(), many) < seconds(gpu(), one)

@@ -43,6 +43,8 @@ _BOUNDS: dict[str, Resource] = {
     "walk_cycles": "overhead",
 }  # fmt: skip
 """Which resource's time a fitted ratio sets, where that is not the matrix unit's."""
+_TILE = 64
+"""Outputs of the narrowest tile of a matrix product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +279,11 @@ class Gpu(AbstractMechanism):
         rates = self._gemm_rates(self.precision.weight_bytes).compiled()
         gathered = min(1.0, op.in_size**2 / (op.out_size**2 * op.kernel**2))
         rows = op.m * float(op.out_size**2)
-        columns, groups = op.n // op.groups, float(op.groups)
-        return self._product(rates, *gemm_seconds(rates, rows, columns, op.depth, groups, gathered))
+        # Thin groups share a tile: zeros stand where one group's inputs meet another's outputs.
+        columns = op.n // op.groups
+        joined = next((n for n in range(1, op.groups) if op.groups % n == 0 and n * columns >= _TILE), op.groups)
+        groups = float(op.groups // joined)
+        return self._product(rates, *gemm_seconds(rates, rows, joined * columns, joined * op.depth, groups, gathered))
 
     def _elementwise_parts(self, op: Elementwise) -> dict[Resource, Array]:
         """A pass of its own; or, compiled, the end of the product in front of it, which then reads its operands too."""

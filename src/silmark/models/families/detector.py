@@ -14,7 +14,8 @@ _IMAGE = 800
 def retinanet(config: Config) -> Model:
     """Backbone, feature pyramid of five levels, and two heads of 3 x 3 convolutions on every level.
 
-    Boxes overlap and are thinned out at the end; that is described as one pass over all scores.
+    Boxes overlap and are thinned out at the end: every score becomes a probability, and the best are chosen from them,
+    which is described as one pass that writes them and one that reads them again.
     """
     inner = config.child("backbone_config")
     if inner is None:
@@ -44,7 +45,7 @@ def retinanet(config: Config) -> Model:
         vocab=classes,
         stem=body.stem,
         blocks=build.merge([*body.blocks, Block("pyramid", tuple(pyramid)), *heads]),
-        tail=(Map("boxes", scores, anchors * sizes[0], scores),),
+        tail=(Map("boxes", 2 * scores, scores, 5 * scores),),
         source_config=config.where,
     )
 
