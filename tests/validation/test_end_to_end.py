@@ -103,6 +103,32 @@ def test_mlperf_server_follows_offline_and_times_follow_limits() -> None:
     assert fast < 0.5 * slow <= 0.5 * 200 * 1.3
 
 
+def test_images_are_counted_in_samples() -> None:
+    table = "mlperf_inference_llm"
+    cells = {**MLPERF, "precision": "int8", "osl": "", "unit": "samples/s", "n_devices": "1"}
+    classified, found, made = (
+        number(one(table, **{**cells, "model": name})) for name in ("resnet50", "retinanet", "stable-diffusion-xl")
+    )
+    assert classified > 20 * found > 2000 * made
+
+
+def test_a_card_of_two_chips_counts_as_two() -> None:
+    """A 70B model in 4 bits fits on two chips of 24 GB, not on one."""
+    cells = {
+        **MLPERF,
+        "n_devices": "1",
+        "precision": "UINT4",
+        "hardware": "[MAXSUN] MS-Intel Arc Pro B60 Dual 48G Turbo",
+    }
+    assert number(one("mlperf_inference_llm", **cells)) > 0
+
+
+def test_what_ran_fitted() -> None:
+    """70B in 16 bits never ran on one chip of 64 GB: its weights were narrower."""
+    cells = {**MLPERF, "n_devices": "1", "precision": "fp16", "hardware": "NVIDIA Jetson AGX Orin 64G"}
+    assert number(one("mlperf_inference_llm", **cells)) > 0
+
+
 def test_two_pools_answer_for_both_times() -> None:
     table = "inferencemax_nvidia_ttft_tpot"
     assert 1.0 < number(one(table, **POOLS)) < 100.0

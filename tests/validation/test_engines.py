@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tables
 
 from silmark.calibration import engines as fitting
 from silmark.calibration.engines import Overheads, Sample, key
 from silmark.validation import cross, engines
+from silmark.validation.rows import Row, parse
 
 TRUTH = {"fast": (1.0, 5e-4, 5e-6, 1e-8, 0.0, 0.1, 1e-7), "slow": (1.5, 5e-3, 1e-4, 1e-8, 0.0, 0.9, 2e-5)}
 
@@ -99,3 +101,24 @@ def test_overheads_are_linear_in_work() -> None:
     mine = Overheads((2.0, 1e-3, 1e-5, 0.0, 0.5, 0.1, 0.0), {"chip": {"c": 0.0}})
     work = (1.0, 10.0, 100.0, 5.0, 1.0, 0.3, 64.0)
     assert mine.seconds(work, {"chip": "c"}) == pytest.approx(2.0 + 0.01 + 0.001 + 0.5 + 0.03)
+
+
+@pytest.mark.parametrize(
+    ("engine", "notes", "expected"),
+    [
+        ("TensorRT 10.2.0, CUDA 12.4", "closed; A; system=X", "mlperf-closed-4"),
+        ("TensorRT 9.3.0, CUDA 12.2", "closed; A; system=X", "mlperf-closed-4"),
+        ("TensorRT 10.11, CUDA 12.9", "closed; A; system=X", "mlperf-closed"),
+        ("vLLM 0.4.3+rocm614", "closed; A; system=X", "mlperf-closed-4"),
+        ("vLLM v0.9.2", "closed; A; system=X", "mlperf-closed"),
+        ("UntetherAI imAIgine SDK", "closed; A; system=X", "mlperf-closed"),
+        ("TensorRT 10.2.0, CUDA 12.4", "closed; A; system=X_TRT_MaxQ", "mlperf-closed-4-maxq"),
+        ("TensorRT 10.2.0, CUDA 12.4", "a; open; A; system=X", "mlperf-open"),
+        ("vLLM 0.5.2", "closed; A; system=vLLM_8x-reference-cpu", "mlperf-open"),
+        ("pytorch v2.7.1", "closed; A; system=X", "mlperf-open"),
+    ],
+)
+def test_rounds_of_mlperf_are_engines(engine: str, notes: str, expected: str) -> None:
+    row = parse({**tables.PLAIN, "engine": engine, "notes": notes}, "mlperf_inference_llm")
+    assert isinstance(row, Row)
+    assert engines.engine(row) == expected

@@ -168,7 +168,7 @@ def _plan(
 ) -> Plan:
     tp, pp, dp, ep = ways
     wanted = question.precision(precision_name, target.chip)
-    places = placements(target.chip)
+    places = placements(target.chip, model.kind)
     fitting = [p for p in places if all(t in ("auto", own) for t, own in zip(tiers, (p.weights, p.kv), strict=True))]
     if not fitting:
         known = "; ".join(f"{p.weights} and {p.kv}" for p in places)

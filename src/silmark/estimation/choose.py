@@ -68,7 +68,8 @@ def choose(asked: Asked) -> Estimate | Infeasible:
         return Infeasible(
             f"one chip takes {asked.chip_w:,.0f} W with its part of the host, the limit is {limit:,.0f} W"
         )
-    needed = {place: least_chips(asked.model, asked.chip, asked.precision, place) for place in placements(asked.chip)}
+    places = placements(asked.chip, asked.model.kind)
+    needed = {place: least_chips(asked.model, asked.chip, asked.precision, place) for place in places}
     refused = Infeasible(_too_many(asked, min(needed.values())))
     missed: list[Mixture | Pass] = []
     built: dict[Placement, AbstractMechanism] = {}

@@ -145,17 +145,17 @@ def submission(
     return max(found, key=lambda one: (-one.distance, one.rate))
 
 
-def _replicas(model: str, chip: str, precision: Precision, ways: int) -> Iterator[StepModel | Infeasible]:
+@lru_cache(maxsize=256)
+def _replicas(model: str, chip: str, precision: Precision, ways: int) -> tuple[StepModel | Infeasible, ...]:
     """A replica of so many chips under every cut that is tried."""
     known, spec = chips.load(chip), models.load(model)
-    place = placements(known)[-1]
-    if known.family == "gpu" and known.vendor == "NVIDIA":
-        place = replace(place, engine="trtllm:static" if spec.kind == "decoder" else "tensorrt:static")
+    place = placements(known, spec.kind)[-1]
+    if known.family == "gpu" and known.vendor == "NVIDIA" and spec.kind == "decoder":
+        place = replace(place, engine="trtllm:static")
     tuned = f"tuned.{known.vendor.lower()}" in assumptions("mlperf")
     target = Target(known, systems.usual(known), ways)
     usual = cut(spec, target, precision, place)
-    for plan in _cuts(spec, usual, ways):
-        yield compile_step(spec, target, plan, "equal" if tuned else "own")
+    return tuple(compile_step(spec, target, plan, "equal" if tuned else "own") for plan in _cuts(spec, usual, ways))
 
 
 def _cuts(spec: Model, usual: Plan, ways: int) -> Iterator[Plan]:

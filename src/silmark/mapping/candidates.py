@@ -15,6 +15,7 @@ from silmark.mapping.memory import usable
 from silmark.mapping.plan import Plan
 from silmark.mapping.support import probe
 from silmark.models import Model
+from silmark.models.spec import Kind
 from silmark.systems import System, Target
 
 _STEPS = (1, 2, 3, 4, 6, 8, 9, 10, 12, 16, 20, 24, 32, 40, 48, 64, 72, 80, 96, 128, 145, 192, 256, 384, 512, 768, 1024)
@@ -27,12 +28,18 @@ _MIN_SRAM = 1e9
 """A tier below this holds activations, not weights (a GPU's shared memory, a TPU's VMEM)."""
 
 
-def placements(chip: Chip) -> tuple[Placement, ...]:
-    """Where weights and cache may lie, fastest first."""
+def placements(chip: Chip, kind: Kind = "decoder") -> tuple[Placement, ...]:
+    """Where weights and cache may lie, fastest first, and whose kernels run.
+
+    Args:
+        chip: the chip.
+        kind: of model. Encoders and vision networks are compiled where the chip's stack has TensorRT.
+    """
     main, sram = "memory.main.capacity" in chip.figures, chip.si("memory.sram.capacity", 0.0)
     if not main:
         return (Placement("sram", "sram"),)
-    in_main = Placement("main", "main")
+    compiled = chip.family == "gpu" and "TensorRT" in chip.stack and kind in ("encoder", "vision")
+    in_main = Placement("main", "main", engine="tensorrt:static" if compiled else "")
     if sram >= _MIN_SRAM and chip.family in ("dimc", "systolic"):
         return Placement("sram", "sram"), Placement("sram", "main"), in_main
     return (in_main,)

@@ -29,6 +29,8 @@ _DEFAULT_SEQUENCES = 256
 """Default of vLLM's `max_num_seqs`."""
 _DEFAULT_HELD_S = 600.0
 _ROUNDS = 40
+_KIND = "ttft at a rate"
+"""Apart from the times to the first token of closed loops, whose users start together and wait for each other."""
 
 
 def is_open_loop(row: Row) -> bool:
@@ -50,24 +52,27 @@ class _Load:
     excess: float
     held: float
 
-    def first_s(self, share: float | None, spread: float) -> float:
-        """Seconds to the first token: mean, or a quantile."""
-        assert self.state.ttft_s is not None
-        alone = float(self.state.phases["prefill"].time_s)
-        wait = max(0.0, self.state.ttft_s.mid - alone)
-        if share is None:
-            return alone + wait + self.excess * self.held / 2
-        tail = wait * math.log(1.0 / (1.0 - share))
-        return alone * _longer(share, spread) + tail + self.excess * self.held * share
+    def first_s(self, share: float | None, spread: float, server_s: float) -> float:
+        """Seconds to the first token: mean, or a quantile.
 
-    def whole_s(self, output: int, share: float | None, spread: float) -> float:
+        A prompt passes together with a step of those that decode.
+        """
+        assert self.state.ttft_s is not None
+        alone, step = (float(self.state.phases[phase].time_s) for phase in ("prefill", "decode"))
+        wait, fixed = max(0.0, self.state.ttft_s.mid - alone), step + server_s
+        if share is None:
+            return alone + fixed + wait + self.excess * self.held / 2
+        tail = wait * math.log(1.0 / (1.0 - share))
+        return alone * _longer(share, spread) + fixed + tail + self.excess * self.held * share
+
+    def whole_s(self, output: int, share: float | None, spread: float, server_s: float) -> float:
         """Seconds to the last token: mean, or a quantile, which is that of the longest answers."""
         assert self.state.tpot_s is not None
         steps = output - 1
         if share is None:
-            return self.first_s(None, spread) + steps * self.state.tpot_s.mid
+            return self.first_s(None, spread, server_s) + steps * self.state.tpot_s.mid
         queued = self.excess * self.held
-        mean = self.first_s(None, spread) - queued / 2
+        mean = self.first_s(None, spread, server_s) - queued / 2
         return mean + queued * share + steps * self.state.tpot_s.mid * _longer(share, spread)
 
 
@@ -83,7 +88,8 @@ def held_rate(row: Row) -> Work | str:
         return model
     if row.isl is None or row.osl is None:
         return "lengths are not stated"
-    error, spread = assumptions("arrivals")["capacity.error"], assumptions("arrivals")["length.spread"]
+    known = assumptions("arrivals")
+    error, spread, server = known["capacity.error"], known["length.spread"], known["server.request"]
     found = [_loaded(model, row, factor) for factor in (error.value, error.high, error.low)]
     likely = found[0]
     if isinstance(likely, str):
@@ -95,17 +101,21 @@ def held_rate(row: Row) -> Work | str:
         return f"metric {row.metric!r} is not predicted where requests arrive at a rate"
     said = _SHARE.search(row.metric)
     share = int(said[1]) / 100 if said else None
-
     output = row.osl
 
-    def seconds(load: _Load, wide: float) -> float:
-        return load.first_s(share, wide) if first else load.whole_s(output, share, wide)
+    def seconds(load: _Load, wide: float = spread.value, server_s: float = server.value) -> float:
+        return load.first_s(share, wide, server_s) if first else load.whole_s(output, share, wide, server_s)
 
-    value = seconds(likely, spread.value)
-    others = [seconds(load, spread.value) for load in found[1:] if not isinstance(load, str)]
-    less = value / min(value, *others), value / min(value, seconds(likely, spread.low))
-    more = max(value, *others) / value, max(value, seconds(likely, spread.high)) / value
-    extra = quadrature(map(math.log, less)), quadrature(map(math.log, more))
+    value = seconds(likely)
+    others = (
+        [seconds(load) for load in found[1:] if not isinstance(load, str)],
+        [seconds(likely, bound) for bound in (spread.low, spread.high)],
+        [seconds(likely, server_s=bound) for bound in (server.low, server.high)],
+    )
+    extra = (
+        quadrature(math.log(value / min(value, *some)) for some in others),
+        quadrature(math.log(max(value, *some) / value) for some in others),
+    )
     return _work(model, row, likely, value, first, extra)
 
 
@@ -113,7 +123,7 @@ def _work(model: StepModel, row: Row, load: _Load, value: float, first: bool, ex
     inside = load.state.batch / model.plan.dp
     prompt = float(row.isl or 1)
     if first:
-        return Work(loads.LOADED, model, value, load.state.phases["prefill"], None, 1.0, inside, prompt, spread=extra)
+        return Work(_KIND, model, value, load.state.phases["prefill"], None, 1.0, inside, prompt, spread=extra)
     done = loads.flow(load.state, replace(row, metric="tpot"))
     if isinstance(done, str):
         return done
