@@ -47,7 +47,7 @@ def precision(row: Row, chip: Chip) -> Precision | None:
     quantised.
     """
     text = row.precision.lower()
-    if "-bnb-4bit" in row.model.lower():  # bitsandbytes: the name says it, the column states the products' format
+    if "_bnb" in row.notes:  # bitsandbytes: the name of the test says it, the column states the products' format
         return Precision.of("int4:bf16")
     pair = re.fullmatch(r"weight = (\w+), kv cache = (\w+)", text)
     if pair:

@@ -115,8 +115,9 @@ class GemmRates:
     handed_bytes: float = 2.0
 
     def compiled(self) -> GemmRates:
-        """The same where scales are known before: operands arrive narrow, and results leave so."""
-        return replace(self, quantise=0.0, quantise_row=0.0, quantise_byte=0.0, handed_bytes=self.operand_bytes)
+        """The same where scales are known before: operands arrive narrow, and results leave so, in 8 bits at least."""
+        handed = max(1.0, self.operand_bytes)
+        return replace(self, quantise=0.0, quantise_row=0.0, quantise_byte=0.0, handed_bytes=handed)
 
 
 def read_facts(chip: Chip, fact: Reader, ratio: Callable[[str], float], compute: str) -> Facts:
