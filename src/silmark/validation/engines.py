@@ -18,8 +18,7 @@ from silmark.figures.figure import quadrature
 from silmark.figures.tables import data_folder, packaged
 from silmark.graph import Experts
 from silmark.mapping import probe
-from silmark.validation import cross
-from silmark.validation import names
+from silmark.validation import cross, names
 from silmark.validation.cross import Widths
 from silmark.validation.predict import bar
 from silmark.validation.rows import Row
