@@ -41,6 +41,7 @@ class Gemm(_Operator):
         n, k: outputs and reduction depth of one group.
         weight_bits: stored bits per weight where the model fixes them (an MXFP4 checkpoint), else None.
         joined: its result is added to another operator's before any exchange between chips.
+        parts: matrices side by side in n (query, key, value; gate, up), which stacks without fusion multiply in turn.
     """
 
     kind: ClassVar[str] = "gemm"
@@ -51,6 +52,7 @@ class Gemm(_Operator):
     split: Split = "none"
     weight_bits: float | None = None
     joined: bool = False
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,7 @@ class GroupedAttention(Part):
     def lower(self, step: Step) -> Iterator[Op]:
         """Projections, rotary embedding (with the norms of queries and keys), attention, output."""
         m = step.tokens
-        yield Gemm(name="attention.qkv", m=m, n=self._qkv, k=self.hidden, split="column")
+        yield Gemm(name="attention.qkv", m=m, n=self._qkv, k=self.hidden, split="column", parts=3)
         if self.rotary or self.qk_norm:
             turned = (self.heads + self.kv_heads) * self.head_dim
             rope = (self.heads + self.kv_heads) * self.rotary * ROPE_FLOPS

@@ -96,7 +96,7 @@ class Mlp(Part):
     def lower(self, step: Step) -> Iterator[Op]:
         """Up, activation, down."""
         ups = 2 if self.gated else 1
-        yield Gemm(name=f"{self.name}.up", m=step.tokens, n=ups * self.inner, k=self.hidden, split="column")
+        yield Gemm(name=f"{self.name}.up", m=step.tokens, n=ups * self.inner, k=self.hidden, split="column", parts=ups)
         yield Elementwise(
             name=f"{self.name}.act",
             m=step.tokens,

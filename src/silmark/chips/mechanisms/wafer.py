@@ -1,26 +1,28 @@
 """Wafer-scale meshes (Cerebras WSE): one layer runs on a square region of P x P cores, weights and KV in its SRAM.
 
 The cost model is PLMR (WaferLLM, OSDI 2025): massive Parallelism, non-uniform Latency, little Memory per
-core, few Routes. A layer takes, in cycles (fits in `silmark.calibration.wafer`, Tables 3 and 4 of the paper):
+core, few Routes. Sizes are padded to whole tiles, [ceil(k / P), ceil(n / P)] weights per core. A layer takes, in
+cycles (fits in `silmark.calibration.wafer`, Tables 3 and 4 of the paper):
 
-    one token per sequence   fixed + hop * P + decode_mac * MAC / P^2
-    a prompt                 shift * P + prefill_mac * MAC / P^2
+    one token per sequence   fixed + hop * P + row * (sum of k) / P + MAC / (lanes * P^2)
+    a prompt                 shift * P + move * (sum of m k + k n) / P + MAC / (lanes * P^2)
 
-A token is multiplied by GEMV: partial sums are reduced along rows and columns of the mesh, so latency grows
-with P. A prompt is multiplied by MeshGEMM (a Cannon variant): P steps, each shifting one tile to a neighbour.
-The tiles are so small (4096 x 4096 on 600 x 600 cores: 7 x 7 elements) that a step costs its set-up and not
-its payload; `shift` therefore is paid per pass, whatever its number of rows. It was fitted at 4096 rows only;
-the end-to-end times of the paper's Table 2 for prompts of 2048 (left out of the fit) agree with a cost per
-pass within 20 % and disagree with one per row. Rows above the crossover, where one pass of MeshGEMM
-costs less latency than one reduction per token, are multiplied by MeshGEMM, and fewer rows than P leave rows
-of cores idle.
+A token is multiplied by MeshGEMV: every row of a tile of weights is one vector instruction (`row`, then `lanes`
+multiply-adds per cycle), and the partial sums meet over a two-way K-tree, P / 2 hops from either side (`hop`).
+A prompt is multiplied by MeshGEMM, Cannon's cyclic shifts interleaved so that logical neighbours are at most two
+hops apart: P steps, each with its set-up (`shift`) and its two tiles to send and receive (`move` per element).
+`shift` is paid per pass, whatever its number of rows; fewer rows than P leave rows of cores idle. Between one token
+and a prompt, every operator takes the faster of both ways.
 
-Seams of layers carry fixed, hop and shift terms; operators carry their multiply-adds. Masked score pairs are
-computed (the kernels know no causal tiles), as they were in the fit.
+Seams of layers carry fixed and hop; operators carry the others, of `shift` and of the reductions of further rows each
+product its part. How far the partial sums of further sequences travel together with those of the first was never
+measured (no public run batches decoding), hence `batch_share`. Masked score pairs are computed (the kernels know no
+causal tiles), as they were in the fit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -31,6 +33,9 @@ from silmark.chips.spec import Chip
 from silmark.errors import BadValue
 from silmark.formats import Precision
 from silmark.graph import Array, Attention, Boundary, Conv, Elementwise, Experts, Gemm, Op, Scan
+
+_PRODUCTS = 9.0
+"""Products of the layers that were timed, which share their latency: seven with weights, two of attention."""
 
 
 class Wafer(AbstractMechanism):
@@ -58,19 +63,16 @@ class Wafer(AbstractMechanism):
         cores = self.side**2
         share = cores / (width * height)
         lanes = self.fact("compute.macs_per_core", "compute")
-        wider = (self.coefficient("mac.reference_lanes", "compute") / lanes) ** self.coefficient(
-            "mac.width_gain", "compute"
-        )
-        # The units of the whole wafer bound what the kernels of one region reach.
-        floor = 2.0 / self.fact(f"peak.{precision.compute}", "compute")
-        mac = wider / (cores * clock)
-        self._decode_mac = max(floor, self.coefficient("decode.mac", "compute") * mac)
-        self._prefill_mac = max(floor, self.coefficient("prefill.mac", "compute") * mac, self._decode_mac)
+        # The units of the whole wafer bound what one region reaches.
+        peak = 2.0 / self.fact(f"peak.{precision.compute}", "compute")
+        self._mac = max(peak, 1.0 / (lanes * cores * clock))
+        self._row = self.coefficient("decode.row", "overhead") / clock
         self._fixed = self.coefficient("decode.fixed", "overhead") / clock
         self._hop = self.coefficient("decode.hop", "link") * self.side / clock
         self._more = self.coefficient("decode.batch_share", "link")
-        self._shift = self.coefficient("prefill.shift", "link") * self.side / clock
-        self._crossover = 1.0 + max(0.0, self._shift - self._fixed - self._hop) / (self._hop * self._more)
+        self._move = self.coefficient("prefill.move", "link") / clock
+        shift = self.coefficient("prefill.shift", "link") * self.side / clock
+        self._shift = max(0.0, shift - self._fixed - self._hop)  # beyond what every seam carries
         self._vector = self.fact("peak.vector", "vector", default=2.0 * width * height * clock) * share
         self._sram = self.fact("memory.sram.bandwidth", "sram") * share
 
@@ -91,26 +93,66 @@ class Wafer(AbstractMechanism):
             case Elementwise():
                 parts = self._elementwise(op)
             case Gemm():
-                parts = self._macs(op.m, float(op.groups * op.n * op.k))
+                each = (float(op.k), op.n / op.parts, float(op.groups * op.parts))
+                parts = self._products(op.m, [each])
             case Experts():
-                parts = self._macs(op.m, op.top_k * op.weights_per_expert)
+                up = (float(op.hidden), float(op.inner), op.top_k * (2.0 if op.gated else 1.0))
+                parts = self._products(op.m, [up, (float(op.inner), float(op.hidden), op.top_k)])
             case Conv():
-                parts = self._macs(op.m * op.out_size**2, float(op.n * op.depth))
+                parts = self._products(op.m * op.out_size**2, [(float(op.depth), float(op.n), 1.0)])
             case Scan():
-                parts = self._macs(op.m, op.token_flops / 2.0)
+                # Decay, update and read-out of the state: a multiply-add each per element; the delta rule has one more.
+                steps = op.token_flops / (2.0 * op.elements)
+                parts = self._products(op.m, [(float(op.heads * op.head_dim), float(op.state), steps)])
             case Attention():
-                whole = op.gathered()
-                per_row = whole.cached() * float(op.heads * (op.qk_dim + op.v_dim))
-                parts = self._macs(whole.seqs * whole.new, per_row)
+                parts = self._attention(op.gathered())
             case _:
                 raise BadValue("operator", op.kind, f"one of {', '.join(sorted(self.runs))} on {self.chip.id}")
         return self.finish(op, parts)
 
-    def _macs(self, rows: Array, per_row: Array | float) -> dict[Resource, Array]:
-        """Seconds of `rows` rows of `per_row` multiply-adds each, spread over the region."""
-        alone = self._decode_mac * rows
-        together = self._prefill_mac * np.maximum(rows, self.side)
-        return {"compute": np.where(rows > self._crossover, together, alone) * per_row}
+    def alone(self, op: Gemm) -> float:
+        """Seconds of one matrix-vector product outside of a layer: its own reduction, its rows and multiply-adds."""
+        share = self.coefficient("decode.reduction_share", "overhead")
+        return share * (self._fixed + self._hop) + float(self.cost(op).time_s)
+
+    def _attention(self, op: Attention) -> dict[Resource, Array]:
+        """Scores and weighted sum, all heads side by side as in the timed kernels."""
+        context = op.cached().astype(np.float64)
+        scores = (float(op.heads * op.qk_dim), context, 1.0)
+        return self._products(op.seqs * op.new, [scores, (context, float(op.heads * op.v_dim), 1.0)])
+
+    def _products(
+        self, rows: Array, each: Sequence[tuple[Array | float, Array | float, float]]
+    ) -> dict[Resource, Array]:
+        """Seconds of `rows` rows times matrices (k, n, copies), spread over the region in whole tiles.
+
+        MeshGEMV goes row by row, every row of a tile one vector instruction; one pass of MeshGEMM sends the rows
+        [m, k] and the weights [k, n] once around the mesh, tile by tile. The faster counts. Each carries its part of
+        the latency of a layer beyond the first row's, which the seam has.
+        """
+        rows = np.asarray(rows, dtype=np.float64)
+        passed = self._up(rows)
+        depth, weights, products = np.zeros(()), np.zeros(()), 0.0
+        for k, n, copies in each:
+            deep = self._up(k)
+            depth = depth + copies * deep
+            weights = weights + copies * deep * self._up(n)
+            products += copies
+        part = products / _PRODUCTS
+        starts, by_row = rows * depth * (self._row / self.side), self._mac * weights * rows
+        reduced = part * self._hop * self._more * np.maximum(rows - 1.0, 0.0)
+        sent = (passed * depth + weights) * (self._move / self.side) + part * self._shift
+        at_once = self._mac * weights * passed
+        alone = starts + by_row + reduced <= sent + at_once
+        return {
+            "compute": np.where(alone, by_row, at_once),
+            "overhead": np.where(alone, starts, 0.0),
+            "link": np.where(alone, reduced, sent),
+        }
+
+    def _up(self, size: Array | float) -> Array:
+        """A size padded to whole tiles."""
+        return np.asarray(np.ceil(np.asarray(size, dtype=np.float64) / self.side) * self.side)
 
     def _elementwise(self, op: Elementwise) -> dict[Resource, Array]:
         """Element-wise work on the region's own share of vector units and SRAM ports."""
@@ -118,20 +160,9 @@ class Wafer(AbstractMechanism):
         return slowest(0.0, vector=op.m * (op.flops / self._vector), sram=op.m * (moved / self._sram))
 
     def _seam(self, op: Boundary) -> dict[Resource, Array]:
-        """Latency of one layer: reductions of the tokens, or the shifts of one MeshGEMM pass.
-
-        A further token of a batch brings its own partial sums; how far they travel together with those of
-        the first was never measured (no public run batches decoding), hence `batch_share`.
-        """
-        zero = np.zeros(np.shape(op.m))
-        if op.scope == "step":
-            return {"overhead": zero}
-        shifted = op.m > self._crossover
-        reduced = self._hop * (1.0 + self._more * np.maximum(op.m - 1.0, 0.0))
-        return {
-            "overhead": np.where(shifted, zero, self._fixed),
-            "link": np.where(shifted, np.maximum(self._shift, self._fixed + self._hop), reduced),
-        }
+        """Latency of one layer of one token: set-up and reductions."""
+        here = np.full(np.shape(op.m), 0.0 if op.scope == "step" else 1.0)
+        return {"overhead": self._fixed * here, "link": self._hop * here}
 
 
 def best_region(chip: Chip, layers: int, layer_bytes: float, layer_macs: float) -> int:
@@ -156,5 +187,7 @@ def best_region(chip: Chip, layers: int, layer_bytes: float, layer_macs: float) 
     regions = (width // sides) * (height // sides)
     fits = np.ceil(layers / regions) * layer_bytes <= sides**2 * chip.si("compute.sram_per_core")
     fitted = coefficients.load("wafer")
-    cycles = fitted["decode.hop"].value * sides + fitted["decode.mac"].value * layer_macs / sides**2
+    rows = np.sqrt(8.0 * layer_macs) / sides  # as if a layer were eight square matrices
+    cycles = fitted["decode.hop"].value * sides + fitted["decode.row"].value * rows
+    cycles = cycles + layer_macs / (chip.si("compute.macs_per_core") * sides**2)
     return int(sides[np.argmin(np.where(fits, cycles, np.inf))]) if fits.any() else 0
