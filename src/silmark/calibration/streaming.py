@@ -113,7 +113,7 @@ def run() -> None:
         {
             "residuals": {"log_spread": float(np.std(np.log(left), ddof=1)), "median_us": exchange * 1e6},
             "residuals.speed_predicted_over_published": ratios,
-            "residuals.speed_with_point_left_out": without,
+            "left_out": without,
         },
     )
 

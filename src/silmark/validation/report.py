@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from silmark.validation import names, targets
+from silmark.validation import names, points, targets
 from silmark.validation.classes import Class, has_interval
 from silmark.validation.conditions import conditions
 from silmark.validation.cross import Judged
@@ -46,7 +46,8 @@ class Report:
         """All tables, most general first."""
         outcomes = self.scored.outcomes
         about = [_overall(outcomes), _groups(outcomes), _conditions(outcomes), _maturity(outcomes)]
-        return [targets.grid(self.targets), *about, _classes(self.classes), _skipped(self.scored)]
+        summary = [targets.grid(self.targets), points.grid(points.collect())]
+        return [*summary, *about, _classes(self.classes), _skipped(self.scored)]
 
     def as_dict(self) -> dict[str, Any]:
         """The document of silmark.validate/1."""
@@ -66,6 +67,9 @@ class Report:
             "conditions": [
                 {"metric": metric, "condition": what, "value": value, **asdict(group(rows))}
                 for metric, what, value, rows in conditions(outcomes)
+            ],
+            "points": [
+                {**asdict(one), "ratio": None if np.isnan(one.ratio) else one.ratio} for one in points.collect()
             ],
             "classes": [asdict(one) for one in self.classes],
             "skipped": [
@@ -122,7 +126,7 @@ def _classes(classes: Sequence[Class]) -> Grid:
     rows = []
     for one in classes:
         numbers = (one.low, one.value, one.high, one.high / one.low)
-        rest = ("assumed", "", "") if one.assumed else ("measured", f"{one.widened:.2f}", f"{one.held:.2f}")
+        rest = ("assumed", "", "") if one.assumed else (one.grade, f"{one.widened:.2f}", f"{one.held:.2f}")
         count = f"{sum(one.rows.values()):,} on {len(one.rows)}" if one.rows else "0"
         grade, widened, held = rest
         rows.append((one.name, one.metric, grade, count, *(f"{n:.2f}" for n in numbers), widened, held))
