@@ -91,8 +91,32 @@ def test_uncertain_maturity_leaves_only_the_spread(tmp_path: Path) -> None:
 
 def test_every_class_and_metric_has_a_bar() -> None:
     have = {(one.name, one.metric) for one in classes([])}
-    assert have == {(name, metric) for name in ("measured", "published", "none") for metric in METRICS}
+    assert have >= {(name, metric) for name in ("measured", "published", "none") for metric in METRICS}
     assert all(one.why and one.low < 1.0 < one.high for one in assumed())
+
+
+def test_one_measured_chip_leaves_its_models_out(tmp_path: Path) -> None:
+    gaudi: list[Outcome] = []
+    for model, shift in (("a", 0.0), ("b", 0.05), ("c", -0.05)):
+        made_of = outcomes(tmp_path, "Gaudi2", np.exp(RANDOM.normal(shift, 0.1, 30)), "Deepspeed")
+        gaudi += [replace(one, row=replace(one.row, model=model), counts=True) for one in made_of]
+    (made,) = measured(gaudi)
+    assert (made.name, made.grade, dict(made.rows)) == ("systolic-measured", "derived", {"intel-gaudi-2-96gb": 90})
+    assert made.held == pytest.approx(0.8, abs=0.1)
+    assert not measured([one for one in gaudi if one.row.model == "a"])
+
+
+def test_searches_set_nothing(tmp_path: Path) -> None:
+    contrastive = {
+        "hardware": "Gaudi2",
+        "engine": "optimum-habana",
+        "notes": "test=test_text_generation_contrastive_search;",
+    }
+    tables.put(tmp_path, "gaudi_optimum_habana", contrastive)
+    (row,) = rows.read("gaudi_optimum_habana", tmp_path).rows
+    found = outcome(row)
+    assert isinstance(found, Outcome)
+    assert not found.counts
 
 
 def test_the_written_file_is_read_back_as_figures() -> None:

@@ -92,10 +92,12 @@ def grade(step_model: StepModel, cost: StepCost, metric: str) -> Grade:
 def _joining(step_model: StepModel, resource: Resource, metric: str) -> tuple[Figure, ...]:
     """Figures that set a resource's time and are more uncertain than the inputs of the class.
 
-    Residuals measured end to end within the chip's own family hold the errors of the fitted parameters.
+    Residuals of the chip's own family, of rows or of points that the fits left out, hold the errors of the fitted
+    parameters.
     """
     chip = step_model.target.chip
-    validated = residual(chip, metric).grade is Grade.MEASURED
+    base = residual(chip, metric)
+    validated = base.grade < Grade.ASSUMED and base.key.startswith(f"{chip.family}-")
     keys = sorted(step_model.mechanism.bounds.get(resource, set()))
     if resource == "link":
         keys += [key for key in step_model.figures if key.startswith(_LINKS)]

@@ -79,6 +79,11 @@ def submission(row: Row) -> str:
     return "mlperf-closed" + ("-4" if early else "") + ("-maxq" if "_MaxQ" in row.notes else "")
 
 
+def searched(row: Row) -> bool:
+    """Whether every token was chosen among several that were run on: its time says nothing about plain decoding."""
+    return "contrastive_search" in row.notes
+
+
 def fitted(row: Row) -> bool:
     """Whether `silmark calibrate gpu` took a host's time from this row."""
     name = row.model.rsplit("/", 1)[-1]

@@ -51,11 +51,12 @@ def _leaf(one: Class) -> dict[str, float | str]:
     if one.assumed:
         return {**numbers, "source": "silmark-assumption", "grade": "assumed", "note": one.why}
     chips = ", ".join(f"{chip} {count}" for chip, count in one.rows.items())
-    widened = f"widened by {one.widened:.2f}: a chip left out is held at {100 * one.held:.0f} %"
+    left = "a chip left out" if one.grade == "measured" else "what was left out"
+    widened = f"widened by {one.widened:.2f}: {left} is held at {100 * one.held:.0f} %"
     return {
         **numbers,
         "source": "silmark-calibration",
-        "grade": "measured" if one.name.endswith("-measured") else "derived",
+        "grade": one.grade,
         "note": f"{one.why}; {widened}; rows: {chips}",
     }
 
