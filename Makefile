@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Measured rows live outside of the package; tests and fits that want them read this folder.
 export SILMARK_DATA ?= $(if $(wildcard ../shared/measurements),$(abspath ../shared),)
 
-.PHONY: demo test lint bench docs calibrate clean
+.PHONY: demo test lint bench docs calibrate refit clean
 
 demo: $(VENV)/.installed  ## the main job: one model in, every chip's answer out
 	$(BIN)/silmark compare llama-3.1-70b
@@ -28,6 +28,9 @@ docs: $(VENV)/.docs  ## pages generated from the data, quoted outputs, then the 
 
 calibrate: $(VENV)/.dev  ## fits every mechanism again and writes data/calibration
 	$(BIN)/silmark calibrate all
+
+refit: $(VENV)/.dev  ## fits everything anew in a copy, compares with what is committed, prints the times
+	$(BIN)/python benchmarks/refit.py
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
