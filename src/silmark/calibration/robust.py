@@ -51,7 +51,8 @@ class Fit:
         """Parameters as entries of a calibration file, with 80 % intervals."""
         entries = {}
         for i, (key, value) in enumerate(self.values.items()):
-            width = float(np.exp(min(_NORMAL_80 * np.sqrt(self.covariance[i, i]), 1.0)))
+            # A parameter that the rows do not feel has a variance of rounding errors, of either sign.
+            width = float(np.exp(min(_NORMAL_80 * np.sqrt(max(0.0, self.covariance[i, i])), 1.0)))
             entries[key] = leaf(
                 value, value / width, value * width, "1", source=source, grade="derived", note=notes.get(key, "")
             )
