@@ -45,6 +45,7 @@ class Class:
         held: share of a left-out chip's rows inside, mean over chips.
         why: the reason, if assumed; else what the rows are.
         grade: measured, or derived where one chip or a few points stand for others.
+        lent_by: the metric whose rows these are, if not its own.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Class:
     held: float = 0.0
     why: str = ""
     grade: str = "measured"
+    lent_by: str = ""
 
     @property
     def assumed(self) -> bool:
@@ -143,7 +145,15 @@ def borrowed(found: Sequence[Class]) -> list[Class]:
     for one in found:
         if one.name.startswith("gpu-") or (to := _LENDS.get(one.metric)) is None:
             continue
-        made.append(replace(one, metric=to, grade="derived", why=f"as {one.metric}, of the same steps: {one.why}"))
+        made.append(
+            replace(
+                one,
+                metric=to,
+                grade="derived",
+                lent_by=one.metric,
+                why=f"as {one.metric}, of the same steps: {one.why}",
+            )
+        )
     return made
 
 

@@ -169,4 +169,5 @@ def engines() -> str:
 
 def used(classes: Sequence[Class]) -> int:
     """Rows that set the classes."""
-    return sum(sum(one.rows.values()) for one in classes if one.name.endswith("-measured"))
+    own = (one for one in classes if one.name.endswith("-measured") and not one.lent_by)
+    return sum(sum(one.rows.values()) for one in own)
