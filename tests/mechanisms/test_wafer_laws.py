@@ -132,3 +132,13 @@ def test_a_product_alone_is_dearer_than_inside_of_a_layer():
     layer = Boundary(name="l", scope="layer", m=np.ones(()), hidden=4096)
     inside, latency = float(mechanism.cost(op).time_s), float(mechanism.cost(layer).time_s)
     assert inside < mechanism.alone(op) < inside + latency
+
+
+@given(wafers, st.integers(2, 300), st.integers(100, 8000))
+def test_sequences_read_a_cache_each(name, seqs, past):
+    """Attention of many sequences never pays for one cache only: it takes as long as each of them alone, or longer."""
+    mechanism = machine(name)
+    one, heads = np.ones(()), {"heads": 32, "kv_heads": 8, "qk_dim": 128, "v_dim": 128, "kv_width": 2048}
+    alone = Attention(name="a", seqs=one, new=one, past=one * past, **heads)
+    many = Attention(name="a", seqs=one * seqs, new=one, past=one * past, **heads)
+    assert float(mechanism.cost(many).time_s) >= seqs * float(mechanism.cost(alone).time_s) * (1 - 1e-12)

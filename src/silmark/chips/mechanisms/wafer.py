@@ -93,11 +93,13 @@ class Wafer(AbstractMechanism):
             case Elementwise():
                 parts = self._elementwise(op)
             case Gemm():
-                each = (float(op.k), op.n / op.parts, float(op.groups * op.parts))
-                parts = self._products(op.m, [each])
+                # Groups lie side by side on the mesh.
+                parts = self._products(op.m, [(float(op.k), float(op.groups * op.n) / op.parts, float(op.parts))])
             case Experts():
-                up = (float(op.hidden), float(op.inner), op.top_k * (2.0 if op.gated else 1.0))
-                parts = self._products(op.m, [up, (float(op.inner), float(op.hidden), op.top_k)])
+                touched = np.maximum(op.touched(), 1e-9)
+                up = (float(op.hidden), float(op.inner), touched * (2.0 if op.gated else 1.0))
+                down = (float(op.inner), float(op.hidden), touched)
+                parts = self._products(op.m * op.top_k / touched, [up, down])
             case Conv():
                 parts = self._products(op.m * op.out_size**2, [(float(op.depth), float(op.n), 1.0)])
             case Scan():
@@ -116,13 +118,18 @@ class Wafer(AbstractMechanism):
         return share * (self._fixed + self._hop) + float(self.cost(op).time_s)
 
     def _attention(self, op: Attention) -> dict[Resource, Array]:
-        """Scores and weighted sum, all heads side by side as in the timed kernels."""
+        """Scores and weighted sum, all heads side by side as in the timed kernels; every sequence has its own cache."""
         context = op.cached().astype(np.float64)
-        scores = (float(op.heads * op.qk_dim), context, 1.0)
-        return self._products(op.seqs * op.new, [scores, (context, float(op.heads * op.v_dim), 1.0)])
+        each: list[tuple[Array | float, Array | float, float]] = [
+            (float(op.heads * op.qk_dim), context, 1.0),
+            (context, float(op.heads * op.v_dim), 1.0),
+        ]
+        parts = self._products(op.new, each)
+        further = np.maximum(op.seqs - 1.0, 0.0) * (len(each) / _PRODUCTS * self._hop * self._more)
+        return {resource: part * op.seqs + (further if resource == "link" else 0.0) for resource, part in parts.items()}
 
     def _products(
-        self, rows: Array, each: Sequence[tuple[Array | float, Array | float, float]]
+        self, rows: Array, each: Sequence[tuple[Array | float, Array | float, Array | float]]
     ) -> dict[Resource, Array]:
         """Seconds of `rows` rows times matrices (k, n, copies), spread over the region in whole tiles.
 
@@ -132,12 +139,12 @@ class Wafer(AbstractMechanism):
         """
         rows = np.asarray(rows, dtype=np.float64)
         passed = self._up(rows)
-        depth, weights, products = np.zeros(()), np.zeros(()), 0.0
+        depth, weights, products = np.zeros(()), np.zeros(()), np.zeros(())
         for k, n, copies in each:
             deep = self._up(k)
             depth = depth + copies * deep
             weights = weights + copies * deep * self._up(n)
-            products += copies
+            products = products + copies
         part = products / _PRODUCTS
         starts, by_row = rows * depth * (self._row / self.side), self._mac * weights * rows
         reduced = part * self._hop * self._more * np.maximum(rows - 1.0, 0.0)
