@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from silmark.calibration import FITS
+
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "silmark"
-FITS = ("gpu", "systolic", "streaming", "wafer", "dimc", "fabric", "training")
 CHAIN = "validate"
 """Engines, residual classes and operators' corrections, which one command writes."""
 WRITES = {
