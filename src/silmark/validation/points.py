@@ -79,7 +79,7 @@ def grid(found: list[Point]) -> Grid:
         ratio = "-" if np.isnan(one.ratio) else f"{one.ratio:.2f}"
         rows.append((one.chip, one.name, one.metric, how.replace("|", "/"), one.published, ratio))
     headers = ("chip", "point", "metric", "what the fit left out", "published", "predicted over it")
-    return Grid("Points left out, speeds", headers, tuple(rows), 4)
+    return Grid("Points left out, speeds", headers, tuple(rows), 4, detail=True)
 
 
 def _left(family: str) -> Mapping[str, float]:
