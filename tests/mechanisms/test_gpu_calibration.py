@@ -15,6 +15,7 @@ from silmark.calibration.gpu_host import seconds
 from silmark.chips import catalog, coefficients
 from silmark.chips.mechanisms import Placement
 from silmark.chips.mechanisms.gpu import Gpu
+from silmark.chips.mechanisms.gpu_kernels import factors
 from silmark.errors import BadValue
 from silmark.figures.tables import read_figure, read_toml, walk
 from silmark.formats import Precision
@@ -89,6 +90,18 @@ def attention_rows(phase: str) -> Iterator[Mapping[str, object]]:
             }  # fmt: skip
 
 
+def consumer_rows() -> Iterator[Mapping[str, object]]:
+    chip = mechanism("RTX4090", "bf16")
+    for chunk, batch in ((0, 1.0), (0, 16.0), (0, 128.0), (16, 0.0), (512, 0.0), (2048, 0.0)):
+        for past in (64.0, 4096.0):
+            op = Attention(
+                name="a", seqs=np.array(batch or 1.0), new=np.array(chunk or 1.0), past=np.array(past), heads=32,
+                kv_heads=8, qk_dim=128, v_dim=128, kv_width=2048,
+            )  # fmt: skip
+            row = {"hardware": "RTX4090", "prefill_chunk": chunk, "kv_prefill": past if chunk else 0, "n_decode": batch}
+            yield row | {"kv_decode": 0 if chunk else past + 1, "time_us": us(chip.cost(op).time_s)}
+
+
 def expert_rows() -> Iterator[Mapping[str, object]]:
     for system in SYSTEMS:
         chip = mechanism(system, "bf16")
@@ -128,6 +141,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "ops_attention_decode_aiconfigurator": list(attention_rows("decode")),
         "ops_attention_prefill_aiconfigurator": list(attention_rows("prefill")),
         "ops_moe_aiconfigurator": list(expert_rows()),
+        "ops_rtx_attention_llmservingsim": list(consumer_rows()),
         **dict(other_rows()),
     }
     for name, some in made.items():
@@ -156,6 +170,19 @@ def test_calibration_finds_the_parameters_that_made_the_tables(tables: Path) -> 
     # The made data has its generations' factors, which a chip that is left out cannot know.
     assert written["held_out"]["decode nvidia-b200-sxm-180gb all"]["mean_error"] < 0.1
     assert 0.1 < written["left_out"]["decode nvidia-b200-sxm-180gb"]["mean_error"] < 0.4
+
+
+def test_a_refit_sees_the_kept_rows_alone_and_leaves_nothing_behind(tables: Path) -> None:
+    before = coefficients.load("gpu")["gemm.memory_share"].value
+    without = {name: tuple(r for r in rows.table(name) if r.get("system") != "h100_sxm") for name in gpu.TABLES}
+    with gpu.refitted(without):
+        chips = {key.partition("|")[0] for key in factors("gemm") if "|e|" in key}
+        assert "blackwell" in chips
+        assert "hopper" not in chips
+        assert coefficients.load("gpu")["gemm.memory_share"].value != before
+    assert coefficients.load("gpu")["gemm.memory_share"].value == before
+    assert any(key.startswith("hopper|") for key in factors("gemm"))
+    assert {row["system"] for row in rows.table("ops_moe_aiconfigurator")} == set(SYSTEMS)
 
 
 def test_missing_data_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,13 +18,14 @@ from silmark.chips.mechanisms.gpu_kernels import (
     clipped,
     expert_scheme,
     factors,
+    library,
     product_scheme,
 )
 from silmark.chips.mechanisms.gpu_routing import balanced, skewed
 from silmark.formats import Precision
 from silmark.graph import Attention, Conv, Elementwise, Experts, Gemm, Op
 
-KNOWN = {"hopper", "fp8", "hopper|fp8", "fp8|trtllm", "fp8|trtllm|torch", "hopper|fp8|trtllm|torch", "ada"}
+KNOWN = {"hopper", "fp8", "hopper|fp8", "fp8|trtllm", "fp8|trtllm|torch", "hopper|fp8|trtllm|torch", "ada", "by triton"}
 
 
 def gpu(chip: str = "h100", precision: str = "fp8", engine: str = "") -> Gpu:
@@ -37,7 +38,8 @@ def gpu(chip: str = "h100", precision: str = "fp8", engine: str = "") -> Gpu:
         ("hopper", "", ("hopper", "fp8", "hopper|fp8")),
         ("hopper", "trtllm", ("hopper", "fp8", "hopper|fp8", "fp8|trtllm")),
         ("hopper", "trtllm::torch", ("hopper", "fp8", "hopper|fp8", "fp8|trtllm|torch", "hopper|fp8|trtllm|torch")),
-        ("hopper", "trtllm::new", ("hopper", "fp8", "hopper|fp8", "fp8|trtllm")),
+        ("hopper", "trtllm::new", ("hopper", "fp8", "hopper|fp8")),
+        ("hopper", "vllm::fused_triton", ("hopper", "fp8", "hopper|fp8", "by triton")),
         ("blackwell-rtx", "vllm", ("ada", "fp8")),
         ("cdna3", "", ("fp8",)),
     ],
@@ -58,6 +60,13 @@ def test_schemes_follow_from_formats() -> None:
     assert attention_scheme(1.0, Engine.of("trtllm:fp8")) == "fp8"
     assert Engine.of("vllm:fp8_block").narrowed("fp8") == "fp8_block"
     assert Engine.of("vllm:fp8_block").narrowed("bfloat16") == "bfloat16"
+
+
+def test_a_kernel_belongs_to_its_library_whichever_engine_calls_it() -> None:
+    assert library("sglang", "sglang_fused_moe_triton") == library("vllm", "vllm_triton_attn") == "by triton"
+    assert library("vllm", "CutlassFP8ScaledMMLinearKernel") == "by cutlass"
+    assert library("trtllm", "torch_flow") == "by trtllm"
+    assert Engine.of("vllm::vllm_flash_attn_fa2") == Engine.of("vllm::vllm_flash_attn")
 
 
 def test_every_gpu_of_the_catalogue_names_its_generation() -> None:
@@ -98,6 +107,18 @@ def test_a_repeated_decode_finds_small_caches_again() -> None:
     assert chip.attention_time(op(100), cached=True) < chip.attention_time(op(100))
     np.testing.assert_allclose(chip.attention_time(op(1e6), cached=True), chip.attention_time(op(1e6)), rtol=1e-3)
     np.testing.assert_allclose(chip.attention_time(op(100)), chip.cost(op(100)).time_s)
+
+
+@pytest.mark.parametrize(("new", "past"), [(1.0, 16384.0), (2048.0, 0.0)])
+def test_softmax_takes_cycles_of_a_unit_not_a_share_of_its_matrix_rate(new: float, past: float) -> None:
+    # H20 has a quarter of H100's matrix rate per unit at nearly the same clock: many query heads on few KV heads make
+    # both compute, and H20 loses less than its matrix units alone would say.
+    op = Attention(
+        name="a", seqs=np.full(1, 64.0), new=np.full(1, new), past=np.full(1, past), heads=64, kv_heads=1, qk_dim=128,
+        v_dim=128, kv_width=256,
+    )  # fmt: skip
+    h20, h100 = (gpu(chip, "bf16").attention_time(op)[0] for chip in ("nvidia-h20-96gb", "h100"))
+    assert 1.2 < h20 / h100 < 989.4 / 148
 
 
 def test_skew_loads_the_busiest_rank_and_touches_fewer_experts() -> None:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from silmark.calibration import gpu_attention, gpu_gemm, gpu_host, gpu_moe, gpu_streams, robust
+from silmark.calibration import gpu_attention, gpu_gemm, gpu_host, gpu_moe, gpu_streams, robust, rows
 from silmark.calibration.gpu_tree import Part, Table, Tree, statistics
 from silmark.calibration.points import Leaf, leaf, write
 from silmark.calibration.robust import Fit
 from silmark.chips import coefficients
 from silmark.chips.mechanisms.gpu_kernels import factors
-from silmark.figures.tables import data_folder, packaged
+from silmark.figures.tables import data_folder, packaged, read_toml
 
 SOURCE = "aiconfigurator-perf-tables"
 SOURCES = {"elementwise": "vidur-profiles"}
 """Part of the family -> source, where that is another one."""
+TABLES = (
+    "ops_gemm_aiconfigurator", "ops_attention_decode_aiconfigurator", "ops_attention_prefill_aiconfigurator",
+    "ops_moe_aiconfigurator", "ops_mlp_vidur", "ops_rtx_dense_llmservingsim", "ops_rtx_attention_llmservingsim",
+    "ops_infersim_h20_h800",
+)  # fmt: skip
+"""What kernels are fitted to."""
 NOTES = {
     "gemm.flop_share": "rate of a large tile over the chip's achieved 16-bit rate",
     "gemm.tile_area": "elements of a tile at which half the unit's rate is reached",
@@ -47,6 +55,7 @@ NOTES = {
     "gemm.quantise_traffic": "bytes moved per byte of activations read and written once",
     "decode.memory_share": "of the achieved memory bandwidth",
     "decode.flop_share": "of the achieved 16-bit rate, query rows padded to 16",
+    "decode.score_cycles": "cycles of one unit per score (padded query row times key): the softmax",
     "decode.draw": "bytes per clock at which one unit walks through the cache",
     "decode.block_cycles": "per wave of blocks",
     "decode.width_cycles": "per wave of blocks and element of head width",
@@ -60,7 +69,7 @@ NOTES = {
     "decode.window_tokens": "tokens beyond a window that are read as well",
     "decode.resident": "of the cache in which a repeated test finds its KV; no model uses it",
     "prefill.flop_share": "of the achieved 16-bit rate at very wide heads",
-    "prefill.head_width": "head width at which half of it is reached",
+    "prefill.score_cycles": "cycles of one unit per score (query row times key): the softmax",
     "prefill.short_rows": "rows whose time a block of 64 rows loses",
     "prefill.block_cycles": "per block of query rows",
     "prefill.width_cycles": "per block and element of head width",
@@ -152,43 +161,61 @@ def _covariance(name: str, kept: Fit) -> dict[str, Entries]:
     return {f"covariance_order.{name}": {key: float(i) for i, key in enumerate(kept.values)}}
 
 
-def _fitted(part: Part) -> tuple[Fit, dict[str, Entries], int]:
+def _fitted(part: Part, judged: bool) -> tuple[Fit, dict[str, Entries], int]:
     """Common values of one part, the tables of its factors and errors, and how many rows it saw."""
     own = part.tables(slice(None))
     kept, tree = part.fit(own)
     tables = factor_entries(tree, own) | _covariance(part.name, kept)
-    tables |= statistic_entries("residuals", part.name, statistics(tree, own))
-    tables |= statistic_entries("held_out", part.name, part.held_out())
-    tables |= statistic_entries("left_out", part.name, part.left_out())
-    unseen = {"gemm": gpu_gemm.unseen, "decode": gpu_attention.unseen}.get(part.name, list)()
-    tables |= statistic_entries("unseen", part.name, statistics(tree, unseen))
+    if judged:
+        tables |= statistic_entries("residuals", part.name, statistics(tree, own))
+        tables |= statistic_entries("held_out", part.name, part.held_out())
+        tables |= statistic_entries("left_out", part.name, part.left_out())
     return kept, tables, sum(len(table.group.seconds) for table in own)
 
 
-def _streams(known: Mapping[str, float]) -> tuple[Fit, dict[str, Entries], int]:
+def _streams(known: Mapping[str, float], judged: bool) -> tuple[Fit, dict[str, Entries], int]:
     """The same of element-wise kernels, which have no factors."""
-    kept, left_out = gpu_streams.run(known)
+    kept = gpu_streams.fitted(known)
     groups = gpu_streams.groups() + gpu_streams.groups(gpu_streams.OLDER)
     tables = _covariance("elementwise", kept)
-    tables |= statistic_entries("residuals", "elementwise", robust.statistics(groups, {**known, **kept.values}))
-    tables |= statistic_entries("left_out", "elementwise", left_out)
+    if judged:
+        tables |= statistic_entries("residuals", "elementwise", robust.statistics(groups, {**known, **kept.values}))
+        tables |= statistic_entries("left_out", "elementwise", gpu_streams.left_out(kept, known))
     return kept, tables, sum(len(group.seconds) for group in groups)
 
 
-def run(path: Path | None = None) -> Path:
-    """Runs all fits and writes the file; returns its path."""
-    first = _fitted(gpu_gemm.PART)
+@contextmanager
+def refitted(tables: Mapping[str, tuple[rows.Row, ...]]) -> Iterator[None]:
+    """Inside, GPUs answer from a fit that saw only these rows, by table (TABLES)."""
+    with TemporaryDirectory() as folder:
+        with rows.instead(tables):
+            table = read_toml(run(Path(folder) / "gpu.toml", judged=False))
+        with coefficients.replaced("gpu", table):
+            factors.cache_clear()
+            yield
+        factors.cache_clear()
+
+
+def run(path: Path | None = None, judged: bool = True) -> Path:
+    """Runs all fits and writes the file; returns its path.
+
+    Args:
+        path: another place; the host's time is not fitted then.
+        judged: whether the errors are written as well, those of rows and chips that were left out among them.
+    """
+    first = _fitted(gpu_gemm.PART, judged)
     known = {**gpu_gemm.KNOWN, **first[0].values}
     later = (*gpu_attention.parts(known), gpu_moe.part(known))
-    found = {"gemm": first, **{part.name: _fitted(part) for part in later}, "elementwise": _streams(known)}
+    found = {"gemm": first, **{part.name: _fitted(part, judged) for part in later}}
+    found["elementwise"] = _streams(known, judged)
     leaves: dict[str, Leaf] = {}
     tables: dict[str, Entries] = {"covariance": {}}
-    rows = 0
+    total = 0
     for name, (kept, own, count) in found.items():
         leaves |= kept.leaves(SOURCES.get(name, SOURCE), NOTES)
         tables["covariance"][name] = [float(v) for v in kept.covariance.ravel()]
         tables |= own
-        rows += count
+        total += count
     leaves = {key: _widened(key, entry) for key, entry in {**leaves, **_rest()}.items()}
     target = path or data_folder() / "calibration" / "gpu.toml"
     head: dict[str, str | int] = {
@@ -196,9 +223,9 @@ def run(path: Path | None = None) -> Path:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "command": "silmark calibrate gpu",
         "data": "measurements/public/ops_{gemm,attention_decode,attention_prefill,moe}_aiconfigurator, ops_mlp_vidur, "
-        "ops_rtx_dense_llmservingsim, ops_infersim_h20_h800 (mla), argonne_llm_inference_bench; "
+        "ops_rtx_{dense,attention}_llmservingsim, ops_infersim_h20_h800 (gemm, mha, mla), argonne_llm_inference_bench; "
         "errors are ln(predicted / measured)",
-        "rows": rows,
+        "rows": total,
     }
     write(target, head, leaves, tables)
     if path is None:  # the host's share is what the kernels just fitted leave over

@@ -1,4 +1,4 @@
-"""Fits attention on GPUs: public kernel timings of A100, H100 and B200 under three engines, and some of H20.
+"""Fits attention on GPUs: public kernel timings of A100, H100 and B200 under three engines, some of H20 and RTX 4090.
 
 Triton kernels (fallbacks for head sizes that the engines' own kernels lack) get factors of their own and stay out of
 everything wider; so does A100 with TensorRT-LLM in decode, whose rows imply up to 1.65 times the peak of the memory.
@@ -21,13 +21,15 @@ from silmark.formats import Precision
 from silmark.graph import Array, Attention
 
 DECODE_START = {
-    "decode.memory_share": 0.95, "decode.flop_share": 0.15, "decode.draw": 25.0, "decode.block_cycles": 1000.0,
+    "decode.memory_share": 0.95, "decode.flop_share": 0.8, "decode.score_cycles": 0.7,
+    "decode.draw": 25.0, "decode.block_cycles": 1000.0,
     "decode.width_cycles": 5.0, "decode.sequence_cycles": 5.0, "decode.merge_cycles": 500.0,
     "decode.kernel_cycles": 12000.0, "decode.split_tokens": 512.0, "decode.query_traffic": 3.0, "decode.wave": 0.5,
     "decode.overlap": 0.2, "decode.window_tokens": 64.0, "decode.resident": 0.5,
 }  # fmt: skip
 DECODE_BOUNDS = {
-    "decode.memory_share": (0.5, 1.0), "decode.flop_share": (0.02, 1.0), "decode.resident": (0.05, 2.0),
+    "decode.memory_share": (0.5, 1.0), "decode.flop_share": (0.3, 1.2), "decode.score_cycles": (0.05, 5.0),
+    "decode.resident": (0.05, 2.0),
     "decode.wave": (0.01, 1.0), "decode.overlap": (0.01, 1.0), "decode.draw": (5.0, 200.0),
     "decode.split_tokens": (64.0, 8000.0),
 }  # fmt: skip
@@ -39,7 +41,7 @@ DECODE_PRESETS = {
 """Kernel -> what its code says, as factors: TensorRT-LLM shares one pass among at most 32 query heads; vLLM's
 FlashAttention-2 splits a context only where query heads share a KV head."""
 PREFILL_START = {
-    "prefill.flop_share": 1.0, "prefill.head_width": 60.0, "prefill.short_rows": 64.0, "prefill.block_cycles": 3900.0,
+    "prefill.flop_share": 1.0, "prefill.score_cycles": 0.1, "prefill.short_rows": 64.0, "prefill.block_cycles": 3900.0,
     "prefill.width_cycles": 5.0, "prefill.sequence_cycles": 20.0, "prefill.kernel_cycles": 14000.0,
     "prefill.memory_share": 0.5, "prefill.kv_traffic": 1.0, "prefill.tail": 0.5, "prefill.overlap": 0.9,
     "prefill.window_tokens": 64.0,
@@ -110,7 +112,22 @@ def tables(phase: str, part: slice = slice(None)) -> list[Table]:
         doubted = phase == "decode" and (system, engine) == ("a100_sxm", "trtllm")
         pooled = "triton" not in kernel and not doubted
         found.append(_table(phase, rows.CHIPS[system], scheme, engine, kernel, op, some, pooled))
-    return found + _latent(phase, part)
+    return found + _latent(phase, part) + _consumer(phase, part) + _grouped(phase, part)
+
+
+def _consumer(phase: str, part: slice) -> list[Table]:
+    """Llama-3.1-8B on RTX 4090 (LLMServingSim): calls that only decode, or only hold a piece of one prompt."""
+    other = "prefill_chunk" if phase == "decode" else "n_decode"
+    some = [r for r in rows.table("ops_rtx_attention_llmservingsim") if not float(r[other] or 0.0)][part]
+    if not some:
+        return []
+    one = np.ones(len(some))
+    if phase == "decode":
+        seqs, new, past = rows.numbers(some, "n_decode"), one, np.maximum(rows.numbers(some, "kv_decode") - 1.0, 0.0)
+    else:
+        seqs, new, past = one, rows.numbers(some, "prefill_chunk"), rows.numbers(some, "kv_prefill")
+    op = _operator(seqs, new, past, 32.0 * one, 8.0 * one, 128.0 * one, 0.0 * one)
+    return [_table(phase, rows.CHIPS["RTX4090"], "bfloat16", "vllm", "vllm_flash_attn", op, some, pooled=True)]
 
 
 def _latent(phase: str, part: slice) -> list[Table]:
@@ -136,21 +153,22 @@ def _table(
     return Table(scheme, engine, kernel, Group(chip, label, rows.numbers(some, "time_us") * 1e-6, predict), pooled)
 
 
-def unseen() -> list[Table]:
-    """H20 with grouped heads (InferSim, FlashAttention-3): checked, never fitted."""
-    some = [r for r in rows.table("ops_infersim_h20_h800") if r["kind"] == "mha" and r["phase"] == "decode"]
+def _grouped(phase: str, part: slice) -> list[Table]:
+    """FlashAttention-3 called by itself on H20, query heads in groups (InferSim)."""
+    some = [r for r in rows.table("ops_infersim_h20_h800") if r["kind"] == "mha" and r["phase"] == phase]
     found = []
-    for (config, kv), own in rows.grouped(
-        [r for r in some if r["time_us"] and r["batch"]], "config", "kv_dtype"
-    ).items():
-        sizes = (np.full(len(own), float(size)) for size in config.split("-"))
-        heads, kv_heads, width = sizes
-        op = _operator(
-            rows.numbers(own, "batch"), np.ones(len(own)), rows.numbers(own, "kv_len") - 1.0, heads, kv_heads, width,
-            np.zeros(len(own)),
-        )  # fmt: skip
+    for (config, kv), whole in rows.grouped([r for r in some if r["time_us"]], "config", "kv_dtype").items():
+        own = whole[part]
+        if not own:
+            continue
+        one = np.ones(len(own))
+        new = one if phase == "decode" else rows.numbers(own, "q_len")
+        seqs = rows.numbers(own, "batch") if phase == "decode" else one
+        past = np.maximum(rows.numbers(own, "kv_len") - new, 0.0)
+        heads, kv_heads, width = (one * float(size) for size in config.split("-"))
+        op = _operator(seqs, new, past, heads, kv_heads, width, 0.0 * one)
         scheme = "kv8" if kv == "fp8" else "bfloat16"
-        found.append(_table("decode", rows.CHIPS["H20"], scheme, "sglang", "fa3", op, own, pooled=False))
+        found.append(_table(phase, rows.CHIPS["H20"], scheme, "infersim", "fa3", op, own, pooled=False))
     return found
 
 

@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 
 from silmark.calibration import rows
-from silmark.calibration.gpu_tree import Part, Table
+from silmark.calibration.gpu_tree import LEVELS, LIBRARY, Part, Table
 from silmark.calibration.robust import Fit, Group, fit
 from silmark.chips import catalog
 from silmark.chips.mechanisms.base import Resource
@@ -59,9 +59,10 @@ NARROW_START = {
 NARROW_BOUNDS = {"format.fp8": (0.4, 1.0), "format.fp4": (0.3, 1.0), "format.int8": (0.4, 1.0)}
 KNOWN = {"achievable.cache": 30.0}
 """What no fit moves."""
-_APART = (("vllm", "fp8_block"), ("vllm", "nvfp4"), ("vidur", "fp16"))
+_APART = (("vllm", "fp8_block"), ("vllm", "nvfp4"), ("vidur", "fp16"), ("infersim", "fp8_block"))
 """Tables that tell of their own kernels only: vLLM's contain host time of up to 150 us per call, which graphs hide;
-vidur's libraries are of 2023 and a fifth slower than those of today on large products."""
+vidur's libraries are of 2023 and a fifth slower than those of today on large products; InferSim's times have no pass
+that narrows activations."""
 _HIDDEN, _INNER, _HEAD_WIDTH, _VOCABULARY = 4096, 14336, 6144, 128256
 _LLAMA = {
     "qkv_proj": (_HEAD_WIDTH, _HIDDEN), "o_proj": (_HIDDEN, _HIDDEN), "gate_up_proj": (2 * _INNER, _HIDDEN),
@@ -130,15 +131,16 @@ def tables(part: slice = slice(None)) -> list[Table]:
         n, k = (np.full(tokens.shape, float(size)) for size in _LLAMA[layer])
         us = rows.numbers(some, "time_us")
         found.append(_table(hardware, "bfloat16", "vllm", _LINEAR, (tokens, n, k), us, None, layer))
-    return found
+    return found + _deepgemm(part)
 
 
-def unseen() -> list[Table]:
-    """H20 in fp8 (InferSim's DeepGEMM sweep), a chip of a seventh of the H100's rate: checked, never fitted."""
-    some = [row for row in rows.table("ops_infersim_h20_h800") if row["hardware"] == "H20" and row["kind"] == "gemm"]
-    kernel = "sglang_deepgemm_gemm_nt_f8f8bf16"
+def _deepgemm(part: slice) -> list[Table]:
+    """DeepGEMM alone, without the pass that narrows activations (InferSim, H20)."""
+    some = [r for r in rows.table("ops_infersim_h20_h800") if r["hardware"] == "H20" and r["kind"] == "gemm"][part]
+    if not some:
+        return []
     us = rows.numbers(some, "time_us")
-    return [_table("H20", "fp8_block", "sglang", kernel, _shapes(some), us, None, "infersim")]
+    return [_table("H20", "fp8_block", "infersim", "deepgemm", _shapes(some), us, None)]
 
 
 def common(some: Sequence[Table], held: Mapping[str, float] | None = None) -> Fit:
@@ -160,4 +162,4 @@ def common(some: Sequence[Table], held: Mapping[str, float] | None = None) -> Fi
     return Fit({**first.values, **second.values}, covariance)
 
 
-PART = Part("gemm", tables, common, KNOWN)
+PART = Part("gemm", tables, common, KNOWN, levels=[level for level in LEVELS if level != LIBRARY])

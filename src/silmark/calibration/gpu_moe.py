@@ -14,7 +14,7 @@ import numpy as np
 
 from silmark.calibration import rows
 from silmark.calibration.gpu_gemm import chip_facts
-from silmark.calibration.gpu_tree import KERNELS, Part, Table
+from silmark.calibration.gpu_tree import LEVELS, LIBRARY, Part, Table
 from silmark.calibration.robust import Fit, Group, fit
 from silmark.chips.mechanisms.gpu_experts import Routing, expert_rates, experts
 from silmark.chips.mechanisms.gpu_routing import balanced, skewed
@@ -93,6 +93,6 @@ def part(known: Mapping[str, float]) -> Part:
     """Routed experts, given what the fit of matrix products found.
 
     Kernels for one scheme differ by factors of two to three, so that their pool says little of a generation or a
-    scheme: only a named engine gets factors, plans without one what all tables have in common.
+    scheme: only libraries and kernels get factors, plans without an engine what all tables have in common.
     """
-    return Part("experts", tables, partial(_common, known), known, first=KERNELS)
+    return Part("experts", tables, partial(_common, known), known, levels=LEVELS[LIBRARY:])

@@ -11,9 +11,9 @@ from functools import partial
 
 import numpy as np
 
-from silmark.calibration import rows
+from silmark.calibration import robust, rows
 from silmark.calibration.gpu_gemm import chip_facts
-from silmark.calibration.robust import Fit, Group, fit, left_out
+from silmark.calibration.robust import Fit, Group, fit
 from silmark.chips.mechanisms.gpu import stream_rates
 from silmark.graph import Array
 
@@ -69,8 +69,11 @@ def groups(tables: tuple[tuple[str, str, tuple[str, ...]], ...] = NEWER) -> list
     return found
 
 
-def run(known: Mapping[str, float]) -> tuple[Fit, dict[str, dict[str, float]]]:
-    """The fit and the statistics of every chip left out, given what the fit of matrix products found."""
-    own = groups()
-    kept = fit(own, START, BOUNDS, known)
-    return kept, left_out(own, kept.values, BOUNDS, known)
+def fitted(known: Mapping[str, float]) -> Fit:
+    """The fit, given what the fit of matrix products found."""
+    return fit(groups(), START, BOUNDS, known)
+
+
+def left_out(kept: Fit, known: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """The statistics of every chip left out."""
+    return robust.left_out(groups(), kept.values, BOUNDS, known)

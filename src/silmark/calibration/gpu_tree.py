@@ -1,10 +1,10 @@
 """Fits a part of the GPU family as a tree: what all tables share, then what each generation, scheme and kernel adds.
 
-A node is a name of `gpu_kernels.chain`: a generation, a scheme, a scheme on a generation, a library's kernel for a
-scheme, and that on a generation. From the widest to the narrowest, every node gets factors of the parameters that fit
-all tables below it, given the factors above it. Each factor's logarithm has a normal prior around 0, so that a node
-with few rows stays with its parents (partial pooling: Gelman and Hill, "Data analysis using regression and
-multilevel models", 2007, chapter 12).
+A node is a name of `gpu_kernels.chain`: a generation, a scheme, a scheme on a generation, a library, one of its kernels
+for a scheme, and that on a generation. From the widest to the narrowest, every node gets factors of the parameters that
+fit all tables below it, given the factors above it. Each factor's logarithm has a normal prior around 0, so that a node
+with few rows stays with its parents (partial pooling: Gelman and Hill, "Data analysis using regression and multilevel
+models", 2007, chapter 12).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import numpy as np
 
 from silmark.calibration.robust import NOISE, Fit, Group, summary
 from silmark.chips import catalog
-from silmark.chips.mechanisms.gpu_kernels import KIN, LIMITS, clipped
+from silmark.chips.mechanisms.gpu_kernels import KIN, LIMITS, clipped, library
 from silmark.graph import Array
 
 PRIOR = 0.5
 """Standard deviation of a factor's logarithm before any row is seen. From 0.3 to 1 the errors of held-out rows move
 by less than a tenth of themselves."""
 _EVALUATIONS = 12
-_LEVELS = 5
 _FEWEST = 6  # rows from which a node gets factors
-KERNELS = 3
-"""Level of the libraries' kernels."""
+LIBRARY = 3
+"""Level of the libraries; the wider ones are generation, scheme and scheme on a generation."""
+LEVELS = (0, 1, 2, 3, 4, 5)
 _REFERENCE = "bfloat16"  # the scheme that generations are told apart in; it has no factors of its own
 
 Factors = dict[str, dict[str, float]]
@@ -59,7 +59,8 @@ class Table:
         """Names of all nodes that the table lies below, the widest first."""
         kernel = f"{self.scheme}|{self.engine}|{self.kernel}"
         on_chip = f"{self.generation}|{self.scheme}"
-        return self.generation, self.scheme, on_chip, kernel, f"{self.generation}|{kernel}"
+        shared = library(self.engine, self.kernel)
+        return self.generation, self.scheme, on_chip, shared, kernel, f"{self.generation}|{kernel}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +101,19 @@ class Tree:
                 by_kernel[table.generation] = by_kernel.get(table.generation, 0) + len(table.group.seconds)
         for (scheme, engine), kernels in rows.items():
             usual = max(kernels, key=lambda name: sum(kernels[name].values()))
-            wide = self.factors.get(f"{scheme}|{engine}|{usual}", {})
-            found[f"{scheme}|{engine}"] = dict(wide)
+            shared = self._product(library(engine, ""))
+            wide = self._product(library(engine, usual), f"{scheme}|{engine}|{usual}")
+            found[f"{scheme}|{engine}"] = {name: wide[name] / shared[name] for name in wide}
             for generation in dict.fromkeys(g for counts in kernels.values() for g in counts):
                 own = max(kernels, key=lambda name: kernels[name].get(generation, 0))
-                total = {
-                    name: self.factors.get(f"{scheme}|{engine}|{own}", {}).get(name, 1.0)
-                    * self.factors.get(f"{generation}|{scheme}|{engine}|{own}", {}).get(name, 1.0)
-                    / wide.get(name, 1.0)
-                    for name in self.common
-                }
-                found[f"{generation}|{scheme}|{engine}"] = total
+                kernel = f"{scheme}|{engine}|{own}"
+                total = self._product(library(engine, own), kernel, f"{generation}|{kernel}")
+                found[f"{generation}|{scheme}|{engine}"] = {name: total[name] / wide[name] for name in total}
         return found
+
+    def _product(self, *nodes: str) -> dict[str, float]:
+        """Factors of several nodes together."""
+        return {name: math.prod(self.factors.get(node, {}).get(name, 1.0) for node in nodes) for name in self.common}
 
 
 def grow(
@@ -119,7 +121,7 @@ def grow(
     tree: Tree,
     fixed: Sequence[str] = (),
     presets: Mapping[str, Mapping[str, float]] | None = None,
-    first: int = 0,
+    levels: Sequence[int] = LEVELS,
 ) -> Tree:
     """Fits all nodes below the common values.
 
@@ -128,7 +130,7 @@ def grow(
         tree: the common values; its factors are not used.
         fixed: parameters that no node changes.
         presets: kernel -> factors that are facts of its code and not fitted.
-        first: the widest level that gets factors.
+        levels: those that get factors.
     """
     factors: Factors = {}
     grown = Tree(tree.part, tree.common, tree.known, factors)
@@ -136,8 +138,8 @@ def grow(
     for table in tables:
         preset = (presets or {}).get(table.kernel)
         if preset:
-            factors[table.nodes()[3]] = dict(preset)
-    for level in range(first, _LEVELS):
+            factors[table.nodes()[4]] = dict(preset)
+    for level in levels:
         below: dict[str, list[Table]] = {}
         for table in tables:
             if _enters(table, level):
@@ -149,7 +151,7 @@ def grow(
 
 
 def _enters(table: Table, level: int) -> bool:
-    if level >= _LEVELS - 2:
+    if level >= LIBRARY:
         return True
     return table.pooled and (table.scheme == _REFERENCE) == (level == 0)
 
@@ -210,7 +212,7 @@ class Part:
         tables: reads the tables; the slice picks rows of each.
         common: fits what all tables share.
         known: parameters from earlier parts, with prefixes.
-        fixed, presets, first: see `grow`.
+        fixed, presets, levels: see `grow`.
     """
 
     name: str
@@ -219,7 +221,7 @@ class Part:
     known: Mapping[str, float]
     fixed: Sequence[str] = ()
     presets: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    first: int = 0
+    levels: Sequence[int] = LEVELS
 
     def fit(self, tables: Sequence[Table]) -> tuple[Fit, Tree]:
         """Common values, then all nodes."""
@@ -228,7 +230,7 @@ class Part:
         own = {key[start:]: value for key, value in common.values.items() if key.startswith(f"{self.name}.")}
         own |= {name: self.known[f"{self.name}.{name}"] for name in self.fixed}
         tree = Tree(self.name, own, {**self.known, **common.values})
-        return common, grow(tables, tree, self.fixed, self.presets, self.first)
+        return common, grow(tables, tree, self.fixed, self.presets, self.levels)
 
     def held_out(self) -> dict[str, dict[str, float]]:
         """Statistics of every second row of each table under a fit to the others."""

@@ -5,8 +5,9 @@ the matrix units where many query heads share a KV head (GQA, absorbed MLA). Whi
 x KV heads) than units, the context is split between idle units, which is FlashDecoding (Dao et al.,
 "Flash-Decoding", 2023), and the parts are merged afterwards. Prefill is FlashAttention-2 (Dao, arXiv:2307.08691,
 section 3): blocks of 64 or 128 query rows per head, whole waves, the causal triangle makes the last block the
-longest. The constants are ratios times factors of generation, scheme and library (`gpu_kernels`), fitted in
-`calibration.gpu_attention`.
+longest. Every score (query row times key) costs its products at the matrix rate and, for the softmax, cycles of its
+unit that do not depend on that rate: chips with slow matrix units lose less than their peak says. The constants are
+ratios times factors of generation, scheme and library (`gpu_kernels`), fitted in `calibration.gpu_attention`.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from silmark.chips.mechanisms.gpu_gemm import Facts
 from silmark.graph import Array, Attention
 
 DECODE_PARAMETERS = (
-    "memory_share", "flop_share", "draw", "block_cycles", "width_cycles", "sequence_cycles", "merge_cycles",
-    "kernel_cycles", "split_tokens", "lone_split", "group_limit", "query_traffic", "wave", "overlap", "window_tokens",
+    "memory_share", "flop_share", "score_cycles", "draw", "block_cycles", "width_cycles", "sequence_cycles",
+    "merge_cycles", "kernel_cycles", "split_tokens", "lone_split", "group_limit", "query_traffic", "wave", "overlap",
+    "window_tokens",
 )  # fmt: skip
 PREFILL_PARAMETERS = (
-    "flop_share", "head_width", "short_rows", "block_cycles", "width_cycles", "sequence_cycles", "kernel_cycles",
+    "flop_share", "score_cycles", "short_rows", "block_cycles", "width_cycles", "sequence_cycles", "kernel_cycles",
     "memory_share", "kv_traffic", "tail", "overlap", "window_tokens",
 )  # fmt: skip
 
@@ -48,6 +50,7 @@ class DecodeRates:
     Attributes:
         units: SMs or CUs.
         memory, matrix: B/s, FLOP/s.
+        score: seconds of all units per score (padded query row times key) beside the products: the softmax.
         draw: bytes per second of cache that one unit can walk through.
         fixed, block, width, sequence, merge: seconds per call, per wave of blocks, per wave and element of head
             width, per sequence, and per doubling of the context.
@@ -63,6 +66,7 @@ class DecodeRates:
     units: float
     memory: float
     matrix: float
+    score: float
     draw: float
     fixed: float
     block: float
@@ -85,7 +89,7 @@ class PrefillRates:
     Attributes:
         kv_memory: B/s at which keys and values pass.
         peak: FLOP/s that no width of heads exceeds.
-        head_width: head width at which half the rate is reached.
+        score: seconds of one unit per score (query row times key) for the softmax, whatever the head width.
         short_rows: rows whose time a block of 64 rows loses.
         tail: part of the shorter of even load and longest block that still shows.
     """
@@ -99,7 +103,7 @@ class PrefillRates:
     block: float
     width: float
     sequence: float
-    head_width: float
+    score: float
     short_rows: float
     tail: float
     overlap: float
@@ -113,13 +117,14 @@ def decode_rates(facts: Facts, coefficient: Callable[[str], float], compute: str
         units=facts.units,
         memory=min(facts.memory * c["memory_share"], facts.bandwidth),
         matrix=min(facts.matrix[compute] * c["flop_share"], _peak(facts, compute, scheme)),
+        score=c["score_cycles"] / (facts.clock * facts.units),
         draw=facts.clock * c["draw"],
         fixed=facts.launch + c["kernel_cycles"] / facts.clock,
         block=c["block_cycles"] / facts.clock,
         width=c["width_cycles"] / facts.clock,
         sequence=c["sequence_cycles"] / facts.clock,
         merge=c["merge_cycles"] / facts.clock,
-        **{key: c[key] for key in DECODE_PARAMETERS[8:]},
+        **{key: c[key] for key in DECODE_PARAMETERS[9:]},
     )
 
 
@@ -137,7 +142,8 @@ def prefill_rates(facts: Facts, coefficient: Callable[[str], float], compute: st
         block=c["block_cycles"] / facts.clock,
         width=c["width_cycles"] / facts.clock,
         sequence=c["sequence_cycles"] / facts.clock,
-        **{key: c[key] for key in ("head_width", "short_rows", "tail", "overlap", "window_tokens")},
+        score=c["score_cycles"] / facts.clock,
+        **{key: c[key] for key in ("short_rows", "tail", "overlap", "window_tokens")},
     )
 
 
@@ -163,7 +169,7 @@ def decode(r: DecodeRates, op: Attention, kv_bytes: float, io_bytes: float) -> t
     query = np.minimum(op.new, DECODE_NEW)
     io = op.heads * width * io_bytes * r.query_traffic
     memory = tokens * (op.kv_width * kv_bytes / r.memory) + op.seqs * query * (io / r.memory)
-    rows = np.ceil(group * query / _PACKED_ROWS) * (_PACKED_ROWS * 2.0 * width * blocks / r.matrix)
+    rows = np.ceil(group * query / _PACKED_ROWS) * (_PACKED_ROWS * blocks * (2.0 * width / r.matrix + r.score))
     compute = tokens * rows
     load = op.seqs * np.ceil(group * query / _DECODE_ROWS) * (blocks / r.units)
     waves = np.maximum(load, 1.0) * (1.0 - r.wave) + np.ceil(load) * r.wave
@@ -198,17 +204,18 @@ def prefill(r: PrefillRates, op: Attention, kv_bytes: float, io_bytes: float) ->
         op = replace(op, window=op.window + r.window_tokens)  # type: ignore[arg-type]
     width = op.qk_dim + op.v_dim
     half, span = width / 2.0, np.maximum(op.span(), _KEYS)
-    unit = np.minimum(r.matrix * (half / (half + r.head_width)), r.peak) / r.units
+    each = 2.0 * width * (r.units / min(r.matrix, r.peak)) + r.score
     block = r.block + half * r.width
     compute: Array = np.full((), np.inf)
     for size, lost in ((_SHORT_ROWS, r.short_rows), (_QUERY_ROWS, 0.0)):
         rows = np.ceil(op.new / size) * size
-        per_key = 2.0 * (size + lost) * width / unit
+        per_key = (size + lost) * each
         load = op.seqs * op.heads * rows / (size * r.units)
         reach = op.past + rows
         longest = (reach if op.window is None else np.minimum(reach, op.window + size)) * per_key + block
         even = load * (span * per_key + block)
-        compute = np.minimum(compute, np.maximum(even, longest) + r.tail * np.minimum(even, longest))
+        ragged = r.tail * longest * (1.0 - 1.0 / np.maximum(load, 1.0))
+        compute = np.minimum(compute, np.maximum(even + ragged, longest))
     kv = op.seqs * op.cached() * (op.kv_width * kv_bytes / r.kv_memory)
     memory = op.seqs * op.new * (op.heads * width * io_bytes / r.memory) + kv
     overhead = r.fixed + op.seqs * r.sequence + r.overlap * np.minimum(memory, compute)

@@ -2,7 +2,7 @@
 
 A parameter of a chip is the family's (`data/calibration/gpu.toml`, `parameters`) times the factors (`factors`) of
 everything that the chip, the number format and the engine belong to: the generation, the scheme, the scheme on that
-generation, the library's kernel for the scheme, and that kernel on that generation. What was never measured together
+generation, the library, its kernel for the scheme, and that kernel on that generation. What was never measured together
 has no factor, so that a new chip inherits its generation's and its library's.
 """
 
@@ -16,6 +16,13 @@ from silmark.figures.tables import packaged
 from silmark.formats import FORMATS
 
 Factors = Mapping[str, Mapping[str, float]]
+
+RENAMED = {"vllm_flash_attn_fa2": "vllm_flash_attn"}
+"""Name of a kernel -> what it was called before there was another to tell it from."""
+LIBRARIES = (
+    "triton", "marlin", "deepgemm", "cutlass", "trtllm", "flashinfer", "fa3", "fa4", "flash_att", "flashmla",
+)  # fmt: skip
+"""What names of kernels say of the library that they come from, the most telling first."""
 
 KIN = {"blackwell-rtx": "ada"}
 """Generation without rows of its own -> the one whose factors it takes: the workstation parts of Blackwell have
@@ -51,7 +58,7 @@ class Engine:
     def of(cls, text: str) -> Engine:
         """Parses `engine[:scheme[:kernel]]`."""
         name, scheme, kernel = (*text.split(":", 2), "", "")[:3]
-        return cls(name, scheme, kernel)
+        return cls(name, scheme, RENAMED.get(kernel, kernel))
 
     @property
     def compiled(self) -> bool:
@@ -99,14 +106,22 @@ def chain(known: Container[str], generation: str, scheme: str, engine: Engine) -
         known: names that have factors.
         generation: of the chip.
         scheme: of the operator.
-        engine: whose kernels run; a kernel that was never measured counts as the engine's usual one.
+        engine: whose kernels run; without a named kernel the engine's usual one. Of a kernel that was never measured
+            only its library counts.
     """
     generation = KIN.get(generation, generation)
-    label = f"{engine.name}|{engine.kernel}"
-    if not engine.kernel or f"{scheme}|{label}" not in known:
-        label = engine.name
-    names = generation, scheme, f"{generation}|{scheme}", f"{scheme}|{label}", f"{generation}|{scheme}|{label}"
+    label = f"{engine.name}|{engine.kernel}" if engine.kernel else engine.name
+    names = (
+        generation, scheme, f"{generation}|{scheme}", library(engine.name, engine.kernel), f"{scheme}|{label}",
+        f"{generation}|{scheme}|{label}",
+    )  # fmt: skip
     return tuple(name for name in names if name in known)
+
+
+def library(engine: str, kernel: str) -> str:
+    """Name of the factors that kernels of one library share, whichever engine calls them."""
+    own = kernel.lower()
+    return f"by {next((name for name in LIBRARIES if name in own), engine)}"
 
 
 @cache
