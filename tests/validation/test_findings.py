@@ -33,14 +33,19 @@ from silmark.validation.operators.kinds import KINDS
 
 Run = Callable[..., Any]
 PNG = b"\x89PNG"
+SIZES = ("isl", "kv_len", "num_tokens", "message_elements", "size_bytes", "m", "tokens", "kv_prefill", "kv_cache_size")
 EACH = 6
 """Rows of a table on each of two chips."""
 
 
 def operators(folder: Path) -> None:
-    """Every operator table, with a few rows of the plain shape, each one percent slower than the one before."""
+    """Every operator table, with a few rows of nearly the plain shape, each slower than the one before."""
     for kind in KINDS:
-        cells = [{**ROWS[kind.name], "time_us": f"{100 * 1.01**i}", "flag": ""} for i in range(4)]
+        size = next(name for name in SIZES if ROWS[kind.name].get(name))
+        large = int(ROWS[kind.name][size])
+        cells = [
+            {**ROWS[kind.name], size: f"{large + i}", "time_us": f"{100 * 1.001**i}", "flag": ""} for i in range(48)
+        ]
         text = io.StringIO()
         out = csv.DictWriter(text, list(cells[0]))
         out.writeheader()
@@ -91,7 +96,7 @@ def test_only_the_tables_of_the_part_are_needed(tmp_path: Path) -> None:
     operators(tmp_path)
     said = find("operators", tmp_path)
     assert said.models is None
-    assert {one.kind for one in said.said} >= {"gemm", "decode", "experts"}
+    assert {one.kind for one in said.said} >= {"gemm 16 bits, long", "decode, long", "experts, long"}
 
 
 def test_a_broken_table_is_named(data: Path, tmp_path: Path, run: Run) -> None:
@@ -170,7 +175,7 @@ def test_json_has_both_parts(data: Path, run: Run) -> None:
     ran = run("validate", "--json", "--data", str(data))
     document = json.loads(ran.out)
     assert document["rows"] == 2 * EACH * len(rows.TABLES)
-    assert {line["operators"] for line in document["operators"]} >= {"gemm", "collective"}
+    assert {line["operators"] for line in document["operators"]} >= {"gemm 16 bits, long", "collective"}
 
 
 def judged(chip: str, seconds: float, left: float, kind: str = "tpot") -> Judged:
@@ -210,11 +215,11 @@ def test_operators_are_drawn_without_the_rows_of_their_chip() -> None:
     logs = np.log(np.geomspace(1e-6, 1e-3, 60))
     errors = np.concatenate([np.full(60, 0.5), np.full(60, 0.1)])
     chips = np.repeat(np.array(["nvidia-h100-sxm5-80gb", "nvidia-a100-sxm4-80gb"]), 60)
-    measured = accuracy.Measured(np.full(120, "gemm/bfloat16"), chips, np.tile(logs, 2), errors)
+    measured = accuracy.Measured(np.full(120, "grouped/x"), chips, np.tile(logs, 2), errors, np.arange(120) % 2)
     said = accuracy.judge(measured)
-    (panel,) = series.of_operators(measured, said)
-    assert panel.note == "every chip left out"
-    assert panel.measured == pytest.approx(np.exp(measured.logs + measured.errors))
+    (panel,) = series.of_operators(said)
+    assert panel.note == "every generation left out"
+    assert np.sort(panel.measured) == pytest.approx(np.sort(np.exp(measured.logs + measured.errors)))
     h100 = panel.chips == "nvidia-h100-sxm5-80gb"
     assert panel.logs[h100] == pytest.approx(0.4)
     assert panel.logs[~h100] == pytest.approx(-0.4)

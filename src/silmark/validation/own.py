@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from silmark import fabric
 from silmark.calibration import fabric as collectives
@@ -140,10 +141,11 @@ def _operators(staged: Path, tables: Tables, data: str) -> Iterator[str]:
     """Writes curves and quantiles of what the coefficients just fitted leave."""
     with _using(staged):
         kinds = {kind.table: kind for kind in KINDS}
-        parts = [accuracy.errors(kinds[name], _columns(some)) for name, some in tables.items() if some]
-        found = accuracy.joined(parts)
+        parts = [accuracy.table_of(kinds[name], _columns(some)) for name, some in tables.items() if some]
+        found = accuracy.measured(parts)
         said = accuracy.judge(found)
-        frame = accuracy.Frame(own.COMMAND, data, _foreign_curves(), shipped("calibration")[bars.FILE]["residuals"])
+        known = shipped("calibration")[bars.FILE]["residuals"]
+        frame = accuracy.Frame(own.COMMAND, data, _foreign("curves"), _foreign("measured"), known)
         accuracy.write(found, said, staged, frame)
     for one in said:
         yield f"{one.kind}, {one.evidence}: median error {one.error:.1%} over {one.rows:,} rows"
@@ -153,12 +155,12 @@ def _columns(some: Sequence[rows.Row]) -> Columns:
     return Columns({name: [row[name] for row in some] for name in some[0]})
 
 
-def _foreign_curves() -> dict[str, list[float]]:
-    """Packaged curves of chips other than GPUs; those of GPUs belong to the packaged coefficients."""
-    curves: dict[str, list[float]] = shipped("corrections")[bars.FILE]["curves"]
-    owners = {name: name.partition(" @ ")[2] for name in curves}
+def _foreign(what: str) -> dict[str, Any]:
+    """Packaged curves or conditions of chips other than GPUs; those of GPUs belong to the packaged coefficients."""
+    table: dict[str, Any] = shipped("corrections")[bars.FILE][what]
+    owners = {name: name.partition(" @ ")[2] for name in table}
     families = {owner: catalog.load(owner).family for owner in set(owners.values()) if owner}
-    return {name: curves[name] for name, owner in owners.items() if owner and families[owner] != "gpu"}
+    return {name: table[name] for name, owner in owners.items() if owner and families[owner] != "gpu"}
 
 
 @contextmanager

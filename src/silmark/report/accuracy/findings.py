@@ -71,9 +71,10 @@ def find(part: Part = "all", where: Path | None = None, write: bool = False) -> 
     if part == "models":
         return Findings(models, None, (), tuple(written))
     _LOG.info("predicting operators")
-    measured = accuracy.measured(place)
+    tables = accuracy.public(place)
+    measured = accuracy.measured(tables)
     _LOG.info("judging operators without their own rows")
-    said = accuracy.judge(measured)
+    said = accuracy.judge(measured, accuracy.refits(tables))
     written += accuracy.write(measured, said) if write else []
     return Findings(models, measured, tuple(said), tuple(written))
 

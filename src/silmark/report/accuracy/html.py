@@ -114,7 +114,7 @@ def _models(found: Findings, folder: Path) -> Iterator[_Section]:
 def _operators(found: Findings, folder: Path) -> Iterator[_Section]:
     if found.rows is None:
         return
-    panels = series.of_operators(found.rows, found.said)
+    panels = series.of_operators(found.said)
     yield _Section("operators", "Operators: pictures", _drawn("operators", panels, folder))
     bars = list(series.held_by_operators(found.said))
     yield _Section("operators-bars", "Operators: error bars", _held("operators", bars, folder))

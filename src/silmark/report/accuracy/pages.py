@@ -47,7 +47,7 @@ def _pictures(found: Findings, img: Path) -> list[Path]:
     if found.models is None or found.rows is None:
         return []
     models = series.of_models(found.models.judged)
-    operators = sorted(series.of_operators(found.rows, found.said), key=lambda panel: -panel.measured.size)
+    operators = sorted(series.of_operators(found.said), key=lambda panel: -panel.measured.size)
     # A line of panels each, those with the most rows: the page is for a first look, the report of `--html` has all.
     shown = [*models[: pictures.COLUMNS], *operators[: pictures.COLUMNS]]
     pictures.scatter(shown, img / SCATTER, "Predicted against measured; dashed: off by a factor of 2")

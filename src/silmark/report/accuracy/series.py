@@ -12,9 +12,8 @@ from silmark.chips import catalog
 from silmark.graph import Array
 from silmark.validation import targets
 from silmark.validation.cross import Judged
-from silmark.validation.operators import bars
-from silmark.validation.operators.accuracy import Measured, Said
-from silmark.validation.operators.curves import SEEN, UNSEEN
+from silmark.validation.operators.accuracy import Said
+from silmark.validation.operators.curves import FAR, KIN, LIKE, SEEN, UNSEEN
 from silmark.validation.operators.report import lines
 
 LEAST_ROWS = 5
@@ -23,10 +22,17 @@ _HARDEST = {
     "chip": "every chip left out",
     "model": "every model left out",
     "row": "one row in five left out",
-    "half": "every second row left out",
+    "generation": "every generation left out",
+    "half": "half of the shapes left out",
 }
 """What was left out of fits, the hardest question first."""
-_WORDS = {SEEN: "measured", UNSEEN: "never measured"}
+_WORDS = {
+    SEEN: "measured",
+    KIN: "never measured, a sibling was",
+    LIKE: "measured under other kernels",
+    UNSEEN: "never measured",
+    FAR: "never measured, nor this kernel elsewhere",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,28 +96,21 @@ def of_models(judged: Mapping[tuple[str, str], Sequence[Judged]]) -> list[Panel]
     return sorted(panels, key=lambda panel: -panel.measured.size)
 
 
-def of_operators(rows: Measured, said: Sequence[Said]) -> list[Panel]:
-    """One panel per kind of operator: every chip predicted without its own rows where several were measured."""
-    kinds = np.array([bars.root(path) for path in rows.paths.tolist()])
+def of_operators(said: Sequence[Said]) -> list[Panel]:
+    """One panel per class of operators: every generation predicted without its rows where several were measured."""
     best: dict[str, Said] = {}
     for one in said:
-        if one.by_chip and (one.evidence == UNSEEN or one.kind not in best):
+        if one.evidence in (SEEN, UNSEEN) and (one.evidence == UNSEEN or one.kind not in best):
             best[one.kind] = one
-    return [_kind(one, rows.some(np.flatnonzero(kinds == one.kind))) for one in best.values()]
+    return [_kind(one) for one in best.values()]
 
 
-def _kind(said: Said, rows: Measured) -> Panel:
-    """Measured seconds of a kind's rows, and those seconds over what was left of measured over predicted."""
-    chips, measured, left = [], [], []
-    seconds = np.exp(rows.logs + rows.errors)
-    for chip, errors in said.by_chip.items():
-        mine = seconds[rows.chips == chip]
-        chips.append(np.full(mine.size, chip))
-        measured.append(mine)
-        left.append(errors)
-    times = np.concatenate(measured)
-    note = _HARDEST["chip" if said.evidence == UNSEEN else "half"]
-    return Panel(said.kind, "s", np.concatenate(chips), times, times / np.exp(np.concatenate(left)), note)
+def _kind(said: Said) -> Panel:
+    """Measured seconds of a class, and those seconds over what was left of measured over predicted."""
+    chips = np.concatenate([np.full(errors.size, chip) for chip, errors in said.by_chip.items()])
+    times = np.concatenate([said.seconds[chip] for chip in said.by_chip])
+    note = _HARDEST["generation" if said.evidence == UNSEEN else "half"]
+    return Panel(said.kind, "s", chips, times, times / np.exp(np.concatenate(list(said.by_chip.values()))), note)
 
 
 def held_by_models(judged: Mapping[tuple[str, str], Sequence[Judged]]) -> Iterator[Held]:

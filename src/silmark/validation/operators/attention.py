@@ -50,7 +50,13 @@ def _predict(table: Columns, phase: str) -> Draft:
         chip = alias("hardware", system)
         formats = f"bf16:bf16:{'fp8' if cache == 'fp8' else 'bf16'}"
         shape = (batch, new, past, heads, kv_heads, width, window)
-        took = seconds(chip, formats, operator(*(column[rows] for column in shape)))
+        took = seconds(
+            chip,
+            formats,
+            operator(*(column[rows] for column in shape)),
+            f"{engine}:{dtype}:{kernel}",
+            phase == "decode",
+        )
         return chip, f"{phase}/{dtype}-{cache}/{engine}/{kernel}", took
 
     return by_group(table, ("system", "engine", "kernel_source", "attn_dtype", "kv_cache_dtype"), group)

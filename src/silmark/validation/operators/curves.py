@@ -1,17 +1,20 @@
 """What rows of like conditions err by: ln(measured / predicted) as a curve over ln(predicted seconds).
 
+Only kinds of operators whose kernels no fit of the mechanisms knows by name have curves (`FITTED` have none: beside
+the fits' own factors they gained less than a hundredth on rows that neither had seen).
+
 Conditions of a row are a path, most general first: "gemm/fp8/vllm/CutlassFP8ScaledMMLinearKernel". A curve is kept for
 every path and chip with enough rows, and for every path that several chips have. A row takes the curve of the longest
-part of its path that has one: its own chip's, else a sibling's, else that of all chips, else a relative's. A sibling
-is of its generation, a relative is any other, and both have a like balance of arithmetic and bandwidth: what a kernel
-lacks in one regime says nothing about the other. So a kernel that was measured elsewhere lends its launch costs and
-efficiency to a new chip, and an unknown kernel of a known engine what that engine's kernels have in common.
+part of its path that has one: its own chip's, else a sibling's, else a relative's, else that of all chips. A sibling
+is of its generation, a relative is any other, and both have a like balance of units, arithmetic and bandwidth: what a
+kernel lacks in one regime says nothing about the other. So a kernel that was measured elsewhere lends its launch costs
+and efficiency to a new chip, and an unknown kernel of a known engine what that engine's kernels have in common.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -27,11 +30,12 @@ LEAST_ROWS = 15
 _PER_KNOT = 15
 _KNOTS = 6
 _UNLIKE = math.log(2.0)
-"""Balances that differ by more make chips unlike: an operator is bound by memory on one, by arithmetic on the other."""
-_FAR = 2
-"""Conditions that differ from which on rows of other chips say little."""
-SEEN, KIN, UNSEEN, FAR = "seen", "kin", "unseen", ""
-"""The operator on the chip itself; on a sibling, or other operators on the chip; on other chips; nothing like it."""
+"""Balances that differ by more make chips unlike: an operator is bound by memory on one, by its units on the other."""
+SEEN, KIN, LIKE, UNSEEN, FAR, FOREIGN = "seen", "kin", "like", "unseen", "far", "foreign"
+"""Whom the conditions of a row were measured on: the chip itself; a sibling; the chip, but only others like them; other
+chips of its vendor; nobody. FOREIGN: nothing of the vendor's was measured."""
+FITTED = frozenset({"gemm", "prefill", "decode", "experts"})
+"""Kinds without curves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,17 @@ def key(path: str, owner: str = "") -> str:
 
 
 @cache
-def balance(chip: str) -> float:
-    """Logarithm of the 16-bit peak over the bandwidth of the main memory."""
+def balance(chip: str) -> tuple[float, float]:
+    """Logarithms of the 16-bit peak over the memory's bandwidth, and of that over all units' cycles per second.
+
+    The second tells what a kernel is bound by that moves little per instruction: the memory or its units. Chips that
+    give no units have no second.
+    """
     found = catalog.load(chip)
     peak = found.si(f"peak.{wide_format(found, found.precision)}")
-    return math.log(peak / found.si("memory.main.bandwidth", found.si("memory.sram.bandwidth", 1.0)))
+    moved = found.si("memory.main.bandwidth", found.si("memory.sram.bandwidth", 1.0))
+    cycles = found.si("compute.units", 1.0) * found.si("compute.clock", moved)
+    return math.log(peak / moved), math.log(moved / cycles)
 
 
 @cache
@@ -72,10 +82,13 @@ def relatives(chip: str, others: tuple[str, ...]) -> tuple[tuple[str, ...], tupl
     """Siblings and relatives of a chip among others, nearest in balance first, those of its vendor before strangers."""
     me = catalog.load(chip)
 
-    def distance(other: str) -> tuple[bool, float, str]:
-        return catalog.load(other).vendor != me.vendor, abs(balance(other) - balance(chip)), other
+    def apart(other: str) -> float:
+        return max(abs(mine - its) for mine, its in zip(balance(chip), balance(other), strict=True))
 
-    near = sorted((o for o in others if o != chip and abs(balance(o) - balance(chip)) < _UNLIKE), key=distance)
+    def distance(other: str) -> tuple[bool, float, str]:
+        return catalog.load(other).vendor != me.vendor, apart(other), other
+
+    near = sorted((other for other in others if other != chip and apart(other) < _UNLIKE), key=distance)
     kin = [o for o in near if me.generation and catalog.load(o).generation == me.generation]
     return tuple(kin), tuple(o for o in near if o not in kin)
 
@@ -87,27 +100,41 @@ def prefixes(path: str) -> Iterator[str]:
         path = path.rpartition("/")[0]
 
 
-def find(curves: Curves, path: str, chip: str) -> tuple[str, str]:
-    """Name of the curve for a row and its evidence; empty where nothing like it was measured."""
+def find(curves: Curves, path: str, chip: str) -> str:
+    """Name of the curve for a row; empty where nothing like it was measured."""
     kin, others = relatives(chip, measured_chips(curves))
-    order = [(chip, SEEN), *((o, KIN) for o in kin), ("", UNSEEN), *((o, UNSEEN) for o in others)]
     for part in prefixes(path):
-        for owner, said in order:
+        for owner in (chip, *kin, *others, ""):
             if key(part, owner) in curves:
-                return key(part, owner), _evidence(said, path.count("/") - part.count("/"))
-    return "", ""
+                return key(part, owner)
+    return ""
 
 
-def _evidence(said: str, dropped: int) -> str:
-    """Other operators on a chip say less about one than rows of its own; far ones on other chips say little."""
-    if said == SEEN:
-        return KIN if dropped else SEEN
-    return FAR if said == UNSEEN and dropped >= _FAR else said
+def evidence(measured: Container[str], chips: tuple[str, ...], path: str, chip: str) -> str:
+    """Whom the conditions of a row were measured on.
+
+    Args:
+        measured: conditions with the chip that they were measured on, as `key` names them.
+        chips: all chips in it.
+        path, chip: of the row.
+    """
+    kin, _ = relatives(chip, chips)
+    if key(path, chip) in measured:
+        return SEEN
+    if any(key(path, owner) in measured for owner in kin):
+        return KIN
+    if key(path.rpartition("/")[0], chip) in measured:
+        return LIKE
+    vendor = catalog.load(chip).vendor
+    same = [owner for owner in chips if catalog.load(owner).vendor == vendor]
+    if not same:
+        return FOREIGN
+    return UNSEEN if any(key(path, owner) in measured for owner in same) else FAR
 
 
-def measured_chips(curves: Curves) -> tuple[str, ...]:
-    """Chips that have curves of their own."""
-    return tuple(sorted({owner for name in curves if (owner := name.partition(" @ ")[2])}))
+def measured_chips(names: Iterable[str]) -> tuple[str, ...]:
+    """Chips that own curves or conditions."""
+    return tuple(sorted({owner for name in names if (owner := name.partition(" @ ")[2])}))
 
 
 def fit(logs: Array, errors: Array, weights: Array) -> Curve:
@@ -143,6 +170,8 @@ def learn(paths: Sequence[str], chips: Sequence[str], logs: Array, errors: Array
     chip = np.array(chips)
     found: dict[str, Curve] = {}
     for path, rows in sorted(_rows_by_prefix(paths).items()):
+        if path.partition("/")[0] in FITTED:
+            continue
         names, inverse, counts = np.unique(chip[rows], return_inverse=True, return_counts=True)
         if names.size > 1 and rows.size >= LEAST_ROWS:
             found[path] = fit(logs[rows], errors[rows], 1.0 / counts[inverse])
@@ -161,20 +190,43 @@ def _rows_by_prefix(paths: Sequence[str]) -> dict[str, NDArray[np.intp]]:
     return {path: np.array(rows, dtype=np.intp) for path, rows in found.items()}
 
 
-def shifts(curves: Curves, paths: Sequence[str], chips: Sequence[str], logs: Array) -> tuple[Array, list[str]]:
-    """What every row's curve adds to ln(predicted seconds), and on whom the curve was measured.
+def conditions(paths: Sequence[str], chips: Sequence[str]) -> dict[str, int]:
+    """Rows of every part of a path on every chip, where they are enough to count as measured."""
+    chip = np.array(chips)
+    found: dict[str, int] = {}
+    for path, rows in sorted(_rows_by_prefix(paths).items()):
+        for name, count in zip(*np.unique(chip[rows], return_counts=True), strict=True):
+            if count >= LEAST_ROWS:
+                found[key(path, str(name))] = int(count)
+    return found
 
-    Returns:
-        Shifts, 0 where nothing like the row was measured; and per row SEEN, KIN, UNSEEN or "".
-    """
-    found, evidence = np.zeros(len(paths)), [""] * len(paths)
+
+def shifts(curves: Curves, paths: Sequence[str], chips: Sequence[str], logs: Array) -> Array:
+    """What every row's curve adds to ln(predicted seconds); 0 where nothing like the row was measured."""
+    found = np.zeros(len(paths))
+    for (path, chip), members in by_pair(paths, chips).items():
+        name = find(curves, path, chip) if path else ""
+        if name:
+            found[members] = curves[name](logs[members])
+    return found
+
+
+def evidences(
+    measured: Container[str], chips: tuple[str, ...], paths: Sequence[str], owners: Sequence[str]
+) -> list[str]:
+    """`evidence` of every row; FAR where a row has no path."""
+    found = [FAR] * len(paths)
+    for (path, chip), members in by_pair(paths, owners).items():
+        if path:
+            said = evidence(measured, chips, path, chip)
+            for row in members:
+                found[row] = said
+    return found
+
+
+def by_pair(paths: Sequence[str], chips: Sequence[str]) -> dict[tuple[str, str], list[int]]:
+    """Rows by path and chip."""
     groups: dict[tuple[str, str], list[int]] = {}
     for row, pair in enumerate(zip(paths, chips, strict=True)):
         groups.setdefault(pair, []).append(row)
-    for (path, chip), members in groups.items():
-        name, said = find(curves, path, chip) if path else ("", "")
-        if name:
-            found[members] = curves[name](logs[members])
-        for row in members:
-            evidence[row] = said
-    return found, evidence
+    return groups

@@ -12,6 +12,7 @@ from silmark.fabric.exchange import low_latency, normal, ways
 from silmark.graph import Array
 from silmark.validation.operators.columns import Columns, Index
 from silmark.validation.operators.draft import Draft, alias, by_group, gemm
+from silmark.validation.operators.infersim import DEEPGEMM
 
 COLUMNS = frozenset({"hardware", "op", "groups", "m", "n", "k", "notes"})
 
@@ -29,7 +30,7 @@ def predict(table: Columns) -> Draft:
             raise UnknownName("operator", op, ("fp8 block gemm", "DeepEP dispatch", "DeepEP combine"))
         kind = "grouped/deepgemm" if "Grouped" in op else "gemm/fp8_block/deepgemm"
         # Grouped products lie side by side: together they are as many rows, each expert's with its own weights.
-        took = gemm(chip, "fp8", m[rows] * 1.0, n[rows] * count, k[rows])
+        took = gemm(chip, "fp8", m[rows] * 1.0, n[rows] * count, k[rows], engine=DEEPGEMM)
         return chip, kind, took
 
     return by_group(table, ("hardware", "op", "groups", "notes"), group)

@@ -11,11 +11,12 @@ import numpy as np
 from silmark.chips import catalog
 from silmark.chips.mechanisms import AbstractMechanism, Placement, build
 from silmark.chips.mechanisms.gpu import Gpu
+from silmark.chips.mechanisms.gpu_experts import Routing
 from silmark.chips.mechanisms.gpu_gemm import wide_format
 from silmark.errors import BadValue, SilmarkError, UnknownName
 from silmark.figures.tables import packaged
 from silmark.formats import Precision
-from silmark.graph import Array, Op
+from silmark.graph import Array, Attention, Experts, Op
 from silmark.validation.operators.columns import Columns, Index
 
 Filling = tuple[str, str, Array] | tuple[str, str, Array, "Spread"]
@@ -97,19 +98,39 @@ def whole(name: str, text: str) -> int:
 
 
 @cache
-def machine(chip: str, formats: str) -> AbstractMechanism:
-    """The mechanism of a chip in given formats; a format that the chip does not multiply in is widened first."""
+def machine(chip: str, formats: str, engine: str = "") -> AbstractMechanism:
+    """The mechanism of a chip in given formats; a format that the chip does not multiply in is widened first.
+
+    A kernel of the same name is another one on another vendor's chips, so that the factors of NVIDIA's stay there.
+    """
     found, precision = catalog.load(chip), Precision.of(formats)
+    engine = engine if found.vendor == "NVIDIA" else ""
     if precision.compute not in found.formats:
         wide = wide_format(found, "bf16")
         precision = Precision(precision.weights, wide, precision.kv if precision.kv != precision.compute else wide)
-    return build(found, precision, Placement())
+    return build(found, precision, Placement(engine=engine))
 
 
-def seconds(chip: str, formats: str, op: Op) -> Array:
-    """Seconds of one operator over arrays of sizes; NaN where a size is."""
+def seconds(
+    chip: str, formats: str, op: Op, engine: str = "", cached: bool = False, routing: Routing | None = None
+) -> Array:
+    """Seconds of one operator over arrays of sizes; NaN where a size is.
+
+    Args:
+        chip: id.
+        formats: as `Precision.of` reads them.
+        op: the operator.
+        engine: whose kernels run, as `gpu_kernels.Engine` reads it.
+        cached: whether a benchmark repeats attention on the same KV.
+        routing: where a benchmark sends the tokens of routed experts; None: anywhere alike.
+    """
     sizes = [np.asarray(getattr(op, name)) for name in ("m", "seqs", "new", "past") if hasattr(op, name)]
-    return _only_known(machine(chip, formats).cost(op).time_s, *sizes)
+    found = machine(chip, formats, engine)
+    if isinstance(found, Gpu) and isinstance(op, Attention):
+        return _only_known(found.attention_time(op, cached), *sizes)
+    if isinstance(found, Gpu) and isinstance(op, Experts) and routing is not None:
+        return _only_known(found.expert_time(op, routing), *sizes)
+    return _only_known(found.cost(op).time_s, *sizes)
 
 
 def _only_known(took: Array, *sizes: Array | float) -> Array:
@@ -118,9 +139,19 @@ def _only_known(took: Array, *sizes: Array | float) -> Array:
     return np.where(known, took, np.nan)
 
 
-def gemm(chip: str, formats: str, m: Array, n: Array | float, k: Array | float, copies: float | None = None) -> Array:
-    """Seconds of matrix products on a GPU; `copies` of the weights are cycled through by a benchmark."""
-    found = machine(chip, formats)
+def gemm(
+    chip: str, formats: str, m: Array, n: Array | float, k: Array | float, copies: float | None = None, engine: str = ""
+) -> Array:
+    """Seconds of matrix products on a GPU.
+
+    Args:
+        chip: id.
+        formats: as `Precision.of` reads them.
+        m, n, k: rows, outputs, depth.
+        copies: of the weights that a benchmark cycles through.
+        engine: whose kernels run.
+    """
+    found = machine(chip, formats, engine)
     if not isinstance(found, Gpu):
         raise UnknownName("chip for this table", chip, (), hint="the table was measured on GPUs")
     return _only_known(found.gemm_time(m, n, k, copies), m, n, k)

@@ -17,7 +17,7 @@ def predict(table: Columns) -> Draft:
     def group(key: tuple[str, ...], rows: Index) -> tuple[str, str, Array]:
         system, engine, dtype, kernel = key
         chip = alias("hardware", system)
-        took = gemm(chip, alias("precisions", dtype), m[rows], n[rows], k[rows], COPIES)
+        took = gemm(chip, alias("precisions", dtype), m[rows], n[rows], k[rows], COPIES, f"{engine}:{dtype}:{kernel}")
         return chip, f"gemm/{dtype}/{engine}/{kernel}", took
 
     return by_group(table, ("system", "engine", "gemm_dtype", "kernel_source"), group)

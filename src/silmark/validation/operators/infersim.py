@@ -19,6 +19,8 @@ from silmark.validation.operators.columns import Columns, Index
 from silmark.validation.operators.draft import Draft, alias, by_group, gemm, machine, seconds
 
 COLUMNS = frozenset({"hardware", "kind", "phase", "config", "op", "tokens_per_expert", "kv_len"})
+DEEPGEMM, FLASH = "infersim:fp8_block:deepgemm", "infersim::fa3"
+"""Whose kernels ran: DeepSeek's alone, without the pass that narrows activations, and FlashAttention-3."""
 _KEYS = ("hardware", "kind", "phase", "config", "op", "kv_dtype")
 
 
@@ -68,13 +70,13 @@ Numbers = dict[str, Array]
 
 
 def _gemm(chip: str, formats: str, op: str, shape: list[int], at: Numbers) -> Array:
-    return gemm(chip, "fp8", at["m"], at["n"], at["k"])
+    return gemm(chip, "fp8", at["m"], at["n"], at["k"], engine=DEEPGEMM)
 
 
 def _grouped(chip: str, formats: str, op: str, shape: list[int], at: Numbers) -> Array:
     """One product per local expert; gate and up are one matrix."""
     n, k = (2.0 * at["inter"], at["hidden"]) if op.endswith("up") else (at["hidden"], at["inter"])
-    return gemm(chip, "fp8", at["tokens_per_expert"], n * at["num_local_experts"], k)
+    return gemm(chip, "fp8", at["tokens_per_expert"], n * at["num_local_experts"], k, engine=DEEPGEMM)
 
 
 def _sequences(at: Numbers) -> tuple[Array, Array, Array]:
@@ -88,7 +90,7 @@ def _mha(chip: str, formats: str, op: str, shape: list[int], at: Numbers) -> Arr
     heads, kv_heads, width = _expect(shape, 3)
     seqs, new, past = _sequences(at)
     sizes = (np.full(seqs.shape, float(size)) for size in (heads, kv_heads, width))
-    return seconds(chip, formats, operator(seqs, new, past, *sizes))
+    return seconds(chip, formats, operator(seqs, new, past, *sizes), FLASH)
 
 
 def _mla(chip: str, formats: str, op: str, shape: list[int], at: Numbers) -> Array:

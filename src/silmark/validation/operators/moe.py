@@ -6,6 +6,14 @@ tokens' choices. With a skewed distribution the time is the slowest rank's.
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silmark.chips.mechanisms.gpu_experts import Routing
+from silmark.chips.mechanisms.gpu_routing import balanced, skewed
+from silmark.errors import UnknownName
 from silmark.graph import Array, Experts
 from silmark.validation.operators.columns import Columns, Index
 from silmark.validation.operators.draft import Draft, alias, by_group, seconds
@@ -14,6 +22,10 @@ COLUMNS = frozenset(
     {"system", "engine", "moe_dtype", "num_tokens", "hidden_size", "inter_size", "topk", "num_experts"}
     | {"moe_tp_size", "moe_ep_size", "distribution", "kernel_source"}
 )
+
+_MOST = 8192
+"""More experts in one layer are taken for an error."""
+_EXPONENT = re.compile(r"[0-9](\.[0-9]{1,3})?")
 
 
 def predict(table: Columns) -> Draft:
@@ -35,8 +47,32 @@ def predict(table: Columns) -> Draft:
             gated="nongated" not in kernel,
         )
         cut = "whole" if parts == "1" else "cut"
-        took = seconds(chip, alias("precisions", dtype), op)
+        spread = routing(distribution, tokens[rows], count[rows], chosen[rows], ranks[rows])
+        took = seconds(chip, alias("precisions", dtype), op, f"{engine}:{dtype}:{kernel}", routing=spread)
         return chip, f"experts/{cut}/{distribution}/{engine}/{dtype}/{kernel}", took
 
     keys = ("system", "engine", "moe_dtype", "kernel_source", "distribution", "moe_ep_size")
     return by_group(table, keys, group)
+
+
+def routing(distribution: str, tokens: Array, experts: Array, top_k: Array, ranks: Array) -> Routing:
+    """Where tokens went; rows whose experts do not divide among the ranks get no number."""
+    name, _, exponent = distribution.rpartition("_")
+    skewed_by = _EXPONENT.fullmatch(exponent) if name == "power_law" else None
+    if distribution != "balanced" and (skewed_by is None or float(exponent) == 1.0):
+        raise UnknownName("distribution", distribution, ("balanced", "power_law_1.2"))
+    with np.errstate(invalid="ignore"):
+        known = (ranks >= 1) & (experts <= _MOST) & (experts % ranks == 0) & (tokens > 0) & (top_k > 0)
+    sizes = [column[known] for column in (tokens, experts, top_k, ranks)]
+    tokens, experts, top_k, ranks = sizes
+    found = balanced(tokens, experts, top_k, ranks)
+    if skewed_by:
+        found = skewed(tokens, experts, top_k, ranks, float(exponent))
+    return Routing(*(_spread(part, known) for part in (found.pairs, found.touched, found.tiles, found.walked)))
+
+
+def _spread(part: Array, known: NDArray[np.bool_]) -> Array:
+    """Columns of known rows, NaN in the others."""
+    whole = np.full((*part.shape[:-1], known.size), np.nan)
+    whole[..., known] = part
+    return whole

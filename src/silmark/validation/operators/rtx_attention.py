@@ -23,6 +23,7 @@ from silmark.validation.operators.widths import widths
 
 COLUMNS = frozenset({"hardware", "model", "tp", "prefill_chunk", "kv_prefill", "n_decode", "kv_decode"})
 _FORMATS = "bf16"
+_ENGINE = "vllm::vllm_flash_attn"
 _BYTES = 2.0
 _TILE = 64.0  # query rows of a block at head widths up to 128 on chips without Hopper's instructions
 _LONG, _MANY, _SHORT = 16384.0, 256.0, 16.0  # shapes that show a rate, and one that shows the cost of a block
@@ -40,7 +41,7 @@ class Shape:
         """Seconds of the mechanism for sequences that are all alike."""
         size = np.ones(np.broadcast_shapes(np.shape(seqs), np.shape(new), np.shape(past)))
         columns = (seqs, new, past, self.heads, self.kv_heads, self.width)
-        return seconds(chip, _FORMATS, operator(*(size * column for column in columns)))
+        return seconds(chip, _FORMATS, operator(*(size * column for column in columns)), _ENGINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from silmark.validation.operators.widths import Widths, widths
 
 COLUMNS = frozenset({"hardware", "model", "tp", "table", "layer", "tokens", "sequences", "activated_experts"})
 _FORMATS = "bf16"
+_ENGINE = "vllm:bfloat16:torch.nn.functional.linear"
+_ROUTED = "vllm:bfloat16:vllm_unquantizedfusedmoe_triton_tritonexperts"
 _PRODUCTS = ("qkv_proj", "o_proj", "gate_up_proj", "down_proj", "lm_head")
 
 
@@ -27,7 +29,7 @@ def predict(table: Columns) -> Draft:
             return chip, "served-layer/experts", _experts(chip, w, ways, m[rows], experts[rows])
         if layer in _PRODUCTS:
             n, k = _shape(w, layer, ways)
-            return chip, f"served-layer/product/{layer}", gemm(chip, _FORMATS, m[rows], n, k)
+            return chip, f"served-layer/product/{layer}", gemm(chip, _FORMATS, m[rows], n, k, engine=_ENGINE)
         read, write = _moved(w, layer, ways)
         op = Elementwise(name=layer, m=m[rows], read=read, write=write, flops=4 * read)
         return chip, f"served-layer/element-wise/{layer}", seconds(chip, _FORMATS, op)
@@ -72,4 +74,4 @@ def _experts(chip: str, w: Widths, ways: int, m: Array, activated: Array) -> Arr
         name="experts", m=m, experts=activated, top_k=np.minimum(w.experts.top_k, activated),  # type: ignore[arg-type]
         hidden=w.hidden, inner=w.experts.inner // ways,
     )  # fmt: skip
-    return seconds(chip, _FORMATS, op)
+    return seconds(chip, _FORMATS, op, _ROUTED)

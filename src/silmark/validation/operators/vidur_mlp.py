@@ -7,6 +7,8 @@ from silmark.validation.operators.columns import Columns, Index
 from silmark.validation.operators.draft import Draft, alias, by_group, gemm, seconds
 
 COLUMNS = frozenset({"hardware", "model", "op", "m", "n", "k", "tp", "dtype"})
+ENGINE = "vidur:bfloat16:torch"
+"""Whose kernels ran: PyTorch's of 2023."""
 _PASSES = {
     "add": (2, 1),
     "attn_rope": (2, 2),
@@ -27,7 +29,7 @@ def predict(table: Columns) -> Draft:
         hardware, op, dtype = key
         chip, formats = alias("hardware", hardware), alias("precisions", dtype)
         if op not in _PASSES:
-            return chip, f"vidur/product/{op}", gemm(chip, formats, m[rows], n[rows], k[rows])
+            return chip, f"vidur/product/{op}", gemm(chip, formats, m[rows], n[rows], k[rows], engine=ENGINE)
         reads, writes = _PASSES[op]
         width = n[rows] / (ways[rows] if op in ("mlp_act", "attn_rope") else 1.0)
         moved = Elementwise(name=op, m=m[rows] * width, read=reads, write=writes, flops=4 * reads)
