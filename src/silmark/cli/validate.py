@@ -60,7 +60,7 @@ def validate(
     if json_:
         sys.stdout.write(json.dumps(found.as_dict(), indent=2, allow_nan=False) + "\n")
         return
-    _print([*found.model_grids(), *found.operator_grids()], [f"wrote {path}" for path in written])
+    _print(found.grids(), [f"wrote {path}" for path in written])
 
 
 def _grid(against: str | None, output: Path | None, json_: bool) -> None:

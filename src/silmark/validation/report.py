@@ -26,14 +26,14 @@ class Report:
     Attributes:
         scored: rows with and without predictions.
         classes: residual classes that these rows make.
-        targets: the summary of what was left out of every fit.
+        parts: what the summary is made of: rows that were left out of every fit, by class and chip.
         judged: the rows behind it, by kind of measurement and what was left out.
         written: files that were written.
     """
 
     scored: Scored
     classes: tuple[Class, ...]
-    targets: tuple[targets.Line, ...] = ()
+    parts: tuple[targets.Part, ...] = ()
     judged: Mapping[tuple[str, str], Sequence[Judged]] = field(default_factory=dict)
     written: tuple[str, ...] = ()
 
@@ -46,8 +46,7 @@ class Report:
         """All tables, most general first."""
         outcomes = self.scored.outcomes
         about = [_overall(outcomes), _groups(outcomes), _conditions(outcomes), _maturity(outcomes)]
-        summary = [targets.grid(self.targets), points.grid(points.collect())]
-        return [*summary, *about, _classes(self.classes), _skipped(self.scored)]
+        return [points.grid(points.collect()), *about, _classes(self.classes), _skipped(self.scored)]
 
     def as_dict(self) -> dict[str, Any]:
         """The document of silmark.validate/1."""
@@ -56,7 +55,6 @@ class Report:
         return {
             "schema": SCHEMA,
             "rows": len(outcomes),
-            "targets": [asdict(one) for one in self.targets],
             "groups": [
                 {**dict(zip(keys, key, strict=True)), **asdict(group(rows))} for key, rows in grouped(outcomes).items()
             ],

@@ -40,9 +40,9 @@ def run(write: bool = False, where: Path | None = None) -> Report:
             engines.write(samples, left)
             packaged.cache_clear()
         judged = cross.judge(left)
-    summary = targets.lines([*targets.served(judged), *targets.trained()])
+    parts = (*targets.served(judged), *targets.trained())
     scored = score(found)
-    report = Report(scored, tuple(classes(scored.outcomes)), tuple(summary), judged)
+    report = Report(scored, tuple(classes(scored.outcomes)), parts, judged)
     if not write:
         return report
     written = [files.residuals_file()]

@@ -15,10 +15,13 @@ from typing import Literal
 
 import numpy as np
 
+from silmark.calibration.engines import quantiles
 from silmark.figures.tables import packaged
 from silmark.graph import Array
 from silmark.validation import cross
 from silmark.validation.grid import Grid
+from silmark.validation.operators.accuracy import Said
+from silmark.validation.operators.curves import LIKE, SEEN
 
 Side = Literal["seen", "unseen"]
 WIDTHS: Mapping[Side, float] = {"seen": 1.6, "unseen": 3.0}
@@ -48,6 +51,23 @@ _KINDS = {
     "mlperf-alone": _LOAD,
     "power": "power",
 }
+_OPERATORS = {
+    "gemm": "GEMM",
+    "vidur product": "GEMM",
+    "served-layer product": "GEMM",
+    "prefill": "attention",
+    "decode": "attention",
+    "mixed-attention": "attention",
+    "tpu-attention": "attention",
+    "experts": "routed experts",
+    "grouped": "routed experts",
+    "all_reduce": "collectives",
+    "collective": "collectives",
+    "between": "collectives",
+    "exchange": "collectives",
+    "send_recv": "collectives",
+}
+"""Class by how the name of a kind of operators begins."""
 LEVELS: Mapping[Side, tuple[str, ...]] = {"seen": ("model", "row"), "unseen": ("chip",)}
 """What is left out, the harder question first; a class without models to leave out is asked for other rows."""
 _CHIPS: Mapping[Side, str] = {"seen": "measured", "unseen": "never measured"}
@@ -114,6 +134,22 @@ def served(judged: Mapping[tuple[str, str], Sequence[cross.Judged]]) -> Iterator
                 own = [one for one in found if one.sample.chip == chip]
                 numbers = np.array([(one.left, one.below, one.above) for one in own]).T
                 yield part(what, side, chip, *numbers)
+
+
+def operators(said: Iterable[Said]) -> Iterator[Part]:
+    """Parts of operators; a chip that was never measured is judged by the bars that the others make."""
+    for one in said:
+        side: Side = "seen" if one.evidence in (SEEN, LIKE) else "unseen"
+        for chip, left in one.by_chip.items():
+            others = [rows for other, rows in one.by_chip.items() if other != chip]
+            low, _, high = quantiles(others) if others and side == "unseen" else (one.low, 0.0, one.high)
+            below, above = (np.full(left.size, max(0.0, width)) for width in (-low, high))
+            yield part(_operator(one.kind), side, chip, left, below, above)
+
+
+def _operator(kind: str) -> str:
+    """The class of a kind of operators, which is named after its first words."""
+    return next((what for start, what in _OPERATORS.items() if kind.startswith(start)), "other layers")
 
 
 def trained() -> Iterator[Part]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from silmark.calibration.rows import folder, given
-from silmark.validation import rows, run
+from silmark.validation import rows, run, targets
 from silmark.validation.grid import Grid
 from silmark.validation.operators import accuracy
 from silmark.validation.operators import report as operators
@@ -37,17 +37,27 @@ class Findings:
     said: tuple[Said, ...]
     written: tuple[Path, ...] = ()
 
+    def targets(self) -> list[targets.Line]:
+        """The summary of what was judged, class by class."""
+        models = self.models.parts if self.models else ()
+        return targets.lines([*models, *targets.operators(self.said)])
+
+    def grids(self) -> list[Grid]:
+        """All tables, the summary first."""
+        return [targets.grid(self.targets()), *self.model_grids(), *self.operator_grids()]
+
     def model_grids(self) -> list[Grid]:
-        """Tables about whole models, the summary first."""
+        """Tables about whole models."""
         return self.models.grids() if self.models else []
 
     def operator_grids(self) -> list[Grid]:
-        """Tables about operators, the summary first."""
+        """Tables about operators, the shortest first."""
         return [summary(self.said), operators.grid(self.said)] if self.said else []
 
     def as_dict(self) -> dict[str, Any]:
         """The document of silmark.validate/1."""
         document: dict[str, Any] = self.models.as_dict() if self.models else {"schema": SCHEMA}
+        document["targets"] = [asdict(one) for one in self.targets()]
         if self.said:
             document["operators"] = operators.as_dicts(self.said)
         return document

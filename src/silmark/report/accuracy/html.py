@@ -13,6 +13,7 @@ from string import Template
 from silmark.errors import BadFile, BadValue
 from silmark.report.accuracy import pictures, series
 from silmark.report.accuracy.findings import Findings
+from silmark.validation import targets
 from silmark.validation.grid import Grid
 
 _LOG = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ def write(found: Findings, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadValue("html", str(folder), f"a folder that can be made ({error.strerror})") from None
-    sections = [*_models(found, folder), *_operators(found, folder)]
+    summary = _Section("summary", "Summary", _tables([targets.grid(found.targets())]))
+    sections = [summary, *_models(found, folder), *_operators(found, folder)]
     text = _TEMPLATE.substitute(
         about=escape(_about(found)),
         links=" ".join(f'<a href="#{one.key}">{escape(one.title)}</a>' for one in sections),
@@ -101,14 +103,12 @@ def _about(found: Findings) -> str:
 def _models(found: Findings, folder: Path) -> Iterator[_Section]:
     if not found.models:
         return
-    grids = found.model_grids()
-    yield _Section("summary", "Summary", _tables(grids[:1]))
     panels = series.of_models(found.models.judged)
     bars = list(series.held_by_models(found.models.judged))
     if panels:
         yield _Section("models", "Whole models: pictures", _drawn("models", panels, folder))
         yield _Section("models-bars", "Whole models: error bars", _held("models", bars, folder))
-    yield _Section("models-tables", "Whole models: tables", _tables(grids[1:]))
+    yield _Section("models-tables", "Whole models: tables", _tables(found.model_grids()))
 
 
 def _operators(found: Findings, folder: Path) -> Iterator[_Section]:

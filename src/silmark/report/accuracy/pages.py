@@ -1,7 +1,7 @@
 """The generated parts of docs/accuracy.md and docs/accuracy-detail.md, and their two pictures.
 
 A part stands between `<!-- accuracy:NAME -->` and `<!-- /accuracy:NAME -->`; all other text is left as it is. A run
-about whole models alone leaves the parts about operators as they are, and the other way round.
+about whole models alone leaves the parts about operators as they are, and the other way round; the summary is of both.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from silmark.errors import BadFile
 from silmark.figures.tables import data_folder
 from silmark.report.accuracy import pictures, series
 from silmark.report.accuracy.findings import Findings
+from silmark.validation import targets
 from silmark.validation.grid import Grid
 
 PAGES = ("accuracy.md", "accuracy-detail.md")
@@ -59,9 +60,10 @@ def _front(found: Findings) -> dict[str, str]:
     """Parts of the first page: the summary, and short tables."""
     models, operators = found.model_grids(), found.operator_grids()
     parts = {}
+    if models and operators:
+        parts["summary"] = f"{_counted(found)}\n\n{_table(targets.grid(found.targets()))}"
     if models:
-        parts["summary"] = f"{_counted(found)}\n\n{_table(models[0])}"
-        parts["models"] = _tables([grid for grid in models[1:] if not grid.detail])
+        parts["models"] = _tables([grid for grid in models if not grid.detail])
     if operators:
         parts["operators"] = _tables([grid for grid in operators if not grid.detail])
     return parts
@@ -78,10 +80,12 @@ def _detail(found: Findings) -> dict[str, str]:
 
 def _counted(found: Findings) -> str:
     assert found.models is not None
+    assert found.rows is not None
     scored, used = found.models.scored, found.models.used
     return (
-        f"{len(scored.outcomes):,} measured runs were predicted; {used:,} of them set residual classes. "
-        f"{scored.skipped.total():,} have no prediction. Date: {datetime.now(UTC).date().isoformat()}."
+        f"{found.rows.logs.size:,} measured operators and {len(scored.outcomes):,} measured runs were predicted; "
+        f"{used:,} of the runs set residual classes. {scored.skipped.total():,} runs have no prediction. "
+        f"Date: {datetime.now(UTC).date().isoformat()}."
     )
 
 
