@@ -1,7 +1,8 @@
 """The summary of all checks: how wrong predictions are where nothing was fitted, against what they are to reach.
 
-    seen      the chip was measured; shape, model or configuration were not
-    unseen    the chip was never measured
+seen      the chip was measured; shape, model or configuration were not
+unseen    the chip was never measured, what it runs was on others
+far       neither: kernels or wiring that were measured nowhere else
 
 Errors are medians of |predicted / measured - 1| by chip, each chip counted once. The error bar of a row is made of
 other rows; it is to hold 80 % of them.
@@ -16,14 +17,15 @@ from typing import Literal
 import numpy as np
 
 from silmark.calibration.engines import quantiles
+from silmark.calibration.interval import of_new
 from silmark.figures.tables import packaged
 from silmark.graph import Array
 from silmark.validation import cross
 from silmark.validation.grid import Grid
 from silmark.validation.operators.accuracy import Said
-from silmark.validation.operators.curves import LIKE, SEEN
+from silmark.validation.operators.curves import FAR, KIN, UNSEEN
 
-Side = Literal["seen", "unseen"]
+Side = Literal["seen", "unseen", "far"]
 WIDTHS: Mapping[Side, float] = {"seen": 1.6, "unseen": 3.0}
 """High over low that a median error bar is to stay below."""
 _LOAD = "full load, MLPerf"
@@ -68,9 +70,15 @@ _OPERATORS = {
     "send_recv": "collectives",
 }
 """Class by how the name of a kind of operators begins."""
+_SIDES: Mapping[str, Side] = {KIN: "unseen", UNSEEN: "unseen", FAR: "far"}
+"""By evidence; of all other evidence the chip itself was measured."""
 LEVELS: Mapping[Side, tuple[str, ...]] = {"seen": ("model", "row"), "unseen": ("chip",)}
 """What is left out, the harder question first; a class without models to leave out is asked for other rows."""
-_CHIPS: Mapping[Side, str] = {"seen": "measured", "unseen": "never measured"}
+_CHIPS: Mapping[Side, str] = {
+    "seen": "measured",
+    "unseen": "never measured",
+    "far": "never measured, nor its kernels",
+}
 _TRAINING: Mapping[Side, str] = {"seen": "model_left_out", "unseen": "chip_left_out"}
 
 
@@ -96,7 +104,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One class: medians over chips, and the share of all rows that their bars hold.
+    """One class: medians over chips (each of its parts' medians, by rows), and the share of all rows that bars hold.
 
     Attributes:
         aim: the error to reach, None where none is set.
@@ -139,12 +147,18 @@ def served(judged: Mapping[tuple[str, str], Sequence[cross.Judged]]) -> Iterator
 def operators(said: Iterable[Said]) -> Iterator[Part]:
     """Parts of operators; a chip that was never measured is judged by the bars that the others make."""
     for one in said:
-        side: Side = "seen" if one.evidence in (SEEN, LIKE) else "unseen"
+        side = _SIDES.get(one.evidence, "seen")
         for chip, left in one.by_chip.items():
             others = [rows for other, rows in one.by_chip.items() if other != chip]
-            low, _, high = quantiles(others) if others and side == "unseen" else (one.low, 0.0, one.high)
-            below, above = (np.full(left.size, max(0.0, width)) for width in (-low, high))
-            yield part(_operator(one.kind), side, chip, left, below, above)
+            if not others or side == "seen":
+                below, above = -one.low, one.high
+            elif side == "unseen":
+                below, above = of_new(others)
+            else:
+                low, _, above = quantiles(others)
+                below = -low
+            sides = (np.full(left.size, max(0.0, width)) for width in (below, above))
+            yield part(_operator(one.kind), side, chip, left, *sides)
 
 
 def _operator(kind: str) -> str:
@@ -167,8 +181,7 @@ def lines(parts: Iterable[Part]) -> list[Line]:
     for one in parts:
         groups.setdefault((one.what, one.side), []).append(one)
     names = [*AIMS, *dict.fromkeys(what for what, _ in groups if what not in AIMS)]
-    sides: tuple[Side, ...] = ("seen", "unseen")
-    return [_line(groups[what, side]) for what in names for side in sides if (what, side) in groups]
+    return [_line(groups[what, side]) for what in names for side in _CHIPS if (what, side) in groups]
 
 
 def _line(parts: Sequence[Part]) -> Line:
@@ -178,7 +191,7 @@ def _line(parts: Sequence[Part]) -> Line:
     for one in parts:
         chips.setdefault(one.chip, []).append(one)
     errors, widths = (
-        [float(np.average([getattr(p, name) for p in own], weights=[p.rows for p in own])) for own in chips.values()]
+        [float(np.median(np.repeat([getattr(p, name) for p in own], [p.rows for p in own]))) for own in chips.values()]
         for name in ("error", "width")
     )
     return Line(
@@ -187,7 +200,7 @@ def _line(parts: Sequence[Part]) -> Line:
         rows=sum(one.rows for one in parts),
         chips=len(chips),
         error=float(np.median(errors)),
-        aim=None if aims is None else aims[side == "unseen"],
+        aim=None if aims is None or side == "far" else aims[side == "unseen"],
         inside=float(np.average([one.inside for one in parts], weights=[one.rows for one in parts])),
         width=float(np.median(widths)),
     )
@@ -198,21 +211,9 @@ def grid(found: Sequence[Line]) -> Grid:
     rows = []
     for one in found:
         aim = "-" if one.aim is None else f"{100 * one.aim:.0f} %"
-        numbers = (
-            f"{100 * one.error:.1f} %",
-            aim,
-            f"{100 * one.inside:.0f} %",
-            f"{one.width:.2f}",
-            f"{WIDTHS[one.side]:.1f}",
-        )
-        rows.append(
-            (
-                one.what,
-                "measured" if one.side == "seen" else "never measured",
-                f"{one.chips}",
-                f"{one.rows:,}",
-                *numbers,
-            )
-        )
+        limit = f"{WIDTHS[one.side]:.1f}" if one.side in WIDTHS else "-"
+        counts = (_CHIPS[one.side], f"{one.chips}", f"{one.rows:,}")
+        bar = (f"{100 * one.inside:.0f} %", f"{one.width:.2f}", limit)
+        rows.append((one.what, *counts, f"{100 * one.error:.1f} %", aim, *bar))
     headers = ("class", "chip", "chips", "rows", "median error", "aim", "in bar (80 %)", "high/low", "aim")
     return Grid("Error where nothing was fitted", headers, tuple(rows), 2)

@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 
 from silmark.calibration import gpu, points
 from silmark.calibration.engines import quantiles
+from silmark.calibration.interval import of_new
 from silmark.calibration.rows import Row, folder
 from silmark.figures.tables import data_folder, packaged
 from silmark.graph import Array
 from silmark.validation.operators import bars, draft, rtx_attention, table
 from silmark.validation.operators.columns import Columns
 from silmark.validation.operators.curves import (
+    KIN,
     LIKE,
     SEEN,
+    UNSEEN,
     Curve,
     conditions,
     evidences,
@@ -101,7 +104,8 @@ class Said:
 
     Attributes:
         error: median |ln(measured / predicted)|; bias: median of ln(measured / predicted).
-        low, high: 10 % and 90 % quantile of it.
+        low, high: ends of the error bar that it makes: 10 % and 90 % quantile, or of chips that were never measured a
+            prediction interval from those that were.
         by_chip: what was left of every chip's rows.
         seconds: what these rows measured.
     """
@@ -219,6 +223,9 @@ def _left(saw: Measured, judges: Measured) -> dict[tuple[str, str, str], Array]:
 def _said(kind: str, evidence: str, by_chip: Mapping[str, Array]) -> Said:
     left = {chip: pair[0] for chip, pair in by_chip.items()}
     low, bias, high = quantiles(list(left.values()))
+    if evidence in (KIN, UNSEEN) and len(left) > 1:
+        below, above = of_new(list(left.values()))
+        low, high = -below, above
     error = quantiles([np.abs(errors) for errors in left.values()])[1]
     return Said(kind, evidence, error, bias, low, high, left, {chip: pair[1] for chip, pair in by_chip.items()})
 
