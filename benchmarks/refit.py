@@ -97,11 +97,17 @@ def refit(name: str, copy: Path) -> float:
     return time.perf_counter() - start
 
 
+def _known(name: str) -> str:
+    if name not in WRITES:
+        raise argparse.ArgumentTypeError(f"{name}: expected one of {', '.join(WRITES)}")
+    return name
+
+
 def main() -> int:
     """Fits what was asked, prints a line per fit and returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("fits", nargs="*", choices=[*FITS, CHAIN], help="all in order, if none is named")
-    asked = parser.parse_args().fits or [*FITS, CHAIN]
+    parser.add_argument("fits", nargs="*", type=_known, help="all in order, if none is named")
+    asked = parser.parse_args().fits or list(WRITES)
     total, apart = 0.0, 0
     with tempfile.TemporaryDirectory(prefix="silmark-refit-") as folder:
         copy = Path(folder)
