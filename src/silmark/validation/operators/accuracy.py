@@ -55,7 +55,12 @@ _ASSUMED = {
     ),
     "kin.far": points.leaf(
         1.5, 1.0, 2.0, "1", source="silmark-assumption", grade="assumed",
-        note="times the ln widths of unmeasured chips: other vendors, and kernels of which too few rows tell",
+        note="times the ln widths of unmeasured chips: kernels of which too few rows tell",
+    ),
+    "kin.foreign": points.leaf(
+        2.0, 1.5, 3.0, "1", source="silmark-assumption", grade="assumed",
+        note="the same for another vendor's chips: in logarithms, bars of whole models are 2 to 3 times as wide where "
+        "no chip of the vendor was measured as where NVIDIA's others were",
     ),
 }  # fmt: skip
 

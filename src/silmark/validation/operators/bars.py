@@ -135,7 +135,7 @@ def bar(kind: str, evidence: str) -> Bar:
     if evidence == LIKE:
         return bar(kind, UNSEEN)
     if evidence in (FAR, FOREIGN):
-        found, wider = bar(kind, UNSEEN), _parameter("far", 1.0)
+        found, wider = bar(kind, UNSEEN), _parameter("far" if evidence == FAR else "foreign", 1.0)
         return Bar(found.low * wider, found.high * wider)
     # One chip cannot say how another would fare: what others' kinds lose, and no less than this kind's own scatter.
     others = [one for (_, said), one in known.items() if said == UNSEEN] or [Bar(-_UNKNOWN, _UNKNOWN)]
