@@ -160,7 +160,7 @@ def _tpu_job(
     seq = min(_TPU_SEQ[kind], models.load(name).max_context or _TPU_SEQ[kind])
     step = said.get("tokens_per_step")
     per_chip = float(step) / devices if step else float(_TPU_TOKENS[stack])
-    seq = int(min(seq, per_chip))
+    seq = max(1, int(min(seq, per_chip)))
     micro = max(1, round(per_chip / seq))
     job = Job(
         Precision.of("bf16"), seq, micro, micro * devices, dp=devices, zero=3, recompute="full", fused=True, stack=stack

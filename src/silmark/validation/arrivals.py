@@ -170,4 +170,7 @@ def benchmark(row: Row) -> Work | str:
     if step.model.kind != "decoder":
         return f"metric {row.metric!r} is not predicted of a model without tokens"
     times = {"ttft": run.first_s, "tpot": run.step_s, "request": run.first_s + run.step_s * (tokens - 1)}
-    return Work(f"MLPerf {row.metric}", step, times[row.metric.partition("_")[0]], run.cost, steps=0.0)
+    time = times.get(row.metric.partition("_")[0])
+    if time is None:
+        return f"metric {row.metric!r} is not predicted of MLPerf"
+    return Work(f"MLPerf {row.metric}", step, time, run.cost, steps=0.0)

@@ -20,7 +20,7 @@ from silmark.graph import Array
 from silmark.systems import Target
 from silmark.systems.catalog import usual
 from silmark.validation.operators.columns import Columns, Index
-from silmark.validation.operators.draft import Draft, Filling, Spread, alias, by_group
+from silmark.validation.operators.draft import Draft, Filling, Spread, alias, by_group, whole
 
 COLUMNS = frozenset({"system", "library", "op", "impl", "dtype", "num_gpus", "message_elements"})
 PATTERN = {
@@ -60,9 +60,9 @@ def predict(table: Columns) -> Draft:
     def group(key: tuple[str, ...], rows: Index) -> Filling:
         system, op, impl, dtype, count = key
         chip = alias("hardware", system)
-        if op not in PATTERN or not count.isdecimal():
-            raise UnknownName("collective", f"{op} of {count}", PATTERN)
-        n = int(count)
+        if op not in PATTERN:
+            raise UnknownName("collective", op, PATTERN)
+        n = whole("num_gpus", count)
         payload = elements[rows] * get(alias("precisions", dtype)).bytes
         if op == "alltoall":
             payload = payload * (n - 1) / n

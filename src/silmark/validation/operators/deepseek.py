@@ -11,7 +11,7 @@ from silmark.fabric import exchange_time, library_of
 from silmark.fabric.exchange import low_latency, normal, ways
 from silmark.graph import Array
 from silmark.validation.operators.columns import Columns, Index
-from silmark.validation.operators.draft import Draft, alias, by_group, gemm
+from silmark.validation.operators.draft import Draft, alias, by_group, gemm, whole
 from silmark.validation.operators.infersim import DEEPGEMM
 
 COLUMNS = frozenset({"hardware", "op", "groups", "m", "n", "k", "notes"})
@@ -23,10 +23,10 @@ def predict(table: Columns) -> Draft:
 
     def group(key: tuple[str, ...], rows: Index) -> tuple[str, str, Array]:
         hardware, op, groups, notes = key
-        chip, count = alias("hardware", hardware), int(groups) if groups.isdecimal() else 0
+        chip, count = alias("hardware", hardware), whole("groups", groups)
         if op.startswith("DeepEP"):
             return chip, f"exchange/{op}", np.full(rows.size, exchange(chip, op, notes, count))
-        if "gemm" not in op or not count:
+        if "gemm" not in op:
             raise UnknownName("operator", op, ("fp8 block gemm", "DeepEP dispatch", "DeepEP combine"))
         kind = "grouped/deepgemm" if "Grouped" in op else "gemm/fp8_block/deepgemm"
         # Grouped products lie side by side: together they are as many rows, each expert's with its own weights.
@@ -39,8 +39,6 @@ def predict(table: Columns) -> Draft:
 def exchange(chip: str, op: str, notes: str, count: int) -> float:
     """Seconds of a dispatch or combine among `count` chips, by the way that its name says."""
     what = Exchange.of(op, notes)
-    if not count:
-        raise UnknownName("number of chips", str(count), (), hint="the column `groups` gives it")
     payload, members = np.asarray(what.payload), reach(chip, count)
     known = ways(library_of(catalog.load(chip).vendor))
     wanted = "low_latency" if what.latency else "normal"

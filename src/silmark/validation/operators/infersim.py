@@ -16,7 +16,7 @@ from silmark.models.gated_delta import CHUNK
 from silmark.models.mixers import INDEX_BITS
 from silmark.validation.operators.attention import operator
 from silmark.validation.operators.columns import Columns, Index
-from silmark.validation.operators.draft import Draft, alias, by_group, gemm, machine, seconds
+from silmark.validation.operators.draft import Draft, alias, by_group, gemm, machine, seconds, whole
 
 COLUMNS = frozenset({"hardware", "kind", "phase", "config", "op", "tokens_per_expert", "kv_len"})
 DEEPGEMM, FLASH = "infersim:fp8_block:deepgemm", "infersim::fa3"
@@ -37,7 +37,7 @@ def predict(table: Columns) -> Draft:
                 "configuration", config, "another one: the source repeats the times of 32 value heads for 64"
             )
         numbers = {name: table.number(name)[rows] for name in _NUMBERS}
-        shape = [int(part) for part in config.split("-") if part.isdecimal()]
+        shape = [whole("configuration", part) for part in config.split("-") if part.isdecimal()]
         formats = f"bf16:bf16:{'fp8' if cache == 'fp8' else 'bf16'}"
         took = _KINDS[kind](chip, formats, op, shape, numbers)
         return chip, _path(kind, phase, config, op, cache), took

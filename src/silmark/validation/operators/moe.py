@@ -63,11 +63,11 @@ def routing(distribution: str, tokens: Array, experts: Array, top_k: Array, rank
         raise UnknownName("distribution", distribution, ("balanced", "power_law_1.2"))
     with np.errstate(invalid="ignore"):
         known = (ranks >= 1) & (experts <= _MOST) & (experts % ranks == 0) & (tokens > 0) & (top_k > 0)
-    sizes = [column[known] for column in (tokens, experts, top_k, ranks)]
-    tokens, experts, top_k, ranks = sizes
-    found = balanced(tokens, experts, top_k, ranks)
-    if skewed_by:
+    tokens, experts, top_k, ranks = (column[known] for column in (tokens, experts, top_k, ranks))
+    if skewed_by and known.any():
         found = skewed(tokens, experts, top_k, ranks, float(exponent))
+    else:
+        found = balanced(tokens, experts, top_k, ranks)
     return Routing(*(_spread(part, known) for part in (found.pairs, found.touched, found.tiles, found.walked)))
 
 

@@ -18,7 +18,7 @@ from silmark.systems import System, Target
 from silmark.systems.catalog import load, usual
 from silmark.validation.operators.collectives import PATTERN, link
 from silmark.validation.operators.columns import Columns, Index
-from silmark.validation.operators.draft import Draft, alias, by_group
+from silmark.validation.operators.draft import Draft, alias, by_group, whole
 
 COLUMNS = frozenset({"num_workers", "size_bytes", "devices_per_node", "op", "topology"})
 _PAIRWISE = "pairwise_nvlink"
@@ -33,12 +33,12 @@ def predict(table: Columns) -> Draft:
     def group(key: tuple[str, ...], rows: Index) -> tuple[str, str, Array]:
         topology, op, workers, per_node = key
         hardware, _, wiring = topology.partition("_")
-        if op not in PATTERN or not (workers.isdecimal() and per_node.isdecimal()):
-            raise UnknownName("collective", f"{op} of {workers}", PATTERN)
+        if op not in PATTERN:
+            raise UnknownName("collective", op, PATTERN)
         cards = wiring == _PAIRWISE
         bridged: dict[str, str] = packaged("aliases")["hardware"]["bridged"] if cards else {}
         chip = bridged.get(hardware) or alias("hardware", hardware)
-        n, inside = int(workers), max(1, int(per_node))
+        n, inside = whole("num_workers", workers), whole("devices_per_node", per_node)
         through = _bridge(chip) if hardware in bridged else link(chip, min(n, inside))
         took = fabric.collective_time(PATTERN[op], size[rows], min(n, inside), through)
         if n <= inside:
