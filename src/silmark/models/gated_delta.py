@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from silmark.graph import Elementwise, Gemm, Op, Scan
-from silmark.models.parts import NORM_FLOPS, SILU_FLOPS
+from silmark.models.parts import NORM_FLOPS, SILU_FLOPS, short_convolution
 from silmark.models.spec import Part
 from silmark.workloads.step import Step
 
@@ -77,10 +77,7 @@ class GatedDelta(Part):
         if self.gate_rank:
             width = self._decays + self._values
             yield Gemm(name="delta.gates", m=m, n=width, k=self.gate_rank, split="column")
-        # In decode the convolution also loads and stores its window; over a prompt the window stays on chip.
-        moved = self._conv * (self.kernel if decode else 1)
-        flops = self._conv * (2 * self.kernel + SILU_FLOPS)
-        yield Elementwise(name="delta.conv", m=m, read=moved, write=moved, flops=flops, window=decode, split="column")
+        yield short_convolution("delta.conv", step, self._conv, self.kernel)
         yield Scan(
             name="delta.rule",
             m=m,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from silmark.graph import Array, Attention, Elementwise, Gemm, Op, Scan
-from silmark.models.parts import NORM_FLOPS, SILU_FLOPS
+from silmark.models.parts import NORM_FLOPS, SILU_FLOPS, short_convolution
 from silmark.models.spec import Part
 from silmark.workloads.step import Step
 
@@ -267,9 +267,7 @@ class Mamba(Part):
         """Projection in, convolution, input-dependent parameters, scan token by token, gated projection out."""
         m = step.tokens
         yield Gemm(name="mamba.in", m=m, n=2 * self.inner, k=self.hidden, split="column")
-        moved = self.inner * (self.kernel if step.phase == "decode" else 1)
-        flops = self.inner * (2 * self.kernel + SILU_FLOPS)
-        yield Elementwise(name="mamba.conv", m=m, read=moved, write=moved, flops=flops, split="column")
+        yield short_convolution("mamba.conv", step, self.inner, self.kernel)
         yield Gemm(name="mamba.choose", m=m, n=self._chosen, k=self.inner, split="row")
         yield Gemm(name="mamba.step", m=m, n=self.inner, k=self.rank, split="column")
         yield Scan(name="mamba.scan", m=m, seqs=step.seqs, heads=self.inner, head_dim=1, state=self.state)
@@ -327,11 +325,7 @@ class Mamba2(Part):
         """Projection in, convolution, scan, gated norm, projection out."""
         m = step.tokens
         yield Gemm(name="mamba.in", m=m, n=self._in, k=self.hidden, split="column")
-        # In decode the convolution also loads and stores its window; over a prompt the window stays on chip.
-        moved = self._conv * (self.kernel if step.phase == "decode" else 1)
-        flops = self._conv * (2 * self.kernel + SILU_FLOPS)
-        held = step.phase == "decode"
-        yield Elementwise(name="mamba.conv", m=m, read=moved, write=moved, flops=flops, window=held, split="column")
+        yield short_convolution("mamba.conv", step, self._conv, self.kernel)
         yield Scan(
             name="mamba.scan",
             m=m,

@@ -20,6 +20,17 @@ SILU_FLOPS = 4
 """Per element: exponential, add, divide, multiply; also taken for GELU's polynomial forms."""
 
 
+def short_convolution(name: str, step: Step, channels: int, kernel: int) -> Elementwise:
+    """A depthwise convolution over the last inputs of each channel, with SiLU behind it.
+
+    In decode it also loads and stores its window; over a prompt the window stays on chip.
+    """
+    decode = step.phase == "decode"
+    moved = channels * (kernel if decode else 1)
+    flops = channels * (2 * kernel + SILU_FLOPS)
+    return Elementwise(name=name, m=step.tokens, read=moved, write=moved, flops=flops, window=decode, split="column")
+
+
 @dataclass(frozen=True, slots=True)
 class Embedding(Part):
     """Lookup of token vectors, plus learned tables that are added to them.
