@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 import numpy as np
@@ -144,12 +143,11 @@ def run() -> None:
     tables: dict[str, dict[str, float]] = {}
     for kind, table in (("residuals", robust.statistics(groups, fitted.values)), ("held_out", held_out())):
         tables |= {f'{kind}."{label}"': row for label, row in table.items()}
-    head: dict[str, str | int] = {
-        "family": FILE,
-        "date": datetime.now(UTC).date().isoformat(),
-        "command": f"silmark calibrate {FILE}",
-        "data": "measurements/public/ops_deepseek_readme (DeepEP); held_out: 16, 64 and 256 chips by a fit to 8, 32 "
+    head = points.head(
+        FILE,
+        f"silmark calibrate {FILE}",
+        "measurements/public/ops_deepseek_readme (DeepEP); held_out: 16, 64 and 256 chips by a fit to 8, 32 "
         "and 128; the source gives both releases the same times for 128 and 256; errors are ln(predicted / measured)",
-        "rows": sum(len(group.seconds) for group in groups) + sum(len(shares) for shares in rates().values()),
-    }
+        sum(len(group.seconds) for group in groups) + sum(len(shares) for shares in rates().values()),
+    )
     points.write(data_folder() / "calibration" / f"{FILE}.toml", head, _parameters(fitted), tables)

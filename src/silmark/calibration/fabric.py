@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 
 import numpy as np
@@ -263,11 +262,10 @@ def run() -> None:
         "residuals.chip_left_out_median_and_p90_abs_log": by_chip,
         "residuals.ranks_left_out_median_and_p90_abs_log": by_ranks,
     }
-    head: dict[str, str | int] = {
-        "family": "fabric",
-        "date": datetime.now(UTC).date().isoformat(),
-        "command": "silmark calibrate fabric",
-        "data": "ops_collectives_aiconfigurator, ops_network_vidur; interval: fits with one chip left out",
-        "rows": sum(len(g.payload) for groups, _, _ in listed for g in groups),
-    }
+    head = points.head(
+        "fabric",
+        "silmark calibrate fabric",
+        "ops_collectives_aiconfigurator, ops_network_vidur; interval: fits with one chip left out",
+        sum(len(g.payload) for groups, _, _ in listed for g in groups),
+    )
     points.write(data_folder() / "calibration" / "fabric.toml", head, parameters, tables)

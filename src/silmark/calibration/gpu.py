@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from silmark.calibration import gpu_attention, gpu_gemm, gpu_host, gpu_moe, gpu_streams, robust, rows
 from silmark.calibration.gpu_tree import Part, Table, Tree, statistics
-from silmark.calibration.points import Leaf, leaf, write
+from silmark.calibration.points import Leaf, head, leaf, write
 from silmark.calibration.robust import Fit
 from silmark.chips import coefficients
 from silmark.chips.mechanisms.gpu_kernels import factors
@@ -218,22 +217,21 @@ def run(path: Path | None = None, judged: bool = True) -> Path:
         total += count
     leaves = {key: _widened(key, entry) for key, entry in {**leaves, **_rest()}.items()}
     target = path or data_folder() / "calibration" / "gpu.toml"
-    head: dict[str, str | int] = {
-        "family": "gpu",
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "command": "silmark calibrate gpu",
-        "data": "measurements/public/ops_{gemm,attention_decode,attention_prefill,moe}_aiconfigurator, ops_mlp_vidur, "
+    about = head(
+        "gpu",
+        "silmark calibrate gpu",
+        "measurements/public/ops_{gemm,attention_decode,attention_prefill,moe}_aiconfigurator, ops_mlp_vidur, "
         "ops_rtx_{dense,attention}_llmservingsim, ops_infersim_h20_h800 (gemm, mha, mla), argonne_llm_inference_bench; "
         "errors are ln(predicted / measured)",
-        "rows": total,
-    }
-    write(target, head, leaves, tables)
+        total,
+    )
+    write(target, about, leaves, tables)
     if path is None:  # the host's share is what the kernels just fitted leave over
         coefficients.load.cache_clear()
         packaged.cache_clear()
         factors.cache_clear()
         leaves["host.step"], leaves["host.request"] = gpu_host.run()
-        write(target, head, leaves, tables)
+        write(target, about, leaves, tables)
     return target
 
 

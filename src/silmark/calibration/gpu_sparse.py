@@ -9,7 +9,6 @@ and are left out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 import numpy as np
 
@@ -178,12 +177,11 @@ def run() -> None:
         tables[f'held_out."{label}"'] = row
     tables["residuals.share_of_peak"] = {name: share(name) for name in published() if name.startswith("sparse")}
     tables["residuals.chunk_share"] = chunked()
-    head: dict[str, str | int] = {
-        "family": FILE,
-        "date": datetime.now(UTC).date().isoformat(),
-        "command": f"silmark calibrate {FILE}",
-        "data": "published/flashmla.csv; measurements/public/ops_infersim_h20_h800 (gdn, 32 value heads); held_out: "
+    head = points.head(
+        FILE,
+        f"silmark calibrate {FILE}",
+        "published/flashmla.csv; measurements/public/ops_infersim_h20_h800 (gdn, 32 value heads); held_out: "
         "every second batch, and each kernel of a prompt by the others; errors are ln(predicted / measured)",
-        "rows": sum(len(group.seconds) for group in (*updates(), *convolutions())) + len(CHUNK_KERNELS),
-    }
+        sum(len(group.seconds) for group in (*updates(), *convolutions())) + len(CHUNK_KERNELS),
+    )
     points.write(data_folder() / "calibration" / f"{FILE}.toml", head, _parameters(fitted), tables)

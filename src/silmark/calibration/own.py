@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -81,7 +80,7 @@ def write_gpu(path: Path, data: str) -> Iterator[str]:
     for one in found:
         leaves |= one.leaves
         tables |= one.tables
-    points.write(path, _head("gpu", data, sum(one.rows for one in found)), leaves, tables)
+    points.write(path, points.head("gpu", COMMAND, data, sum(one.rows for one in found)), leaves, tables)
 
 
 def fit_part(part: Part, base: Base, packaged: Mapping[str, float]) -> Fitted:
@@ -107,11 +106,6 @@ def fit_part(part: Part, base: Base, packaged: Mapping[str, float]) -> Fitted:
     tables |= gpu.statistic_entries("held_out", part.name, held_out)
     line = _line(part.name, own, _packaged_tree(base, part, packaged), held_out)
     return Fitted(kept.values, _leaves(kept), tables, rows, line)
-
-
-def _head(family: str, data: str, rows: int) -> dict[str, str | int]:
-    today = datetime.now(UTC).date().isoformat()
-    return {"family": family, "date": today, "command": COMMAND, "data": data, "rows": rows}
 
 
 def _common(common: Callable[[Sequence[Table]], Fit], packaged: Mapping[str, float], some: Sequence[Table]) -> Fit:
@@ -192,7 +186,7 @@ def write_fabric(path: Path, data: str) -> Iterator[str]:
         for term in ("launch", "step", "share", "ramp"):
             key = f"gpu.{name}.{term}"
             leaves[key] = _moved(base[key], getattr(terms, term) * (1e6 if term in ("launch", "ramp") else 1.0))
-    points.write(path, _head("fabric", data, rows), leaves, {})
+    points.write(path, points.head("fabric", COMMAND, data, rows), leaves, {})
     yield f"collectives: {rows:,} rows, {', '.join(fitted) or 'packaged'}"
 
 

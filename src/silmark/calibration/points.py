@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from silmark.figures.tables import data_folder
@@ -24,6 +25,12 @@ def leaf(value: float, low: float, high: float, unit: str, **rest: str) -> Leaf:
     return {**numbers, "unit": unit, **rest}
 
 
+def head(family: str, command: str, data: str, rows: int) -> dict[str, str | int]:
+    """What a calibration file says of itself: what is fitted, when, by which command, to which rows."""
+    today = datetime.now(UTC).date().isoformat()
+    return {"family": family, "date": today, "command": command, "data": data, "rows": rows}
+
+
 def write(
     path: Path,
     head: Mapping[str, str | int],
@@ -34,7 +41,7 @@ def write(
 
     Args:
         path: the file.
-        head: top-level entries (family, date, command, data, rows).
+        head: top-level entries; see `head`.
         parameters: dotted key to leaf, e.g. `decode.fixed`.
         tables: further tables of plain numbers (residuals, covariance).
     """

@@ -9,8 +9,6 @@ causes apart, and one number for all is the honest choice: interval = smallest t
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import numpy as np
 
 from silmark.calibration import points
@@ -102,13 +100,9 @@ def run() -> None:
     )  # fmt: skip
     points.write(
         data_folder() / "calibration" / "streaming.toml",
-        {
-            "family": "streaming",
-            "date": datetime.now(UTC).date().isoformat(),
-            "command": "silmark calibrate streaming",
-            "data": "published/groq_decode.csv, the points marked fit",
-            "rows": len(fitted),
-        },
+        points.head(
+            "streaming", "silmark calibrate streaming", "published/groq_decode.csv, the points marked fit", len(fitted)
+        ),
         {"layer.exchange": seam, **_FIXED},
         {
             "residuals": {"log_spread": float(np.std(np.log(left), ddof=1)), "median_us": exchange * 1e6},

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 
@@ -120,13 +119,7 @@ def run() -> None:
     seen = _errors(known.rows, base)
     chip, model = _left_out(known, base, "chip"), _left_out(known, base, "model")
     leaves = {**_GIVEN, **leaves, **_classes(known.rows, model, chip)}
-    head: dict[str, str | int] = {
-        "family": "training",
-        "date": datetime.now(UTC).date().isoformat(),
-        "command": "silmark calibrate training",
-        "data": f"measurements/public/{TABLE}",
-        "rows": len(known.rows),
-    }
+    head = points.head("training", "silmark calibrate training", f"measurements/public/{TABLE}", len(known.rows))
     named = {"residuals": (seen, ""), "chip_left_out": (chip, "chip"), "model_left_out": (model, "model")}
     tables = {
         f'{name}."{label}"': row

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,13 +179,12 @@ def run() -> None:
     )
     points.write(
         data_folder() / "calibration" / "wafer.toml",
-        {
-            "family": "wafer",
-            "date": datetime.now(UTC).date().isoformat(),
-            "command": "silmark calibrate wafer",
-            "data": "published/waferllm.csv, tables 3, 4 and 6 (WaferLLM, OSDI 2025); cycles at 1.1 GHz",
-            "rows": 26,
-        },
+        points.head(
+            "wafer",
+            "silmark calibrate wafer",
+            "published/waferllm.csv, tables 3, 4 and 6 (WaferLLM, OSDI 2025); cycles at 1.1 GHz",
+            26,
+        ),
         parameters | _ASSUMED,
         {
             "residuals": residuals,  # type: ignore[dict-item]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -168,13 +167,12 @@ def write(samples: Sequence[Sample], left: cross.Left, path: Path | None = None)
             tables[f"effects.{place}.{level}"] = dict(effects)
     for (vendor, kind, level), sides in sorted(widths.items()):
         tables.setdefault(f"widths.{vendor or _ALL}.{kind or _ALL}", {})[level] = sides
-    head: dict[str, str | int] = {
-        "family": "engines",
-        "date": datetime.now(UTC).date().isoformat(),
-        "command": "silmark validate --write",
-        "data": "public end-to-end rows of measurements/public; effects are ln(measured / predicted)",
-        "rows": len(samples),
-    }
+    head = points.head(
+        "engines",
+        "silmark validate --write",
+        "public end-to-end rows of measurements/public; effects are ln(measured / predicted)",
+        len(samples),
+    )
     path = path or file()
     points.write(path, head, leaves, tables)
     overheads.cache_clear()

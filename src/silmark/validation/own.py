@@ -25,10 +25,10 @@ from silmark.chips.mechanisms import gpu_kernels
 from silmark.errors import BadFile, BadValue, fitting
 from silmark.fabric import terms
 from silmark.figures.own import FILES
-from silmark.figures.tables import OWN_CALIBRATION, data_folder, packaged, shipped
+from silmark.figures.tables import OWN_CALIBRATION, data_folder, shipped
 from silmark.formats import Precision
 from silmark.systems.catalog import usual
-from silmark.validation.operators import accuracy, bars, draft
+from silmark.validation.operators import accuracy, bars
 from silmark.validation.operators.columns import Columns
 from silmark.validation.operators.kinds import KINDS
 
@@ -183,10 +183,9 @@ def _using(staged: Path) -> Iterator[None]:
 
 def _forget() -> None:
     """Drops what was read from calibration files."""
-    for kept in (
-        packaged, coefficients.load, gpu_kernels.factors, terms.figures, terms.library, fabric._plan,
-        draft.machine, bars.curves, bars.bars,
-    ):  # fmt: skip
+    bars.forget()
+    accuracy.forget()
+    for kept in (coefficients.load, gpu_kernels.factors, terms.figures, terms.library, fabric._plan):
         kept.cache_clear()
 
 

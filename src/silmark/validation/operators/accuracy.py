@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from silmark.calibration import gpu, points
 from silmark.calibration.engines import quantiles
 from silmark.calibration.interval import of_new
 from silmark.calibration.rows import Row, folder
-from silmark.figures.tables import data_folder, packaged
+from silmark.figures.tables import data_folder
 from silmark.graph import Array
 from silmark.validation.operators import bars, draft, rtx_attention, table
 from silmark.validation.operators.columns import Columns
@@ -165,9 +164,9 @@ def refits(tables: Sequence[Public]) -> Callable[[Trial], Measured] | None:
 
     def again(trial: Trial) -> Measured:
         with gpu.refitted({name: tuple(filter(trial.keeps, some)) for name, some in rows.items()}):
-            _forget()
+            forget()
             found = measured(tables)
-        _forget()
+        forget()
         return found
 
     return again
@@ -181,7 +180,8 @@ def _rows(one: Public) -> list[Row]:
     return [dict(zip(names, row, strict=True)) for row, flag in zip(cells, flags, strict=True) if flag != "IMPOSSIBLE"]
 
 
-def _forget() -> None:
+def forget() -> None:
+    """Drops mechanisms that were built on other coefficients."""
     for kept in (draft.machine, rtx_attention.rates):
         kept.cache_clear()
 
@@ -259,13 +259,7 @@ class Frame:
 def write(rows: Measured, said: Sequence[Said], folder_: Path | None = None, frame: Frame | None = None) -> list[Path]:
     """Writes curves and quantiles as `corrections/operators.toml` and `calibration/operators.toml`; returns both."""
     target, frame = folder_ or data_folder(), frame or Frame()
-    head: dict[str, str | int] = {
-        "family": bars.FILE,
-        "date": datetime.now(UTC).date().isoformat(),
-        "command": frame.command,
-        "data": frame.data,
-        "rows": rows.logs.size,
-    }
+    head = points.head(bars.FILE, frame.command, frame.data, rows.logs.size)
     quantiles_ = {**frame.residuals, **{f"{one.kind} {one.evidence}": _quantiles(one) for one in filter(_tells, said)}}
     residuals = {f'residuals."{name}"': row for name, row in quantiles_.items()}
     own = {name: [x for pair in zip(c.at, c.shift, strict=True) for x in pair] for name, c in rows.curves().items()}
@@ -273,8 +267,7 @@ def write(rows: Measured, said: Sequence[Said], folder_: Path | None = None, fra
     under = {**frame.conditions, **rows.conditions()}
     points.write(files[0], {**head, "what": _CURVES}, {}, {"measured": under, "curves": {**frame.curves, **own}})
     points.write(files[1], {**head, "what": _ERRORS}, _ASSUMED, residuals)
-    for stale in (packaged, bars.curves, bars.measured, bars.bars):
-        stale.cache_clear()
+    bars.forget()
     return files
 
 

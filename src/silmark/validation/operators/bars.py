@@ -118,6 +118,12 @@ def bars() -> Mapping[tuple[str, str], Bar]:
     return found
 
 
+def forget() -> None:
+    """Drops what was read from the files of operators, which have changed."""
+    for kept in (packaged, curves, measured, bars):
+        kept.cache_clear()
+
+
 def _parameter(name: str, default: float = 0.0) -> float:
     """An assumption of the file; the default where there is no file."""
     leaf = packaged("calibration").get(FILE, {}).get("parameters", {}).get("kin", {}).get(name)
