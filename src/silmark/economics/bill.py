@@ -1,44 +1,47 @@
-"""What a second of work costs: own hardware (capital and electricity) where a price is known, else rent.
+"""What a second of work costs, and a million tokens: the ledger of a system that is owned or rented.
 
-    own    (purchase / (years x utilisation) + power x PUE x electricity price)
-    rent   hourly rent
-
-Power is drawn only while the system works at the stated load; capital is paid all its life. Both are proportional to
-the chips that a plan uses: a share of a unit costs its share.
+`price` counts capital and electricity, or rent, for every chip of a comparison; `bill` counts all of it.
+Costs are proportional to the chips that a plan uses: a share of a unit costs its share.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from silmark.economics import running
+from silmark.economics.capital import Purchase, bought, network
 from silmark.economics.ledger import Array, Ledger, Line
-from silmark.figures import Figure, Interval, assumptions
+from silmark.economics.rent import purchase
+from silmark.economics.terms import Terms, defaults
+from silmark.estimation import Estimate
+from silmark.figures import Figure, Interval
 from silmark.systems import Target
 
-POWER = "power"
-"""Name of the input that holds the watts of the whole system."""
-_HOSTS = "host.capital_share"
+RATE = "throughput"
+"""Name of the input that holds the tokens or items per second of the whole system."""
 
 
 @dataclass(frozen=True, slots=True)
-class Purchase:
-    """What is paid for one chip of a target.
+class Bill:
+    """Dollars per second of work.
 
     Attributes:
-        basis: own or rent.
-        figure: name of the price among the inputs, and its figure.
-        share: of that price that one chip takes: 1 for a chip's own price, 1 / chips for a unit's.
-        hosts: whether hosts and network come on top, as a share of the chips' price.
+        basis: own, rent, reserved, spot; unpriced where no price of that kind is public: then without machines.
+        ledger: its parts, USD/s.
+        figures: what it was computed from, by key.
     """
 
     basis: str
-    key: str
-    figure: Figure
-    share: float
-    hosts: bool
+    ledger: Ledger
+    figures: Mapping[str, Figure]
+
+    def per_million(self, answer: Estimate) -> Ledger:
+        """USD per million tokens (or items)."""
+        return self.ledger.over(RATE, answer.rate, 1e6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,63 +64,71 @@ class CostRate:
         return capital, np.asarray(power_w, dtype=float) * self.usd_per_j
 
 
-def purchase(target: Target) -> Purchase | None:
-    """The price that holds for a target: its unit's, its chip's, then rents; None where none is public."""
-    chip, unit = target.chip.figures, target.system.figures
-    share = 1.0 / target.system.chips
-    own = target.system.chip == target.chip.id  # a unit's price holds for the chip that it is sold with
-    if "price.purchase" in unit and own:
-        return Purchase("own", "system.price.purchase", unit["price.purchase"], share, hosts=False)
-    if "price.purchase" in chip:
-        return Purchase("own", "chip.price.purchase", chip["price.purchase"], 1.0, hosts=True)
-    if "price.cloud" in chip:
-        return Purchase("rent", "chip.price.cloud", chip["price.cloud"], 1.0, hosts=False)
-    if "price.cloud" in unit:
-        return Purchase("rent", "system.price.cloud", unit["price.cloud"], share, hosts=False)
-    return None
-
-
-def bill(bought: Purchase, chips: float, power_w: Interval) -> Ledger:
-    """USD per second of work of so many chips that draw so many watts together."""
-    return Ledger(
-        _lines(bought, chips), {key: as_interval(figure) for key, figure in figures(bought).items()} | {POWER: power_w}
-    )
-
-
-def figures(bought: Purchase) -> dict[str, Figure]:
-    """The figures behind a bill, by key."""
-    found = {bought.key: bought.figure}
-    if bought.basis == "own":
-        terms = assumptions("economics")
-        found |= {key: terms[key] for key in ("capital.years", "capital.utilisation")}
-        found |= {key: terms[key] for key in ("electricity.price", "electricity.pue")}
-    return found | ({_HOSTS: assumptions("economics")[_HOSTS]} if bought.hosts else {})
-
-
-def _lines(bought: Purchase, chips: float) -> tuple[Line, ...]:
-    pieces = chips * bought.share
-    if bought.basis == "rent":
-        return (Line("rent", pieces / 3600.0, {bought.key: 1}),)
-    life = {"capital.years": -1, "capital.utilisation": -1}
-    lines = [Line("chips", pieces, {bought.key: 1, **life})]
-    if bought.hosts:
-        lines.append(Line("hosts", pieces, {bought.key: 1, _HOSTS: 1, **life}))
-    lines.append(Line("electricity", 1.0, {POWER: 1, "electricity.pue": 1, "electricity.price": 1}))
-    return tuple(lines)
-
-
 def cost_rate(target: Target) -> CostRate | None:
     """What a target costs per chip and per joule: the arithmetic of `price`, for thousands of plans at once.
 
     None where neither a purchase price nor a rent is public.
     """
-    bought = purchase(target)
-    if bought is None:
+    found = short(target, 1.0, Interval(1.0, 1.0, 1.0))
+    if found is None:
         return None
-    ledger = bill(bought, 1.0, Interval(1.0, 1.0, 1.0))
-    parts = {name: float(amount) for name, amount in ledger.amounts().items()}
+    parts = {name: float(amount) for name, amount in found.ledger.amounts().items()}
     energy = parts.pop("electricity", 0.0)
-    return CostRate(bought.basis, sum(parts.values()), energy)
+    return CostRate(found.basis, sum(parts.values()), energy)
+
+
+def short(target: Target, chips: float, power_w: Interval) -> Bill | None:
+    """Capital and electricity of so many chips at so many watts, or their rent; None without a public price."""
+    paid = purchase(target)
+    if paid is None:
+        return None
+    if paid.basis != "own":
+        return _bill(paid.basis, [_rent(paid, chips)], {}, paid.inputs, {})
+    lines = [asset.written_off() for asset in bought(paid, chips)] + [running.electricity()]
+    return _bill(paid.basis, lines, defaults(), paid.inputs, {running.POWER: power_w})
+
+
+def bill(answer: Estimate, terms: Terms, paid: Purchase | None) -> Bill:
+    """Everything that an estimate's system costs.
+
+    Args:
+        answer: what it does.
+        terms: figures of the place and of the money.
+        paid: its price; None prices only what runs it.
+    """
+    target = answer.step_model.target
+    if paid is not None and paid.basis != "own":
+        return _bill(paid.basis, [_rent(paid, answer.chips)], terms, paid.inputs, {})
+    assets, figures = network(target, answer.chips)
+    basis, inputs = "unpriced", dict(figures)
+    if paid is not None:
+        basis, inputs = paid.basis, inputs | dict(paid.inputs)
+        assets = [*bought(paid, answer.chips), *assets]
+    lines = [asset.written_off() for asset in assets]
+    lines += [running.electricity(), *running.around_the_clock(assets)]
+    return _bill(basis, lines, terms, inputs, running.watts(answer))
+
+
+def _rent(paid: Purchase, chips: float) -> Line:
+    """A rent per hour; a reservation is paid through idle hours as well."""
+    idle = {"capital.utilisation": -1} if paid.basis == "reserved" else {}
+    return Line(paid.basis, chips * paid.share / 3600.0, {**dict.fromkeys(paid.inputs, 1), **idle})
+
+
+def _bill(
+    basis: str,
+    lines: Iterable[Line],
+    terms: Terms,
+    priced: Mapping[str, Figure],
+    results: Mapping[str, Interval],
+) -> Bill:
+    """Joins lines with the inputs that they read."""
+    lines = tuple(lines)
+    used = dict.fromkeys(key for line in lines for key in line.inputs)
+    known = {**terms, **priced}
+    figures = {key: known[key] for key in used if key in known}
+    inputs = {key: as_interval(figure) for key, figure in figures.items()}
+    return Bill(basis, Ledger(lines, inputs | {key: results[key] for key in used if key in results}), figures)
 
 
 def as_interval(figure: Figure) -> Interval:

@@ -1,15 +1,18 @@
-"""Dollars per million tokens (or items) of an estimate."""
+"""Dollars per million tokens (or items) of an estimate, as a comparison shows them.
+
+    own    (purchase / (years x utilisation) + power x PUE x electricity price) / throughput
+    rent   hourly rent / throughput
+
+Power is drawn only while the system works at the stated load; capital is paid all its life.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from silmark.economics.bill import bill, figures, purchase
+from silmark.economics.bill import short
 from silmark.estimation import Estimate
 from silmark.figures import Figure, Interval
-
-RATE = "throughput"
-"""Name of the input that holds the tokens or items per second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,7 @@ class Price:
 
 def price(answer: Estimate) -> Price | None:
     """Prices an estimate; None where neither a purchase price nor a rent of the chip is public."""
-    bought = purchase(answer.step_model.target)
-    if bought is None:
+    found = short(answer.step_model.target, answer.chips, answer.power_w)
+    if found is None:
         return None
-    ledger = bill(bought, answer.chips, answer.power_w).over(RATE, answer.rate, 1e6)
-    return Price(ledger.interval(), bought.basis, figures(bought))
+    return Price(found.per_million(answer).interval(), found.basis, dict(found.figures))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _PREFIXES = {"a": 1e-18, "f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0}
 _LARGE = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+_YEAR_S = 365.25 * 86400.0
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
 
 
@@ -12,7 +13,15 @@ def _table() -> dict[str, tuple[str, float]]:
     units["USD/h"] = ("USD/h", 1.0)
     units["USD/kWh"] = ("USD/J", 1 / 3.6e6)
     units["USD/J"] = ("USD/J", 1.0)
-    units["year"] = ("s", 365.25 * 86400.0)
+    units["year"] = ("s", _YEAR_S)
+    units["month"] = ("s", _YEAR_S / 12)
+    units["1/year"] = ("1/s", 1 / _YEAR_S)
+    units["USD/year"] = ("USD/s", 1 / _YEAR_S)
+    units["USD/kW/month"] = ("USD/J", 12e-3 / _YEAR_S)
+    units["USD/GB"] = ("USD/B", 1e-9)
+    units["kgCO2e"] = ("kgCO2e", 1.0)
+    units["gCO2e/kWh"] = ("kgCO2e/J", 1e-3 / 3.6e6)
+    units["1/cm2"] = ("1/m2", 1e4)
     for prefix, factor in (_LARGE | _BINARY).items():
         units[f"{prefix}B"] = ("B", factor)
         units[f"{prefix}B/s"] = ("B/s", factor)
