@@ -11,6 +11,7 @@ import typer
 
 from silmark.cli.bulk import predict
 from silmark.cli.calibrate import calibrate
+from silmark.cli.cost import cost
 from silmark.cli.measure import measure
 from silmark.cli.train import train
 from silmark.cli.validate import validate
@@ -214,6 +215,7 @@ def schema(name: Annotated[str, typer.Argument(help="compare, estimate, page or 
 
 
 app.command()(calibrate)
+app.command()(cost)
 app.command()(measure)
 app.command()(train)
 

@@ -2,6 +2,8 @@
 
 capital per second of work = price / (years x utilisation)
 interest                   = price x rate / 2 / utilisation    (on half of the price on average)
+
+Utilisation is the share of its life that a machine works at the stated load.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def _purchase(prefix: str, kind: str, figure: Figure, target: Target) -> Purchas
     return Purchase(basis, {prefix + kind: figure}, share, hosts=basis == "own" and not whole)
 
 
-def _discounted(target: Target, pay: Literal["reserved", "spot"], own: Terms) -> Purchase | None:
+def _discounted(target: Target, pay: Pay, own: Terms) -> Purchase | None:
     """The chip's own rent of that kind, else a share of its rent on demand."""
     listed = own.get(f"{pay}.{target.chip.id}") or cloud().get(f"{pay}.{target.chip.id}")
     if listed is not None:

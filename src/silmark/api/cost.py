@@ -1,0 +1,111 @@
+"""What a model costs on a system: every part, per token, with what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypedDict, Unpack, cast
+
+from silmark.api.question import Count, Duration
+from silmark.api.single import estimate
+from silmark.economics.breakeven import BreakEven, break_even
+from silmark.economics.cost import Cost
+from silmark.economics.cost import cost as price_in_full
+from silmark.economics.rent import PAYS, Pay
+from silmark.economics.scenario import read, words
+from silmark.economics.terms import Terms, terms
+from silmark.errors import BadValue
+from silmark.estimation import Estimate
+from silmark.report.priced import Priced
+
+
+class Options(TypedDict, total=False):
+    """What `estimate` may be asked besides model and system."""
+
+    tp: Count | None
+    pp: Count | None
+    dp: Count | None
+    ep: Count | None
+    batch: Count
+    workload: str
+    prompt: Count | None
+    output: Count | None
+    ttft: Duration | None
+    tpot: Duration | None
+    precision: str
+    maturity: Literal["own", "equal"]
+
+
+def cost(
+    model: str,
+    on: str,
+    *,
+    pay: Pay = "auto",
+    scenario: str | Path | None = None,
+    given: Sequence[str] = (),
+    region: str = "",
+    against: str | None = None,
+    saving: float = 0.0,
+    **options: Unpack[Options],
+) -> Priced:
+    """What a model costs on a system.
+
+    Args:
+        model: catalogue name, path of a `config.json`, or `hf:owner/name`.
+        on: `8x:nvidia-h100-sxm5-80gb`, a system's id, or a `.toml` file.
+        pay: own, rent, reserved, spot, or auto: what is public first.
+        scenario: TOML file with terms of your own.
+        given: terms as words, such as `capital.utilisation=0.6`; they win over the file.
+        region: where the machines stand: electricity price and carbon.
+        against: another system, whose tokens are to be undercut.
+        saving: share of that system's cost per token to be saved, from 0 up to below 1.
+        **options: plan and workload as in `estimate`.
+
+    Raises:
+        SilmarkError: a name that is unknown or a value that makes no sense.
+    """
+    if pay not in PAYS:
+        raise BadValue("pay", pay, ", ".join(PAYS))
+    if isinstance(saving, bool) or not isinstance(saving, int | float) or not 0 <= saving < 1:
+        raise BadValue("saving", saving, "a share from 0 up to below 1, such as 0.9")
+    if saving and against is None:
+        raise BadValue("saving", saving, "another system to save against")
+    place = own_terms(scenario, given, region)
+    asked, status, reason, answer = run(model, on, options)
+    asked |= {"pay": pay, "region": region or "default", "scenario": str(scenario or ""), "set": list(given)}
+    if answer is None:
+        return Priced(asked, status, reason, None)
+    priced = price_in_full(answer, place, pay)
+    if against is None:
+        return Priced(asked, status, reason, priced)
+    asked |= {"against": against, "saving": saving}
+    return Priced(asked, status, reason, priced, _even(model, against, 1.0 - saving, priced, options))
+
+
+def own_terms(scenario: str | Path | None, given: Sequence[str], region: str) -> Terms:
+    """Defaults, then a region's terms, then a file's, then words."""
+    base = terms(region)
+    own = read(Path(scenario), base) if scenario else {}
+    return terms(region, {**own, **words(given, base)})
+
+
+def run(model: str, on: str, options: Options) -> tuple[dict[str, Any], str, str, Estimate | None]:
+    """The question, status, reason and estimate of one batch; raises BadValue if several were asked."""
+    depth = estimate(model, on, **cast("Any", options))
+    if len(depth.rows) != 1:
+        raise BadValue("batch", options.get("batch"), "one number, or auto")
+    row = depth.rows[0]
+    return dict(depth.question), row.status, row.reason, row.estimate
+
+
+def _even(model: str, against: str, ratio: float, priced: Cost, options: Options) -> BreakEven:
+    """Break-even against another system under its usual cut and the same workload."""
+    kept = {key: value for key, value in options.items() if key not in ("tp", "pp", "dp", "ep", "batch", "precision")}
+    _, _, reason, other = run(model, against, cast("Options", kept))
+    if other is None:
+        raise BadValue("against", against, f"a system that can run {model} ({reason})")
+    shared = {key: figure for key, figure in priced.terms.items() if not key.startswith(("chip.", "system."))}
+    baseline = price_in_full(other, shared)
+    if baseline.basis == "unpriced":
+        raise BadValue("against", against, "a system whose price is public")
+    return break_even(priced.estimate, shared, other, baseline.bill, ratio)

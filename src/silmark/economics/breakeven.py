@@ -1,0 +1,93 @@
+"""Break-even: the price of one chip at which a system costs a given share of another's tokens.
+
+A bill is linear in the price of a chip: total(p) = total(0) + p x slope. So the price that makes the total equal
+ratio x baseline is
+
+    p = (ratio x baseline - total(0)) / slope
+
+Inputs that both systems share (years, tariff, interest) move together; throughputs and watts do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from silmark.economics.bill import Bill, bill
+from silmark.economics.capital import Purchase
+from silmark.economics.ledger import Array, Ledger, Values
+from silmark.economics.sample import around, draw, joined
+from silmark.economics.terms import Terms
+from silmark.estimation import Estimate
+from silmark.figures import Figure, Grade, Interval
+
+KEY = "chip.price.purchase"
+_OTHER = "baseline "
+
+
+@dataclass(frozen=True, slots=True)
+class BreakEven:
+    """The price below which a system keeps the asked ratio.
+
+    Attributes:
+        ratio: cost per token over the baseline's.
+        price: USD per chip, 0 where even free chips cost more; the interval holds 80 % of the draws.
+        reached: share of the draws in which some price above 0 keeps the ratio.
+        free_ratio: the ratio that chips would keep if they cost nothing.
+        baseline: USD per million tokens of the other system.
+    """
+
+    ratio: float
+    price: Interval
+    reached: float
+    free_ratio: float
+    baseline: Interval
+
+
+def priced_at_one(answer: Estimate, terms: Terms) -> Ledger:
+    """USD per million tokens of a system whose chips cost one dollar each, hosts as a share of that."""
+    dollar = Figure(KEY, 1.0, 1.0, 1.0, "USD", "", Grade.ASSUMED)
+    return bill(answer, terms, Purchase("own", {KEY: dollar}, 1.0, hosts=True)).per_million(answer)
+
+
+def break_even(answer: Estimate, terms: Terms, baseline: Estimate, other: Bill, ratio: float) -> BreakEven:
+    """Solves for the price of a chip.
+
+    Args:
+        answer: the system whose chips have no price, or another one than is asked.
+        terms: what both systems share.
+        baseline: the system to compare with.
+        other: its bill.
+        ratio: cost per million tokens over the baseline's, such as 0.1 for a saving of 90 %.
+    """
+    mine, theirs = priced_at_one(answer, terms), renamed(other.per_million(baseline), terms)
+    inputs = joined((mine.inputs, theirs.inputs))
+    middle = {key: interval.mid for key, interval in inputs.items()}
+    draws = draw(inputs)
+    found = _solve(mine, theirs, ratio, draws)
+    mid = float(_solve(mine, theirs, ratio, middle))
+    interval = around(mid, found)
+    return BreakEven(
+        ratio=ratio,
+        price=Interval(max(0.0, interval.low), max(0.0, mid), max(0.0, interval.high)),
+        reached=float(np.mean(found > 0)),
+        free_ratio=float(mine.total({**middle, KEY: 0.0}) / theirs.total(middle)),
+        baseline=theirs.interval(),
+    )
+
+
+def _solve(mine: Ledger, theirs: Ledger, ratio: float, values: Values) -> Array:
+    fixed = mine.total({**values, KEY: 0.0})
+    slope = mine.total({**values, KEY: 1.0}) - fixed
+    return np.asarray((ratio * theirs.total(values) - fixed) / slope)
+
+
+def renamed(ledger: Ledger, shared: Mapping[str, object]) -> Ledger:
+    """A ledger whose own inputs have names apart from those of another system's."""
+    names = {key: key if key in shared else _OTHER + key for key in ledger.inputs}
+    lines = tuple(
+        replace(line, inputs={names[key]: power for key, power in line.inputs.items()}) for line in ledger.lines
+    )
+    return Ledger(lines, {names[key]: interval for key, interval in ledger.inputs.items()})

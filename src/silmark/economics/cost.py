@@ -1,0 +1,87 @@
+"""Cost: an estimate with all that it costs, in dollars, joules and carbon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from silmark.economics.bill import Bill, bill
+from silmark.economics.energy import Watts, carbon, facility, input_share, watts
+from silmark.economics.ledger import Ledger
+from silmark.economics.rent import Pay, purchase
+from silmark.economics.terms import Terms
+from silmark.economics.tokens import Split, split
+from silmark.estimation import Estimate
+from silmark.figures import Figure, Interval
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an estimate's system costs.
+
+    Attributes:
+        estimate: what the system does.
+        terms: figures of the place and of the money.
+        bill: dollars per second of work.
+    """
+
+    estimate: Estimate
+    terms: Terms
+    bill: Bill
+
+    @property
+    def basis(self) -> str:
+        """How machines are paid: own, rent, reserved, spot; unpriced without them."""
+        return self.bill.basis
+
+    @cached_property
+    def per_million(self) -> Ledger:
+        """USD per million output tokens (or items)."""
+        return self.bill.per_million(self.estimate)
+
+    @cached_property
+    def usd_per_million(self) -> Interval:
+        """Its total."""
+        return self.per_million.interval()
+
+    @property
+    def tokens_per_usd(self) -> Interval:
+        """Output tokens (or items) for a dollar."""
+        return self.usd_per_million.inverse(1e6)
+
+    @cached_property
+    def split(self) -> Split | None:
+        """How cost divides over input and output tokens."""
+        return split(self.estimate)
+
+    @cached_property
+    def watts(self) -> Watts:
+        """Power at work, by cause."""
+        return watts(self.estimate)
+
+    @cached_property
+    def input_joules(self) -> float | None:
+        """Share of the joules that prompts take."""
+        return input_share(self.estimate)
+
+    @cached_property
+    def facility_joules(self) -> Interval:
+        """Joules per output token (or item) at the facility's meter."""
+        return facility(self.estimate, self.terms).interval()
+
+    @cached_property
+    def carbon(self) -> Ledger:
+        """Kilograms of CO2 equivalent per million output tokens (or items)."""
+        return carbon(self.estimate, self.terms)
+
+    @property
+    def figures(self) -> Mapping[str, Figure]:
+        """Every figure of prices, place and carbon behind it, by key."""
+        used = {key: self.terms[key] for key in self.carbon.inputs if key in self.terms}
+        return {**self.bill.figures, **used}
+
+
+def cost(answer: Estimate, terms: Terms, pay: Pay = "auto") -> Cost:
+    """Prices an estimate in full; without a public price of that kind, only what runs it."""
+    return Cost(answer, terms, bill(answer, terms, purchase(answer.step_model.target, pay, terms)))
