@@ -18,6 +18,9 @@ from silmark.errors import BadValue
 from silmark.estimation import Estimate
 from silmark.report.priced import Priced
 
+_WORKLOAD = ("workload", "prompt", "output", "ttft", "tpot", "maturity")
+"""Options that describe what is asked, not how one system does it."""
+
 
 class Options(TypedDict, total=False):
     """What `estimate` may be asked besides model and system."""
@@ -33,6 +36,8 @@ class Options(TypedDict, total=False):
     ttft: Duration | None
     tpot: Duration | None
     precision: str
+    weights_in: Literal["auto", "main", "sram"]
+    kv_in: Literal["auto", "main", "sram"]
     maturity: Literal["own", "equal"]
 
 
@@ -82,11 +87,11 @@ def cost(
     return Priced(asked, status, reason, priced, _even(model, against, 1.0 - saving, priced, options))
 
 
-def own_terms(scenario: str | Path | None, given: Sequence[str], region: str) -> Terms:
-    """Defaults, then a region's terms, then a file's, then words."""
-    base = terms(region)
+def own_terms(scenario: str | Path | None, given: Sequence[str], region: str, more: Terms | None = None) -> Terms:
+    """Defaults (and `more` of them), then a region's terms, then a file's, then words."""
+    base = terms(region, more)
     own = read(Path(scenario), base) if scenario else {}
-    return terms(region, {**own, **words(given, base)})
+    return {**base, **own, **words(given, base)}
 
 
 def run(model: str, on: str, options: Options) -> tuple[dict[str, Any], str, str, Estimate | None]:
@@ -100,12 +105,23 @@ def run(model: str, on: str, options: Options) -> tuple[dict[str, Any], str, str
 
 def _even(model: str, against: str, ratio: float, priced: Cost, options: Options) -> BreakEven:
     """Break-even against another system under its usual cut and the same workload."""
-    kept = {key: value for key, value in options.items() if key not in ("tp", "pp", "dp", "ep", "batch", "precision")}
-    _, _, reason, other = run(model, against, cast("Options", kept))
+    shared = common(priced.terms)
+    baseline = other_system("against", model, against, shared, options)
+    return break_even(priced.estimate, shared, baseline.estimate, baseline.bill, ratio)
+
+
+def common(place: Terms) -> Terms:
+    """Terms of the place and of the money, without prices of one chip or system."""
+    return {key: figure for key, figure in place.items() if not key.startswith(("chip.", "system."))}
+
+
+def other_system(label: str, model: str, on: str, place: Terms, options: Options) -> Cost:
+    """What another system costs for the same workload, under its usual cut; raises BadValue if that is unknown."""
+    kept = {key: value for key, value in options.items() if key in _WORKLOAD}
+    _, _, reason, other = run(model, on, cast("Options", kept))
     if other is None:
-        raise BadValue("against", against, f"a system that can run {model} ({reason})")
-    shared = {key: figure for key, figure in priced.terms.items() if not key.startswith(("chip.", "system."))}
-    baseline = price_in_full(other, shared)
-    if baseline.basis == "unpriced":
-        raise BadValue("against", against, "a system whose price is public")
-    return break_even(priced.estimate, shared, other, baseline.bill, ratio)
+        raise BadValue(label, on, f"a system that can run {model} ({reason})")
+    found = price_in_full(other, place)
+    if found.basis == "unpriced":
+        raise BadValue(label, on, "a system whose price is public")
+    return found

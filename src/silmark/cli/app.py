@@ -13,6 +13,7 @@ from silmark.cli.bulk import predict
 from silmark.cli.calibrate import calibrate
 from silmark.cli.cost import cost
 from silmark.cli.measure import measure
+from silmark.cli.moves import build_or_buy, port
 from silmark.cli.train import train
 from silmark.cli.validate import validate
 
@@ -216,6 +217,8 @@ def schema(name: Annotated[str, typer.Argument(help="compare, estimate, page or 
 
 app.command()(calibrate)
 app.command()(cost)
+app.command()(port)
+app.command("build-or-buy")(build_or_buy)
 app.command()(measure)
 app.command()(train)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 import typer
 
@@ -24,6 +24,8 @@ def cost(
     ttft: Annotated[str | None, typer.Option(help="promise, such as 2s, or none", show_default=False)] = None,
     tpot: Annotated[str | None, typer.Option(help="promise, such as 50ms, or none", show_default=False)] = None,
     precision: Annotated[str, typer.Option(help="format, weights:compute[:kv], or default")] = "default",
+    weights_in: Annotated[str, typer.Option(help="memory tier of the weights: auto, main or sram")] = "auto",
+    kv_in: Annotated[str, typer.Option(help="memory tier of the cache: auto, main or sram")] = "auto",
     pay: Annotated[str, typer.Option(help="own, rent, reserved, spot, or auto: what is public first")] = "auto",
     region: Annotated[str, typer.Option(help="where the machines stand, such as texas or france")] = "",
     scenario: Annotated[
@@ -65,6 +67,8 @@ def cost(
         ttft=ttft,
         tpot=tpot,
         precision=precision,
+        weights_in=cast("Literal['auto', 'main', 'sram']", weights_in),
+        kv_in=cast("Literal['auto', 'main', 'sram']", kv_in),
     )
     if plot is not None:
         from silmark.report.plot_cost import draw  # noqa: PLC0415

@@ -6,14 +6,14 @@ Costs are proportional to the chips that a plan uses: a share of a unit costs it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from silmark.economics import running
-from silmark.economics.capital import Purchase, bought, network
+from silmark.economics.capital import Asset, Purchase, bought, network
 from silmark.economics.ledger import Array, Ledger, Line
 from silmark.economics.rent import purchase
 from silmark.economics.terms import Terms, defaults
@@ -96,17 +96,36 @@ def bill(answer: Estimate, terms: Terms, paid: Purchase | None) -> Bill:
         terms: figures of the place and of the money.
         paid: its price; None prices only what runs it.
     """
-    target = answer.step_model.target
     if paid is not None and paid.basis != "own":
         return _bill(paid.basis, [_rent(paid, answer.chips)], terms, paid.inputs, {})
-    assets, figures = network(target, answer.chips)
-    basis, inputs = "unpriced", dict(figures)
-    if paid is not None:
-        basis, inputs = paid.basis, inputs | dict(paid.inputs)
-        assets = [*bought(paid, answer.chips), *assets]
-    lines = [asset.written_off() for asset in assets]
-    lines += [running.electricity(), *running.around_the_clock(assets)]
-    return _bill(basis, lines, terms, inputs, running.watts(answer))
+    if paid is None:
+        return owned(answer, terms, (), {}, {}, basis="unpriced")
+    return owned(answer, terms, bought(paid, answer.chips), paid.inputs, {})
+
+
+def owned(
+    answer: Estimate,
+    terms: Terms,
+    assets: Sequence[Asset],
+    priced: Mapping[str, Figure],
+    results: Mapping[str, Interval],
+    basis: str = "own",
+) -> Bill:
+    """What a system costs that was bought: its assets and the network between its units, and all that runs it.
+
+    Args:
+        answer: what it does.
+        terms: figures of the place and of the money.
+        assets: chips and hosts; none where no price is known, and then no network either.
+        priced: figures that the assets read beside the terms.
+        results: other inputs that they read.
+        basis: own or unpriced.
+    """
+    wires, figures = network(answer.step_model.target, answer.chips) if assets else ([], {})
+    everything = [*assets, *wires]
+    lines = [asset.written_off() for asset in everything]
+    lines += [running.electricity(), *running.around_the_clock(everything)]
+    return _bill(basis, lines, terms, {**figures, **priced}, {**running.watts(answer), **results})
 
 
 def _rent(paid: Purchase, chips: float) -> Line:

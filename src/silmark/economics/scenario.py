@@ -35,7 +35,7 @@ _OWN: Mapping[str, str] = {
 }
 """Keys that stand in for figures of a chip's or system's file, with their unit."""
 _SHARES = ("capital.utilisation",)
-_ABOVE_0 = ("capital.years", "capital.utilisation")
+_ABOVE_0 = ("capital.years", "capital.utilisation", "silicon.area", "silicon.defects")
 _RATES = "rates"
 _DATED = 'date = "2026-11", the day, month or year on which it held'
 
@@ -69,7 +69,7 @@ def words(given: Iterable[str], known: Terms) -> dict[str, Figure]:
         value, bounds = (middle, {"low": float(first), "high": float(last)}) if middle else (first, {})
         leaf: dict[str, Any] = {"value": float(value), **bounds}
         leaf |= ({"unit": unit} if unit else {}) | ({"date": date} if date is not None else {})
-        found[key.strip()] = _figure(f"--set {key.strip()[:60]}", key.strip(), leaf, known, {})
+        found[key.strip()] = _figure("--set", key.strip(), leaf, known, {})
     return found
 
 
