@@ -15,16 +15,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from silmark.api import Depth, compare, estimate
+    from silmark.api.build import build_or_buy
+    from silmark.api.cost import cost
+    from silmark.api.port import port
     from silmark.api.train import train
     from silmark.errors import SilmarkError
 
 __version__ = "0.1.0"
-__all__ = ["Depth", "SilmarkError", "__version__", "compare", "estimate", "train"]
+__all__ = ["Depth", "SilmarkError", "__version__", "build_or_buy", "compare", "cost", "estimate", "port", "train"]
 
 _WHERE = {
     "compare": "silmark.api",
     "estimate": "silmark.api",
     "Depth": "silmark.api",
+    "build_or_buy": "silmark.api.build",
+    "cost": "silmark.api.cost",
+    "port": "silmark.api.port",
     "train": "silmark.api.train",
     "SilmarkError": "silmark.errors",
 }

@@ -1,12 +1,12 @@
 """What a second of work costs, and a million tokens: the ledger of a system that is owned or rented.
 
-`price` counts capital and electricity, or rent, for every chip of a comparison; `bill` counts all of it.
+`bill` counts capital and electricity, or rent, as every chip of a comparison is priced; `in_full` counts all of it.
 Costs are proportional to the chips that a plan uses: a share of a unit costs its share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,20 @@ from silmark.economics.terms import Terms, defaults
 from silmark.estimation import Estimate
 from silmark.figures import Figure, Interval
 from silmark.systems import Target
+
+__all__ = [
+    "RATE",
+    "Bill",
+    "CostRate",
+    "as_interval",
+    "bill",
+    "cost_rate",
+    "figures",
+    "in_full",
+    "owned",
+    "purchase",
+    "short",
+]
 
 RATE = "throughput"
 """Name of the input that holds the tokens or items per second of the whole system."""
@@ -80,15 +94,25 @@ def cost_rate(target: Target) -> CostRate | None:
 def short(target: Target, chips: float, power_w: Interval) -> Bill | None:
     """Capital and electricity of so many chips at so many watts, or their rent; None without a public price."""
     paid = purchase(target)
-    if paid is None:
-        return None
+    return None if paid is None else Bill(paid.basis, bill(paid, chips, power_w), figures(paid))
+
+
+def bill(paid: Purchase, chips: float, power_w: Interval) -> Ledger:
+    """USD per second of work: capital and electricity of so many chips at so many watts together, or their rent."""
     if paid.basis != "own":
-        return _bill(paid.basis, [_rent(paid, chips)], {}, paid.inputs, {})
-    lines = [asset.written_off() for asset in bought(paid, chips)] + [running.electricity()]
-    return _bill(paid.basis, lines, defaults(), paid.inputs, {running.POWER: power_w})
+        lines = [_rent(paid, chips)]
+    else:
+        lines = [*(asset.written_off() for asset in bought(paid, chips)), running.electricity()]
+    return _join(lines, {**defaults(), **paid.inputs}, {running.POWER: power_w}).ledger
 
 
-def bill(answer: Estimate, terms: Terms, paid: Purchase | None) -> Bill:
+def figures(paid: Purchase) -> dict[str, Figure]:
+    """The figures behind `bill`, by key."""
+    known = {**defaults(), **paid.inputs}
+    return {key: known[key] for key in bill(paid, 1.0, Interval(1.0, 1.0, 1.0)).inputs if key in known}
+
+
+def in_full(answer: Estimate, terms: Terms, paid: Purchase | None) -> Bill:
     """Everything that an estimate's system costs.
 
     Args:
@@ -96,10 +120,10 @@ def bill(answer: Estimate, terms: Terms, paid: Purchase | None) -> Bill:
         terms: figures of the place and of the money.
         paid: its price; None prices only what runs it.
     """
-    if paid is not None and paid.basis != "own":
-        return _bill(paid.basis, [_rent(paid, answer.chips)], terms, paid.inputs, {})
     if paid is None:
         return owned(answer, terms, (), {}, {}, basis="unpriced")
+    if paid.basis != "own":
+        return _join([_rent(paid, answer.chips)], {**terms, **paid.inputs}, {}, paid.basis)
     return owned(answer, terms, bought(paid, answer.chips), paid.inputs, {})
 
 
@@ -121,11 +145,11 @@ def owned(
         results: other inputs that they read.
         basis: own or unpriced.
     """
-    wires, figures = network(answer.step_model.target, answer.chips) if assets else ([], {})
+    wires, bandwidth = network(answer.step_model.target, answer.chips) if assets else ([], {})
     everything = [*assets, *wires]
     lines = [asset.written_off() for asset in everything]
     lines += [running.electricity(), *running.around_the_clock(everything)]
-    return _bill(basis, lines, terms, {**figures, **priced}, {**running.watts(answer), **results})
+    return _join(lines, {**terms, **bandwidth, **priced}, {**running.watts(answer), **results}, basis)
 
 
 def _rent(paid: Purchase, chips: float) -> Line:
@@ -134,20 +158,14 @@ def _rent(paid: Purchase, chips: float) -> Line:
     return Line(paid.basis, chips * paid.share / 3600.0, {**dict.fromkeys(paid.inputs, 1), **idle})
 
 
-def _bill(
-    basis: str,
-    lines: Iterable[Line],
-    terms: Terms,
-    priced: Mapping[str, Figure],
-    results: Mapping[str, Interval],
+def _join(
+    lines: Sequence[Line], known: Mapping[str, Figure], results: Mapping[str, Interval], basis: str = "own"
 ) -> Bill:
-    """Joins lines with the inputs that they read."""
-    lines = tuple(lines)
+    """Joins lines with the inputs that they read: figures, and results of an estimate."""
     used = dict.fromkeys(key for line in lines for key in line.inputs)
-    known = {**terms, **priced}
-    figures = {key: known[key] for key in used if key in known}
-    inputs = {key: as_interval(figure) for key, figure in figures.items()}
-    return Bill(basis, Ledger(lines, inputs | {key: results[key] for key in used if key in results}), figures)
+    behind = {key: known[key] for key in used if key not in results}
+    inputs = {key: results[key] if key in results else as_interval(behind[key]) for key in used}
+    return Bill(basis, Ledger(tuple(lines), inputs), behind)
 
 
 def as_interval(figure: Figure) -> Interval:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from silmark.economics.bill import Bill, bill
+from silmark.economics.bill import Bill, in_full
 from silmark.economics.capital import Purchase
 from silmark.economics.ledger import Array, Ledger, Values
 from silmark.economics.sample import around, draw, joined
@@ -49,7 +49,7 @@ class BreakEven:
 def priced_at_one(answer: Estimate, terms: Terms) -> Ledger:
     """USD per million tokens of a system whose chips cost one dollar each, hosts as a share of that."""
     dollar = Figure(KEY, 1.0, 1.0, 1.0, "USD", "", Grade.ASSUMED)
-    return bill(answer, terms, Purchase("own", {KEY: dollar}, 1.0, hosts=True)).per_million(answer)
+    return in_full(answer, terms, Purchase("own", {KEY: dollar}, 1.0, hosts=True)).per_million(answer)
 
 
 def break_even(answer: Estimate, terms: Terms, baseline: Estimate, other: Bill, ratio: float) -> BreakEven:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from silmark.economics.bill import Bill, bill
+from silmark.economics.bill import Bill, in_full
 from silmark.economics.energy import Watts, carbon, facility, input_share, watts
 from silmark.economics.ledger import Ledger
 from silmark.economics.rent import Pay, purchase
@@ -84,4 +84,4 @@ class Cost:
 
 def cost(answer: Estimate, terms: Terms, pay: Pay = "auto") -> Cost:
     """Prices an estimate in full; without a public price of that kind, only what runs it."""
-    return Cost(answer, terms, bill(answer, terms, purchase(answer.step_model.target, pay, terms)))
+    return Cost(answer, terms, in_full(answer, terms, purchase(answer.step_model.target, pay, terms)))

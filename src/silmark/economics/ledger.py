@@ -70,8 +70,8 @@ class Ledger:
         """
         at = self._at(None)
         mid = float(self.total())
-        if mid <= 0:
-            return Interval(mid, mid, mid)
+        if mid <= 0:  # what is saved in full leaves rounding errors on either side of nothing
+            return Interval(0.0, 0.0, 0.0)
         weights = dict.fromkeys(self.inputs, 0.0)
         for line in self.lines:
             amount = float(line.amount(at))

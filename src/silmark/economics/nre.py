@@ -124,8 +124,8 @@ def _paid(chip: Chip, values: Values) -> Array:
 
 def own_bill(answer: Estimate, terms: Terms, unit: Interval) -> Bill:
     """What a system of own chips costs per second of work, without what was paid once."""
-    hosts = terms["silicon.host"]
-    assets = (Asset("chips", answer.chips, {UNIT: 1}), Asset("hosts", answer.chips, {"silicon.host": 1}))
+    hosts, limit = terms["silicon.host"], answer.step_model.target.chip.si("power.tdp")
+    assets = (Asset("chips", answer.chips, {UNIT: 1}), Asset("hosts", answer.chips * limit, {"silicon.host": 1}))
     return owned(answer, terms, assets, {"silicon.host": hosts}, {UNIT: unit})
 
 

@@ -26,6 +26,7 @@ from silmark.figures.tables import packaged, read_figure, walk
 
 _PATH = "economics/porting.toml"
 _PER_STACK = ("bring_up", "per_model", "translated")
+"""Figures of a stack; the last one is there only where a tool translates CUDA into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +118,7 @@ def _saved(source: Stack, target: Stack, terms: Terms) -> Figure | None:
     if target.name in source.runs_on:
         return terms["work.portable"]
     key = f"{target.name}.translated"
-    found = terms.get(key, target.figures["translated"])
-    return found if source.name == "cuda" and found.value > 0 else None
+    return terms.get(key, target.figures.get("translated")) if source.name == "cuda" else None
 
 
 def _lines(target: Stack, saved: bool) -> tuple[Line, ...]:
@@ -171,7 +171,7 @@ def payback(moved: Port, old: Ledger, new: Ledger) -> Payback:
 
 
 def _stack(name: str, table: Mapping[str, object]) -> Stack:
-    figures = {key: read_figure(_PATH, f"{name}.{key}", table[key]) for key in _PER_STACK}  # type: ignore[arg-type]
+    figures = {key: read_figure(_PATH, f"{name}.{key}", table[key]) for key in _PER_STACK if key in table}  # type: ignore[arg-type]
     runs_on = table.get("runs_on", [])
     assert isinstance(runs_on, list)
     return Stack(name, str(table["match"]), str(table["facts"]), tuple(map(str, runs_on)), figures)

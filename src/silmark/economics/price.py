@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from silmark.economics.bill import short
+from silmark.economics.bill import RATE, short
 from silmark.estimation import Estimate
 from silmark.figures import Figure, Interval
+
+__all__ = ["RATE", "Price", "price"]
 
 
 @dataclass(frozen=True, slots=True)

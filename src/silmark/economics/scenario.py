@@ -34,7 +34,8 @@ _OWN: Mapping[str, str] = {
     "system.price.cloud": "USD/h",
 }
 """Keys that stand in for figures of a chip's or system's file, with their unit."""
-_SHARES = ("capital.utilisation",)
+_FAR = 1e6
+_SHARES = ("capital.utilisation", ".translated", "work.portable", "cloud.reserved_share", "cloud.spot_share")
 _ABOVE_0 = ("capital.years", "capital.utilisation", "silicon.area", "silicon.defects")
 _RATES = "rates"
 _DATED = 'date = "2026-11", the day, month or year on which it held'
@@ -81,11 +82,22 @@ def _figure(path: Path | str, key: str, leaf: object, known: Terms, rates: Mappi
     entry = {"source": "own scenario", "grade": "assumed", **leaf}
     entry = _in_dollars(path, key, entry, rates) if "USD" in unit else {"unit": unit, **entry}
     figure = read_figure(path, key, entry, UNITS[unit][0])
-    if key in _SHARES and figure.high > 1:
-        raise BadFile(path, "a share; must be at most 1", key)
-    if key in _ABOVE_0 and figure.low <= 0:
-        raise BadFile(path, "must be above 0", key)
+    _plausible(path, key, figure, known)
     return figure
+
+
+def _plausible(path: Path | str, key: str, figure: Figure, known: Terms) -> None:
+    """Refuses what would be divided by zero, and what lies beyond all reason; raises BadFile."""
+    if key.endswith(_SHARES) and figure.high > 1:
+        raise BadFile(path, "a share; must be at most 1", key)
+    if key == "electricity.pue" and figure.low < 1:
+        raise BadFile(path, "what a facility takes over what its machines take; must be at least 1", key)
+    if (key in _ABOVE_0 or key in _OWN) and figure.low <= 0:
+        raise BadFile(path, "must be above 0", key)
+    usual = known[key].value if key in known and known[key].value else 1e4
+    bounds = (figure.low or usual, figure.value or usual, figure.high or usual)
+    if min(bounds) < usual / _FAR or max(bounds) > usual * _FAR:
+        raise BadFile(path, f"beyond a factor of {_FAR:.0e} from what is usual; is the unit right?", key)
 
 
 def _usual_unit(key: str, known: Terms) -> str:

@@ -18,6 +18,7 @@ def _table() -> dict[str, tuple[str, float]]:
     units["1/year"] = ("1/s", 1 / _YEAR_S)
     units["USD/year"] = ("USD/s", 1 / _YEAR_S)
     units["USD/kW/month"] = ("USD/J", 12e-3 / _YEAR_S)
+    units["USD/W"] = ("USD/W", 1.0)
     units["USD/GB"] = ("USD/B", 1e-9)
     units["kgCO2e"] = ("kgCO2e", 1.0)
     units["gCO2e/kWh"] = ("kgCO2e/J", 1e-3 / 3.6e6)

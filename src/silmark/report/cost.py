@@ -45,6 +45,8 @@ def blocks(answer: Priced, bars: bool) -> Iterator[Table | str]:
     yield grid(["", ""], _facts(answer.cost, each))
     if answer.break_even is not None:
         yield "\n" + sentence(answer.break_even, str(asked["on"]), str(asked["against"]))
+        if answer.claims:
+            yield f"its speed rests on {', '.join(answer.claims)}, which this cannot confirm"
     if bars:
         yield ""
         yield _bars(answer, each)
@@ -83,7 +85,7 @@ def _facts(found: Cost, each: str) -> list[list[str]]:
     shares = ", ".join(f"{name} {100 * part / watts.total:.0f} %" for name, part in watts.as_dict().items() if part)
     rows.append(["power", f"{si(watts.total, 'W')}: {shares}"])
     carbon = {name: float(amount) for name, amount in found.carbon.amounts().items()}
-    made = f"embodied {100 * carbon['embodied'] / sum(carbon.values()):.0f} %"
+    made = f"embodied {100 * carbon['embodied'] / (sum(carbon.values()) or 1.0):.0f} %"
     rows.append([f"kgCO2e/{each}", f"{shown(found.carbon.interval())}; {made}"])
     return rows
 

@@ -55,4 +55,4 @@ def shown(interval: Interval | None, unit: str = "") -> str:
     if interval is None:
         return "-"
     middle = si(interval.mid, unit) if unit in ("s", "J", "W") else three(interval.mid)
-    return f"{middle} {spread(interval)}"
+    return f"{middle} {spread(interval)}" if interval.low > 0 else middle

@@ -35,6 +35,13 @@ class Priced:
         """What each input moves, the most first."""
         return tornado(self.cost.per_million) if self.cost else ()
 
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """Claims of the vendor that the speed was derived from: what they say cannot be confirmed by it."""
+        figures = self.cost.estimate.figures.values() if self.cost else ()
+        found = (name.strip() for figure in figures for name in figure.derived_from.split(","))
+        return tuple(sorted({name for name in found if name}))
+
     def as_dict(self) -> dict[str, Any]:
         """The document of silmark.cost/1; SI units, dollars per million tokens or items."""
         head = {"schema": SCHEMA, "question": self.question, "status": self.status, "reason": self.reason}
@@ -50,6 +57,7 @@ class Priced:
             "reached": even.reached,
             "free_ratio": even.free_ratio,
             "baseline_usd_per_million": even.baseline.as_dict(),
+            "claims": list(self.claims),
         }
 
 
@@ -87,6 +95,10 @@ def parts(ledger: Ledger) -> list[dict[str, Any]]:
     """Each part of a ledger with its own interval and its share of the total."""
     total = float(ledger.total())
     return [
-        {"name": name, "amount": ledger.only(name).interval().as_dict(), "share": float(amount) / total}
+        {
+            "name": name,
+            "amount": ledger.only(name).interval().as_dict(),
+            "share": float(amount) / total if total else 0.0,
+        }
         for name, amount in ledger.amounts().items()
     ]

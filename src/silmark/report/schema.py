@@ -8,24 +8,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from silmark.errors import UnknownName
+from silmark.report.documents import Bounds, FigureDocument, Strict
+from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocument
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Bounds(_Strict):
-    """Low, mid and high of a number."""
-
-    low: float = Field(ge=0)
-    mid: float = Field(ge=0)
-    high: float = Field(ge=0)
-
-
-class PlanDocument(_Strict):
+class PlanDocument(Strict):
     """How the model is cut."""
 
     tp: int
@@ -39,22 +29,7 @@ class PlanDocument(_Strict):
     region: int | None = Field(description="cores per side of a layer's region on a wafer")
 
 
-class FigureDocument(_Strict):
-    """One input figure, in SI."""
-
-    key: str
-    value: float
-    low: float
-    high: float
-    unit: str
-    source: str = Field(description="key into the table of sources")
-    grade: Literal["measured", "datasheet", "paper", "third-party", "derived", "claimed", "assumed"]
-    note: str
-    date: str
-    derived_from: str = Field(description="the claim that it was derived from, or empty")
-
-
-class RowDocument(_Strict):
+class RowDocument(Strict):
     """One chip's answer."""
 
     chip: str
@@ -86,7 +61,7 @@ class RowDocument(_Strict):
     figures: list[FigureDocument] | None = Field(description="with --explain: every input figure")
 
 
-class Question(_Strict):
+class Question(Strict):
     """What was asked, after defaults."""
 
     model: str
@@ -103,7 +78,7 @@ class Question(_Strict):
     sort: str
 
 
-class CompareDocument(_Strict):
+class CompareDocument(Strict):
     """`silmark compare --json`."""
 
     schema_: Literal["silmark.compare/1"] = Field(alias="schema")
@@ -112,7 +87,7 @@ class CompareDocument(_Strict):
     rows: list[RowDocument]
 
 
-class OperatorDocument(_Strict):
+class OperatorDocument(Strict):
     """One operator of a phase, all its instances."""
 
     phase: str
@@ -125,7 +100,7 @@ class OperatorDocument(_Strict):
     bound_by: str
 
 
-class EstimateDocument(_Strict):
+class EstimateDocument(Strict):
     """`silmark estimate --json`."""
 
     schema_: Literal["silmark.estimate/1"] = Field(alias="schema")
@@ -134,7 +109,7 @@ class EstimateDocument(_Strict):
     operators: list[OperatorDocument]
 
 
-class SourceDocument(_Strict):
+class SourceDocument(Strict):
     """Where a figure was read."""
 
     key: str
@@ -144,7 +119,7 @@ class SourceDocument(_Strict):
     address: str
 
 
-class PageDocument(_Strict):
+class PageDocument(Strict):
     """`silmark chips show NAME --json` and `silmark systems show NAME --json`."""
 
     schema_: Literal["silmark.chip/1", "silmark.system/1"] = Field(alias="schema")
@@ -153,7 +128,7 @@ class PageDocument(_Strict):
     sources: list[SourceDocument]
 
 
-class ListDocument(_Strict):
+class ListDocument(Strict):
     """`silmark chips --json`, `silmark systems --json`, `silmark models --json`: names and plain facts."""
 
     schema_: Literal["silmark.chips/1", "silmark.systems/1", "silmark.models/1"] = Field(alias="schema")
@@ -165,6 +140,9 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "estimate": EstimateDocument,
     "page": PageDocument,
     "list": ListDocument,
+    "cost": CostDocument,
+    "port": PortDocument,
+    "build-or-buy": BuildDocument,
 }
 
 

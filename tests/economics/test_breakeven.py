@@ -1,0 +1,70 @@
+"""Break-even prices, put back in, give the ratio that was asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import silmark
+from silmark.economics.breakeven import BreakEven
+from silmark.report.cost import sentence
+
+H100 = "8x:nvidia-h100-sxm5-80gb"
+CORSAIR: dict[str, Any] = {"precision": "mxint8", "weights_in": "sram", "tpot": "5ms"}
+
+
+def even(on: str, saving: float, **words: Any) -> BreakEven:
+    found = silmark.cost("llama-3.1-8b", on, against=H100, saving=saving, **words).break_even
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("saving", [0.0, 0.3, 0.6])
+def test_the_price_put_back_in_gives_the_ratio(saving: float) -> None:
+    found = even("corsair-server", saving, **CORSAIR)
+    assert found.price.mid > 0
+    own = f"chip.price.purchase={found.price.mid:.12g}USD@2026-11"
+    mine = silmark.cost("llama-3.1-8b", "corsair-server", given=[own], **CORSAIR).cost
+    other = silmark.cost("llama-3.1-8b", H100, tpot="5ms").cost
+    assert mine is not None
+    assert other is not None
+    assert mine.usd_per_million.mid / other.usd_per_million.mid == pytest.approx(1 - saving, rel=1e-9)
+
+
+def test_more_saving_less_price() -> None:
+    prices = [even("corsair-server", saving, **CORSAIR).price.mid for saving in (0.0, 0.2, 0.4, 0.6)]
+    assert prices == sorted(prices, reverse=True)
+    assert prices[0] > prices[-1]
+
+
+def test_the_interval_holds_the_price_and_free_chips_say_when_none_does() -> None:
+    found = even("corsair-server", 0.3, **CORSAIR)
+    assert found.price.low <= found.price.mid <= found.price.high
+    assert found.free_ratio < 0.7
+    never = even("corsair-server", 0.99, **CORSAIR)
+    assert never.free_ratio > 0.01
+    assert never.price.mid == 0
+    assert never.reached < 0.5
+    assert "no price" in sentence(never, "a", "b")
+
+
+def test_a_system_against_itself_costs_what_it_costs() -> None:
+    """A node at $66,000 for two: chips that break even with it cost $26,400, and hosts a quarter more."""
+    found = silmark.cost("llama-3.1-8b", "8x:nvidia-h100-nvl-94gb", against="8x:nvidia-h100-nvl-94gb").break_even
+    assert found is not None
+    assert found.price.mid == pytest.approx(66_000 / 2 / 1.25)
+    assert found.reached == 1.0
+
+
+def test_claims_behind_the_speed_are_named() -> None:
+    found = silmark.cost("llama-3.1-8b", "corsair-server", against=H100, saving=0.5, **CORSAIR)
+    assert any("corsair" in claim for claim in found.claims)
+    assert silmark.cost("llama-3.1-8b", H100).claims == ()
+
+
+def test_shared_inputs_move_both_systems() -> None:
+    """The tariff hits both sides: doubling it moves the price less than if only one side paid."""
+    base = even("corsair-server", 0.3, **CORSAIR).price.mid
+    both = even("corsair-server", 0.3, given=["electricity.price=0.16USD/kWh@2026"], **CORSAIR).price.mid
+    assert abs(both / base - 1) < 0.1
