@@ -16,6 +16,8 @@ def _table() -> dict[str, tuple[str, float]]:
     units["year"] = ("s", _YEAR_S)
     units["month"] = ("s", _YEAR_S / 12)
     units["1/year"] = ("1/s", 1 / _YEAR_S)
+    units["USD/s"], units["USD/B"], units["1/m2"] = ("USD/s", 1.0), ("USD/B", 1.0), ("1/m2", 1.0)
+    units["kgCO2e/J"] = ("kgCO2e/J", 1.0)
     units["USD/year"] = ("USD/s", 1 / _YEAR_S)
     units["USD/kW/month"] = ("USD/J", 12e-3 / _YEAR_S)
     units["USD/W"] = ("USD/W", 1.0)
