@@ -16,9 +16,9 @@ from silmark.economics import running
 from silmark.economics.capital import Asset, Purchase, bought, network
 from silmark.economics.ledger import Array, Ledger, Line
 from silmark.economics.rent import purchase
-from silmark.economics.terms import Terms, defaults
+from silmark.economics.terms import Terms
 from silmark.estimation import Estimate
-from silmark.figures import Figure, Interval
+from silmark.figures import Figure, Interval, assumptions
 from silmark.systems import Target
 
 __all__ = [
@@ -103,12 +103,12 @@ def bill(paid: Purchase, chips: float, power_w: Interval) -> Ledger:
         lines = [_rent(paid, chips)]
     else:
         lines = [*(asset.written_off() for asset in bought(paid, chips)), running.electricity()]
-    return _join(lines, {**defaults(), **paid.inputs}, {running.POWER: power_w}).ledger
+    return _join(lines, {**assumptions("economics"), **paid.inputs}, {running.POWER: power_w}).ledger
 
 
 def figures(paid: Purchase) -> dict[str, Figure]:
     """The figures behind `bill`, by key."""
-    known = {**defaults(), **paid.inputs}
+    known = {**assumptions("economics"), **paid.inputs}
     return {key: known[key] for key in bill(paid, 1.0, Interval(1.0, 1.0, 1.0)).inputs if key in known}
 
 

@@ -37,6 +37,7 @@ class BreakEven:
         reached: share of the draws in which some price above 0 keeps the ratio.
         free_ratio: the ratio that chips would keep if they cost nothing.
         baseline: USD per million tokens of the other system.
+        misses: what promise the other system does not keep; it is then priced where it comes nearest.
     """
 
     ratio: float
@@ -44,6 +45,7 @@ class BreakEven:
     reached: float
     free_ratio: float
     baseline: Interval
+    misses: str
 
 
 def priced_at_one(answer: Estimate, terms: Terms) -> Ledger:
@@ -75,6 +77,7 @@ def break_even(answer: Estimate, terms: Terms, baseline: Estimate, other: Bill, 
         reached=float(np.mean(found > 0)),
         free_ratio=float(mine.total({**middle, KEY: 0.0}) / theirs.total(middle)),
         baseline=theirs.interval(),
+        misses=baseline.misses,
     )
 
 

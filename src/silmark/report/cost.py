@@ -45,6 +45,8 @@ def blocks(answer: Priced, bars: bool) -> Iterator[Table | str]:
     yield grid(["", ""], _facts(answer.cost, each))
     if answer.break_even is not None:
         yield "\n" + sentence(answer.break_even, str(asked["on"]), str(asked["against"]))
+        if answer.break_even.misses:
+            yield f"{asked['against']} {answer.break_even.misses}; it is priced where it comes nearest"
         if answer.claims:
             yield f"its speed rests on {', '.join(answer.claims)}, which this cannot confirm"
     if bars:

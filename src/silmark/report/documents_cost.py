@@ -84,6 +84,7 @@ class BreakEvenDocument(Strict):
     reached: float = Field(description="share of the draws in which some price keeps the ratio")
     free_ratio: float = Field(description="ratio with free chips")
     baseline_usd_per_million: Bounds
+    baseline_misses: str = Field(description="promise that the baseline does not keep: its nearest plan is priced")
     claims: list[str] = Field(description="claims that the system's speed was derived from")
 
 

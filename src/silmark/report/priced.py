@@ -57,6 +57,7 @@ class Priced:
             "reached": even.reached,
             "free_ratio": even.free_ratio,
             "baseline_usd_per_million": even.baseline.as_dict(),
+            "baseline_misses": even.misses,
             "claims": list(self.claims),
         }
 
