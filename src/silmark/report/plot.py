@@ -12,12 +12,12 @@ from silmark.estimation.mixture import Mixture
 from silmark.estimation.request import prepare
 from silmark.graph import Array, Attention, count
 from silmark.mapping import Infeasible
+from silmark.report.picture import checked
 from silmark.report.rows import Comparison, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_FORMATS = (".png", ".svg", ".pdf")
 _ROOFS = 6
 """Chips whose rooflines are drawn: the first rows of the table."""
 _APART = (0.5, 0.22)
@@ -36,10 +36,7 @@ _COLOURS = {
 
 def draw(answer: Comparison, path: Path) -> None:
     """Writes the picture; the file's ending chooses the format. Raises BadValue for another ending."""
-    if path.suffix.lower() not in _FORMATS:
-        raise BadValue("plot", str(path), f"a file that ends in {', '.join(_FORMATS)}")
-    if not path.parent.is_dir():
-        raise BadValue("plot", str(path), "a path inside an existing folder")
+    checked(path)
     import matplotlib as mpl  # noqa: PLC0415 - half a second that only pictures should cost
 
     mpl.use("Agg")
@@ -87,7 +84,7 @@ def _curve(row: Row) -> tuple[Array, Array] | None:
     found = prepare(answer.step_model, replace(answer.workload, users=None))
     if isinstance(found, Infeasible):
         return None
-    chips = answer.step_model.plan.tp * answer.step_model.plan.pp
+    chips = answer.step_model.plan.replica_chips
     if isinstance(found, Mixture):
         return 1 / found.tpot, found.batches / found.tpot / chips
     return 1 / found.latency, found.rates / chips

@@ -1,47 +1,28 @@
-"""A picture of costs: the parts of a million tokens, and the tornado of the inputs."""
+"""A picture of costs: what each input moves, the most on top."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from silmark.errors import BadValue
+from silmark.report.picture import saved
 from silmark.report.priced import Priced
 
-_FORMATS = (".png", ".svg", ".pdf")
-_MOST = 12
-"""Bars of the tornado that are drawn."""
+_MOST = 15
+"""Bars that are drawn."""
 
 
 def draw(answer: Priced, path: Path) -> None:
     """Writes the picture; the file's ending chooses the format. Raises BadValue for another ending."""
-    if path.suffix.lower() not in _FORMATS:
-        raise BadValue("plot", str(path), f"a file that ends in {', '.join(_FORMATS)}")
-    if not path.parent.is_dir():
-        raise BadValue("plot", str(path), "a path inside an existing folder")
     if answer.cost is None:
-        raise BadValue("plot", str(path), f"an answer with costs ({answer.reason})")
-    import matplotlib as mpl  # noqa: PLC0415 - half a second that only pictures should cost
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
-    each = "Mtok" if answer.cost.split else "Mitem"
-    parts = {name: float(amount) for name, amount in answer.cost.per_million.amounts().items()}
-    left.barh(list(parts)[::-1], list(parts.values())[::-1], color="#4477aa")
-    left.set_xlabel(f"$/{each}")
-    left.set_title(f"{answer.question['model']} on {answer.question['on']}")
-    mid = answer.cost.usd_per_million.mid
+        raise BadValue("plot", str(path), f"nothing, for there are no costs ({answer.reason})")
+    asked, mid = answer.question, answer.cost.usd_per_million.mid
     bars = answer.tornado[:_MOST][::-1]
     names = [bar.key for bar in bars]
-    right.barh(names, [bar.at_low - mid for bar in bars], left=mid, color="#66ccee", label="input at its low")
-    right.barh(names, [bar.at_high - mid for bar in bars], left=mid, color="#ee6677", label="input at its high")
-    right.axvline(mid, color="black", linewidth=0.8)
-    right.set_xlabel(f"$/{each}")
-    right.legend(frameon=False)
-    try:
-        figure.savefig(path, dpi=130)
-    except OSError as error:
-        raise BadValue("plot", str(path), f"a file that can be written ({error.strerror})") from None
-    finally:
-        plt.close(figure)
+    with saved(path, (9.0, 5.0)) as axes:
+        axes.barh(names, [bar.at_low - mid for bar in bars], left=mid, color="#66ccee", label="input at its low")
+        axes.barh(names, [bar.at_high - mid for bar in bars], left=mid, color="#ee6677", label="input at its high")
+        axes.axvline(mid, color="black", linewidth=0.8)
+        axes.set_xlabel("$/Mtok" if answer.cost.split else "$/Mitem")
+        axes.set_title(f"{asked['model']} on {asked['on']}, {asked['workload']}: {mid:.3g}")
+        axes.legend(frameon=False)
