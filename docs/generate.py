@@ -151,6 +151,9 @@ def _included() -> Iterator[tuple[str, str]]:
         for group, leaves in packaged("assumptions")[kind].items():
             rows += [[f"`{group}.{key}`", *_leaf(leaf)] for key, leaf in leaves.items()]
     yield "assumptions", table(["key", "value", "interval", "grade", "source", "note"], rows)
+    for name, groups in packaged("economics").items():
+        rows = [[f"`{key}`", *_leaf(leaf)] for key, leaf in _figures(groups)]
+        yield f"economics-{name}", table(["key", "value", "interval", "grade", "source", "note"], rows)
 
 
 def _leaf(leaf: Mapping[str, Any]) -> list[str]:
