@@ -50,6 +50,16 @@ class Cost:
         """Output tokens (or items) for a dollar."""
         return self.usd_per_million.inverse(1e6)
 
+    @property
+    def unit(self) -> dict[str, float] | None:
+        """USD of one unit: its chips at their own price, and the rest; None unless both prices are known."""
+        target = self.estimate.step_model.target
+        whole, chip = (self.bill.figures.get("system.price.purchase"), target.chip.figures.get("price.purchase"))
+        if whole is None or chip is None:
+            return None
+        chips = min(whole.value, chip.value * target.system.chips)
+        return {"chips": chips, "hosts": whole.value - chips}
+
     @cached_property
     def split(self) -> Split | None:
         """How cost divides over input and output tokens."""

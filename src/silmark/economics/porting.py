@@ -102,32 +102,27 @@ def port(source: Stack, target: Stack, terms: Terms) -> Port:
         target: where it shall run.
         terms: the terms of the money and of the work, those of one's own included.
     """
-    saved = _saved(source, target, terms)
-    figures = {key: terms[key] for key in ("engineer.cost", "capital.years", *work()) if key in terms}
-    figures |= {
-        f"{target.name}.{key}": terms.get(f"{target.name}.{key}", target.figures[key]) for key in _PER_STACK[:2]
-    }
-    figures |= {"saved": saved} if saved is not None else {}
-    lines = _lines(target, saved is not None) if source.name != target.name else ()
-    used = {key: figure for key, figure in figures.items() if any(key in line.inputs for line in lines)}
-    return Port(source, target, Ledger(lines, {key: as_interval(f) for key, f in used.items()}), used)
+    known = {**{f"{target.name}.{key}": figure for key, figure in target.figures.items()}, **terms}
+    lines = _lines(target.name, _saved(source, target, known)) if source.name != target.name else ()
+    figures = {key: known[key] for key in dict.fromkeys(key for line in lines for key in line.inputs)}
+    return Port(source, target, Ledger(lines, {key: as_interval(f) for key, f in figures.items()}), figures)
 
 
-def _saved(source: Stack, target: Stack, terms: Terms) -> Figure | None:
-    """Share of the kernel work that need not be done: a portable language, or a translator of CUDA."""
+def _saved(source: Stack, target: Stack, known: Terms) -> str | None:
+    """Key of the share of kernel work that need not be done: a portable language's, or a translator's of CUDA."""
     if target.name in source.runs_on:
-        return terms["work.portable"]
-    key = f"{target.name}.translated"
-    return terms.get(key, target.figures.get("translated")) if source.name == "cuda" else None
+        return "work.portable"
+    translated = f"{target.name}.translated"
+    return translated if source.name == "cuda" and translated in known else None
 
 
-def _lines(target: Stack, saved: bool) -> tuple[Line, ...]:
+def _lines(target: str, saved: str | None) -> tuple[Line, ...]:
     hand = {"work.kernels": 1, "work.kernel": 1}
     parts = [
         ("kernels", 1.0, hand),
-        *([("kernels", -1.0, {**hand, "saved": 1})] if saved else []),
-        ("bring-up", 1.0, {f"{target.name}.bring_up": 1}),
-        ("models", 1.0, {"work.models": 1, f"{target.name}.per_model": 1}),
+        *([("kernels", -1.0, {**hand, saved: 1})] if saved else []),
+        ("bring-up", 1.0, {f"{target}.bring_up": 1}),
+        ("models", 1.0, {"work.models": 1, f"{target}.per_model": 1}),
         ("validation", 1.0, {"work.validation": 1}),
     ]
     once = [Line(name, scale, {**inputs, "engineer.cost": 1}) for name, scale, inputs in parts]

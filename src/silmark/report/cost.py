@@ -77,6 +77,9 @@ def _facts(found: Cost, each: str) -> list[list[str]]:
     answer, split, watts = found.estimate, found.split, found.watts
     noun = "token" if split else "item"
     rows = []
+    if found.unit:
+        shares = ", ".join(f"{name} {three(usd)}" for name, usd in found.unit.items())
+        rows.append(["price of a unit", f"${three(sum(found.unit.values()))}: {shares}"])
     if split:
         per_input, per_output = split.of(found.usd_per_million)
         rows.append([f"$/{each} of input", f"{shown(per_input)}  ({100 * split.prefill:.0f} % of the time is prefill)"])

@@ -61,6 +61,7 @@ class PricedDocument(Strict):
     usd_per_h: Bounds = Field(description="per hour of work")
     usd_per_million: Bounds
     parts: list[PartDocument] = Field(description="USD per million")
+    unit_usd: dict[str, float] | None = Field(description="of a unit's price: chips at their own price, and the rest")
     usd_per_million_input: Bounds | None
     usd_per_million_output: Bounds | None
     prefill_share: float | None = Field(description="share of the time that prompts take")

@@ -73,6 +73,7 @@ def _cost(found: Cost, bars: tuple[Bar, ...]) -> dict[str, Any]:
         "usd_per_h": found.bill.ledger.interval().scaled(3600.0).as_dict(),
         "usd_per_million": found.usd_per_million.as_dict(),
         "parts": parts(found.per_million),
+        "unit_usd": found.unit,
         "usd_per_million_input": per_input.as_dict() if per_input else None,
         "usd_per_million_output": per_output.as_dict() if per_output else None,
         "prefill_share": split.prefill if split else None,
