@@ -8,10 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import silmark
 from silmark import chips
 from silmark.economics import nre
+from silmark.errors import SilmarkError
 from silmark.figures import load_sources
 from silmark.report.documents_cost import BuildDocument
 from silmark.report.moves import Built
@@ -118,3 +121,16 @@ def test_the_command_says_from_which_volume(run: Run) -> None:
     ran = run("build-or-buy", TPU, "--against", H100, "--workload", "offline")
     assert ran.code == 0
     assert "building pays from" in ran.out or "no volume pays" in ran.out
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(key=st.sampled_from(list(nre.defaults())), value=st.floats(0, 1e9),
+       unit=st.sampled_from(["", "USD@2026", "USD/GB@2026", "USD/W@2026", "mm2", "1/cm2", "year"]))  # fmt: skip
+def test_random_words_give_an_answer_or_a_sentence(key: str, value: float, unit: str) -> None:
+    try:
+        found = silmark.build_or_buy(
+            "4x:google-tpu-v6e", "1x:h100", model="llama-3.2-1b", given=[f"{key}={value}{unit}"]
+        )
+    except SilmarkError:
+        return
+    json.dumps(found.as_dict(), allow_nan=False)

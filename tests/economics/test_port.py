@@ -7,10 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import silmark
 from silmark import chips
 from silmark.economics import porting
+from silmark.errors import SilmarkError
 from silmark.figures import load_sources
 from silmark.report.documents_cost import PortDocument
 
@@ -115,3 +118,20 @@ def test_the_command_says_what_it_costs(run: Run) -> None:
     assert ran.code == 0
     assert "per chip of 1,000" in ran.out
     assert "HIPIFY" in ran.out
+
+
+MOVES = [*porting.work(), *(f"{name}.{key}" for name, stack in porting.stacks().items() for key in stack.figures)]
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@given(
+    key=st.sampled_from(MOVES), value=st.floats(0, 1e9), unit=st.sampled_from(["", "month", "USD/year@2026", "1/year"])
+)
+def test_random_words_give_an_answer_or_a_sentence(key: str, value: float, unit: str) -> None:
+    stack = key.partition(".")[0]
+    target = stack if stack in porting.stacks() else "rocm"
+    try:
+        found = silmark.port("cuda", target, given=[f"{key}={value}{unit}"], fleet=3)
+    except SilmarkError:
+        return
+    json.dumps(found.as_dict(), allow_nan=False)
