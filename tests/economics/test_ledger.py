@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from silmark.economics.ledger import Ledger, Line
 from silmark.economics.sample import DRAWS, around, draw
-from silmark.economics.tornado import combined, tornado
+from silmark.economics.tornado import tornado
 from silmark.figures import Interval
+from silmark.figures.figure import quadrature
 
 NAMES = ("price", "years", "power", "rate")
 middles = st.floats(0.1, 100)
@@ -109,8 +110,10 @@ def test_bars_quadrature_and_draws_tell_the_same_width() -> None:
         Line("energy", 2.0, {"power": 1, "rate": -1}),
     )
     ledger = Ledger(lines, inputs)
-    quick, bars, drawn = ledger.interval(), combined(ledger), around(float(ledger.total()), ledger.total(draw(inputs)))
-    for found in (bars, drawn):
+    quick, mid = ledger.interval(), float(ledger.total())
+    ends = [sorted((bar.at_low, bar.at_high)) for bar in tornado(ledger)]
+    widths = (quadrature(math.log(mid / low) for low, _ in ends), quadrature(math.log(high / mid) for _, high in ends))
+    for found in (Interval.around(mid, *widths), around(mid, ledger.total(draw(inputs)))):
         assert math.log(found.high / found.mid) == pytest.approx(math.log(quick.high / quick.mid), rel=0.15)
         assert math.log(found.mid / found.low) == pytest.approx(math.log(quick.mid / quick.low), rel=0.15)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict, Unpack, cast
 
 from silmark.api.question import Count, Duration
 from silmark.api.single import estimate
-from silmark.economics.breakeven import BreakEven, break_even
+from silmark.economics.breakeven import break_even
 from silmark.economics.cost import Cost
 from silmark.economics.cost import cost as price_in_full
 from silmark.economics.rent import PAYS, Pay
@@ -83,8 +83,11 @@ def cost(
     priced = price_in_full(answer, place, pay)
     if against is None:
         return Priced(asked, status, reason, priced)
-    asked |= {"against": against, "saving": saving}
-    return Priced(asked, status, reason, priced, _even(model, against, 1.0 - saving, priced, options))
+    shared = common(place)
+    baseline = other_system("against", model, against, shared, options)
+    asked |= {"against": baseline.estimate.step_model.target.name, "saving": saving}
+    even = break_even(answer, shared, baseline.estimate, baseline.bill, 1.0 - saving)
+    return Priced(asked, status, reason, priced, even)
 
 
 def own_terms(scenario: str | Path | None, given: Sequence[str], region: str, more: Terms | None = None) -> Terms:
@@ -101,13 +104,6 @@ def run(model: str, on: str, options: Options) -> tuple[dict[str, Any], str, str
         raise BadValue("batch", options.get("batch"), "one number, or auto")
     row = depth.rows[0]
     return dict(depth.question), row.status, row.reason, row.estimate
-
-
-def _even(model: str, against: str, ratio: float, priced: Cost, options: Options) -> BreakEven:
-    """Break-even against another system under its usual cut and the same workload."""
-    shared = common(priced.terms)
-    baseline = other_system("against", model, against, shared, options)
-    return break_even(priced.estimate, shared, baseline.estimate, baseline.bill, ratio)
 
 
 def common(place: Terms) -> Terms:

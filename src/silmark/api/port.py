@@ -11,6 +11,7 @@ from silmark.api.cost import Options, common, other_system, own_terms
 from silmark.api.question import Count, whole
 from silmark.economics import porting
 from silmark.economics.breakeven import renamed
+from silmark.economics.cost import Cost
 from silmark.errors import BadValue
 from silmark.report.moves import Ported
 
@@ -52,10 +53,10 @@ def port(
     asked: dict[str, Any] = {"from": old.name, "to": new.name, "fleet": chips, "region": region or "default"}
     if model is None or on is None or instead_of is None:
         return Ported(asked, moved, months)
-    asked |= {"model": model, "on": on, "instead_of": instead_of}
     shared = common(place)
     before = other_system("instead_of", model, instead_of, shared, options)
     after = other_system("on", model, on, shared, options)
+    asked |= {"model": model, "on": _name(after), "instead_of": _name(before)}
     paid = porting.payback(moved, renamed(before.per_million, shared), after.per_million)
     return Ported(asked, moved, months, before, after, paid)
 
@@ -74,6 +75,10 @@ def _stack(name: str | None, on: str | None) -> porting.Stack:
     if found is None:
         raise BadValue("stack", chip.stack, f"one of {', '.join(porting.stacks())}, given with --from and --to")
     return found
+
+
+def _name(found: Cost) -> str:
+    return found.estimate.step_model.target.name
 
 
 def _own(stack: porting.Stack) -> dict[str, Any]:

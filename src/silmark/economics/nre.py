@@ -97,7 +97,10 @@ def once(chip: Chip, terms: Terms) -> Ledger:
 
 
 def each(chip: Chip, values: Values) -> dict[str, Array]:
-    """USD of the parts of one chip, before the margin; its `silicon.area` is that of all compute dies together."""
+    """USD of the parts of one chip, before the margin.
+
+    `silicon.area` is that of all compute dies together; only chips with stacked memory need an interposer.
+    """
     made = silicon(chip)
     area = np.asarray(values["silicon.area"], dtype=float) / made.dies
     crowd = area * np.asarray(values["silicon.defects"], dtype=float)
@@ -106,7 +109,7 @@ def each(chip: Chip, values: Values) -> dict[str, Array]:
     return {
         "dies": made.dies * np.asarray(values[f"wafer.{made.node}"], dtype=float) / (gross * good),
         "memory": made.memory_bytes * np.asarray(values["silicon.memory"], dtype=float),
-        "packaging": np.asarray(values["silicon.packaging"], dtype=float),
+        "packaging": np.asarray(values["silicon.packaging"] if made.memory_bytes else 0.0, dtype=float),
         "board": np.asarray(values["silicon.board"], dtype=float),
     }
 

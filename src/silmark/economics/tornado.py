@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from silmark.economics.ledger import Ledger
@@ -37,14 +36,3 @@ def tornado(ledger: Ledger) -> tuple[Bar, ...]:
         for key, value in ledger.inputs.items()
     ]
     return tuple(sorted(bars, key=lambda bar: (-bar.width, bar.key)))
-
-
-def combined(ledger: Ledger) -> Interval:
-    """The bars together: distances of the totals from the middle, in logarithms and in quadrature."""
-    mid = float(ledger.total())
-    ends = [sorted((bar.at_low, bar.at_high)) for bar in tornado(ledger)]
-    if mid <= 0 or any(low <= 0 for low, _ in ends):
-        return Interval(mid, mid, mid)
-    below = math.sqrt(sum(max(0.0, math.log(mid / low)) ** 2 for low, _ in ends))
-    above = math.sqrt(sum(max(0.0, math.log(high / mid)) ** 2 for _, high in ends))
-    return Interval.around(mid, below, above)

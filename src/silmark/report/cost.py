@@ -69,7 +69,14 @@ def _parts(found: Cost, each: str) -> Table:
         ]
         for (name, amount), per_s in zip(ledger.amounts().items(), hourly.amounts().values(), strict=True)
     ]
-    rows.append(["total", three(3600.0 * float(hourly.total())), shown(found.usd_per_million), "100 %"])
+    rows.append(
+        [
+            "total" if found.basis != "unpriced" else "without machines",
+            three(3600.0 * float(hourly.total())),
+            shown(found.usd_per_million),
+            "100 %",
+        ]
+    )
     return grid(["part", "$/h", f"$/{each}", "share"], rows, numeric=(1, 2, 3))
 
 

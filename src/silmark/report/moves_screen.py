@@ -56,8 +56,8 @@ def _payback(answer: Ported) -> Iterator[Table | str]:
         return
     days = f", {three(answer.days.mid)} days of {answer.fleet:,} chips" if answer.days else ""
     yield (
-        f"the port is paid after {tokens(paid.tokens.mid)} tokens ({tokens(paid.tokens.low)} to "
-        f"{tokens(paid.tokens.high)}){days}; it saves in {100 * paid.saves:.0f} % of the draws"
+        f"the port is paid after {large(paid.tokens.mid)} tokens ({large(paid.tokens.low)} to "
+        f"{large(paid.tokens.high)}){days}; it saves in {100 * paid.saves:.0f} % of the draws"
     )
 
 
@@ -90,7 +90,7 @@ def _verdict(answer: Built) -> str:
     found, volume = answer.found, answer.question["volume"]
     if found.volume is None:
         return f"no volume pays: a token costs more with own chips (it saves in {100 * found.saves:.0f} % of the draws)"
-    low, mid, high = (tokens(value) for value in (found.volume.low, found.volume.mid, found.volume.high))
+    low, mid, high = (large(value) for value in (found.volume.low, found.volume.mid, found.volume.high))
     return (
         f"building pays from {mid} chips ({low} to {high}); at {volume:,} chips it pays in "
         f"{100 * found.pays:.0f} % of the draws, at no volume in {100 * (1 - found.saves):.0f} %"
@@ -105,10 +105,10 @@ def figure_table(figures: Mapping[str, Figure]) -> Table:
 
 def money(interval: Interval) -> str:
     """Dollars with thousands written out, and their spread."""
-    return f"{tokens(interval.mid)} ({tokens(interval.low)} to {tokens(interval.high)})"
+    return f"{large(interval.mid)} ({large(interval.low)} to {large(interval.high)})"
 
 
-def tokens(value: float) -> str:
+def large(value: float) -> str:
     """A large number in words that people use: 2.1 k, 3 M, 4.5 G."""
     if not math.isfinite(value):
         return "never"
@@ -119,4 +119,4 @@ def tokens(value: float) -> str:
 
 
 def _listed(parts: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {tokens(amount)}" for name, amount in parts.items() if amount)
+    return ", ".join(f"{name} {large(amount)}" for name, amount in parts.items() if amount)
