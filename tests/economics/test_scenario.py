@@ -75,6 +75,8 @@ BAD = {
     "no life": ("value = 5", "value = 0", "above 0"),
     "a price of nothing": ("value = 20000", "value = 0", "above 0"),
     "a price beyond reason": ("value = 20000", "value = 2e22", "unit"),
+    "a rate without end": ("value = 1.2,", f"value = {10**400},", "above 0"),
+    "a price without end": ("value = 0.10", f"value = {10**400}", "out of range"),
     "not a table": ("utilisation = { value = 0.6 }", "utilisation = 0.6", "expected a table"),
     "not TOML": ("[rates]", "[rates", "TOML"),
 }

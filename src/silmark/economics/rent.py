@@ -57,9 +57,9 @@ def _purchase(prefix: str, kind: str, figure: Figure, target: Target) -> Purchas
 
 def _discounted(target: Target, pay: Pay, own: Terms) -> Purchase | None:
     """The chip's own rent of that kind, else a share of its rent on demand."""
-    listed = own.get(f"{pay}.{target.chip.id}") or cloud().get(f"{pay}.{target.chip.id}")
-    if listed is not None:
-        return Purchase(pay, {f"{pay}.{target.chip.id}": listed}, 1.0)
+    key = f"{pay}.{target.chip.id}"
+    if key in cloud():
+        return Purchase(pay, {key: cloud()[key]}, 1.0)
     full = _first(target, (_RENT,), own)
     share = f"cloud.{pay}_share"
     if full is None or share not in own:

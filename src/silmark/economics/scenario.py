@@ -35,6 +35,7 @@ _OWN: Mapping[str, str] = {
 }
 """Keys that stand in for figures of a chip's or system's file, with their unit."""
 _FAR = 1e6
+_LARGEST = 1e30
 _SHARES = ("capital.utilisation", ".translated", "work.portable", "cloud.reserved_share", "cloud.spot_share")
 _ABOVE_0 = ("capital.years", "capital.utilisation", "silicon.area", "silicon.defects")
 _RATES = "rates"
@@ -126,7 +127,8 @@ def _in_dollars(path: Path | str, key: str, leaf: Mapping[str, Any], rates: Mapp
             f'a price in {currency}; give its rate: [rates] {currency} = {{ value, unit = "USD/{currency}", date }}',
             key,
         )
-    scaled = {name: leaf[name] * rates[currency] for name in ("value", "low", "high") if _is_number(leaf.get(name))}
+    numbers = {name: _number(leaf.get(name)) for name in ("value", "low", "high")}
+    scaled = {name: number * rates[currency] for name, number in numbers.items() if number is not None}
     note = f"{leaf.get('value')} {unit} at {rates[currency]:g} USD/{currency}"
     return {**leaf, **scaled, "unit": f"USD{per}", "note": "; ".join(filter(None, (str(leaf.get("note", "")), note)))}
 
@@ -143,12 +145,15 @@ def _rates(path: Path, table: object) -> dict[str, float]:
             raise BadFile(path, f"expected {right}", key)
         if not isinstance(leaf.get("date"), str) or not _DATE.fullmatch(leaf["date"]):
             raise BadFile(path, f"a rate without a date; give {_DATED}", key)
-        value = leaf.get("value")
-        if not _is_number(value) or not 0 < float(value) < 1e9:  # type: ignore[arg-type]
+        value = _number(leaf.get("value"))
+        if value is None or not 0 < value < 1e9:
             raise BadFile(path, "value must be a number above 0", key)
-        found[currency] = float(value)  # type: ignore[arg-type]
+        found[currency] = value
     return found
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: object) -> float | None:
+    """A number that can be scaled; None for all else, which the reader of figures then refuses."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_LARGEST < value < _LARGEST:
+        return None
+    return float(value)
