@@ -57,6 +57,26 @@ def test_a_system_against_itself_costs_what_it_costs() -> None:
     assert found.reached == 1.0
 
 
+@pytest.mark.parametrize("on", [H100, "8x:mi300x", "8x:nvidia-b200-sxm-180gb"])
+def test_at_the_utilisation_that_breaks_even_owning_costs_what_renting_does(on: str) -> None:
+    found = silmark.cost("llama-3.1-8b", on).cost
+    assert found is not None
+    assert found.rent_below is not None
+    assert found.rent_below.low <= found.rent_below.mid <= found.rent_below.high
+    busy = [f"capital.utilisation={min(1.0, found.rent_below.mid):.12g}"]
+    own, rent = (silmark.cost("llama-3.1-8b", on, pay=pay, given=busy).cost for pay in ("own", "rent"))  # type: ignore[arg-type]
+    assert own is not None
+    assert rent is not None
+    assert own.usd_per_million.mid == pytest.approx(rent.usd_per_million.mid, rel=1e-9)
+
+
+def test_only_what_can_be_bought_and_rented_has_such_a_utilisation() -> None:
+    for on, words in ((H100, {"pay": "rent"}), ("8x:google-tpu-v6e", {}), ("corsair-server", {})):
+        found = silmark.cost("llama-3.1-8b", on, **words).cost  # type: ignore[arg-type]
+        assert found is not None
+        assert found.rent_below is None
+
+
 def test_claims_behind_the_speed_are_named() -> None:
     found = silmark.cost("llama-3.1-8b", "corsair-server", against=H100, saving=0.5, **CORSAIR)
     assert any("corsair" in claim for claim in found.claims)

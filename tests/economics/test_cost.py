@@ -16,7 +16,7 @@ from silmark.economics.cost import Cost
 from silmark.economics.energy import watts
 from silmark.economics.terms import cloud, defaults, regions, terms
 from silmark.economics.tokens import split
-from silmark.figures import Figure, load_sources
+from silmark.figures import Figure, Grade, load_sources
 from silmark.report.documents_cost import CostDocument
 from silmark.report.priced import Priced
 
@@ -159,6 +159,13 @@ def test_no_public_price_prices_what_runs_it() -> None:
     assert amounts["chips"] == pytest.approx(8 * 10_000 / (4 * YEAR_S * 0.7))
     assert amounts["hosts"] == pytest.approx(0.25 * amounts["chips"])
     assert own.bill.figures["chip.price.purchase"].source == "own scenario"
+
+
+def test_the_grade_is_that_of_what_matters() -> None:
+    """The price of the node and its utilisation are assumed; a rent on demand is published and alone in its bill."""
+    assert found().grade is Grade.ASSUMED
+    rented = found(pay="rent")
+    assert rented.grade is max(rented.estimate.grade, Grade.DATASHEET)
 
 
 def test_models_without_tokens_are_priced_by_item() -> None:

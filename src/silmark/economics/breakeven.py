@@ -25,6 +25,8 @@ from silmark.figures import Figure, Grade, Interval
 
 KEY = "chip.price.purchase"
 _OTHER = "baseline "
+_ALWAYS = 1e3
+"""Stands for a utilisation that no machine reaches, however far beyond 1 it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,32 @@ def break_even(answer: Estimate, terms: Terms, baseline: Estimate, other: Bill, 
         baseline=theirs.interval(),
         misses=baseline.misses,
     )
+
+
+_BUSY = "capital.utilisation"
+
+
+def rent_below(own: Ledger, rent: Ledger) -> Interval | None:
+    """The utilisation below which renting on demand is cheaper than owning; above 1: always.
+
+    What is owned costs a / utilisation + b per hour of work, a rent the same at any. None where running what is owned
+    alone costs more than the rent.
+
+    Args:
+        own, rent: USD per second of work of the same system.
+    """
+    inputs = joined((own.inputs, rent.inputs))
+    middle = {key: interval.mid for key, interval in inputs.items()}
+    draws = draw(inputs)
+
+    def meeting(values: Values) -> Array:
+        always = own.total({**values, _BUSY: 1.0})
+        paid_idle = own.total({**values, _BUSY: 0.5}) - always
+        spare = rent.total(values) - (always - paid_idle)
+        return np.where(spare > 0, paid_idle / np.where(spare > 0, spare, 1.0), np.inf)
+
+    mid = float(meeting(middle))
+    return around(mid, np.minimum(meeting(draws), _ALWAYS)) if mid < _ALWAYS else None
 
 
 def _solve(mine: Ledger, theirs: Ledger, ratio: float, values: Values) -> Array:

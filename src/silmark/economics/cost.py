@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from silmark.economics.bill import Bill, in_full
+from silmark.economics.breakeven import rent_below
 from silmark.economics.energy import Watts, carbon, facility, input_share, watts
 from silmark.economics.ledger import Ledger
 from silmark.economics.rent import Pay, purchase
 from silmark.economics.terms import Terms
 from silmark.economics.tokens import Split, split
 from silmark.estimation import Estimate
-from silmark.figures import Figure, Interval
+from silmark.figures import Figure, Grade, Interval
+
+_MATTERS = 0.1
+"""Weight above which a figure's grade counts, as it does for times."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,13 @@ class Cost:
         return self.per_million.interval()
 
     @property
+    def grade(self) -> Grade:
+        """The worst grade of the estimate and of the figures that move more than a tenth of the total."""
+        weights = self.per_million.weights()
+        matter = (figure.grade for key, figure in self.bill.figures.items() if abs(weights[key]) > _MATTERS)
+        return max((self.estimate.grade, *matter))
+
+    @property
     def tokens_per_usd(self) -> Interval:
         """Output tokens (or items) for a dollar."""
         return self.usd_per_million.inverse(1e6)
@@ -59,6 +70,14 @@ class Cost:
             return None
         chips = min(whole.value, chip.value * target.system.chips)
         return {"chips": chips, "hosts": whole.value - chips}
+
+    @cached_property
+    def rent_below(self) -> Interval | None:
+        """The utilisation below which renting on demand is cheaper; None unless owned with a public rent as well."""
+        rented = purchase(self.estimate.step_model.target, "rent", self.terms)
+        if self.basis != "own" or rented is None:
+            return None
+        return rent_below(self.bill.ledger, in_full(self.estimate, self.terms, rented).ledger)
 
     @cached_property
     def split(self) -> Split | None:

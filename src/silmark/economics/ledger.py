@@ -63,22 +63,26 @@ class Ledger:
         at = self._at(values)
         return np.asarray(sum((line.amount(at) for line in self.lines), np.zeros(())))
 
-    def interval(self) -> Interval:
-        """The total with its 80 % interval: log widths weighted with the share that an input moves, in quadrature.
+    def weights(self) -> dict[str, float]:
+        """Of each input, the share of the total that it moves: by how many percent the total goes up with one of it.
 
-        An input to the power -1 is high where the total is low.
+        An input to the power -1 has a weight below 0.
         """
-        at = self._at(None)
+        at, total = self._at(None), float(self.total())
+        found = dict.fromkeys(self.inputs, 0.0)
+        for line in self.lines:
+            share = float(line.amount(at)) / total if total > 0 else 0.0
+            for key, power in line.inputs.items():
+                found[key] += power * share
+        return found
+
+    def interval(self) -> Interval:
+        """The total with its 80 % interval: log widths of the inputs times their weights, in quadrature."""
         mid = float(self.total())
         if mid <= 0:  # what is saved in full leaves rounding errors on either side of nothing
             return Interval(0.0, 0.0, 0.0)
-        weights = dict.fromkeys(self.inputs, 0.0)
-        for line in self.lines:
-            amount = float(line.amount(at))
-            for key, power in line.inputs.items():
-                weights[key] += power * amount / mid
         low, high = [], []
-        for key, weight in weights.items():
+        for key, weight in self.weights().items():
             below, above = log_widths(self.inputs[key])
             low.append(weight * (below if weight > 0 else above))
             high.append(weight * (above if weight > 0 else below))

@@ -91,14 +91,20 @@ def _facts(found: Cost, each: str) -> list[list[str]]:
         per_input, per_output = split.of(found.usd_per_million)
         rows.append([f"$/{each} of input", f"{shown(per_input)}  ({100 * split.prefill:.0f} % of the time is prefill)"])
         rows.append([f"$/{each} of output", shown(per_output)])
+    if found.rent_below:
+        low, mid, high = (f"{min(999.0, 100 * u):.0f} %" for u in found.rent_below.as_dict().values())
+        rows.append(["renting is cheaper below", f"{mid} utilisation ({low} to {high})"])
     rows.append([f"{noun}s per $", shown(found.tokens_per_usd)])
-    rows.append([f"J/{noun}", f"{shown(answer.joules, 'J')}; at the meter {shown(found.facility_joules, 'J')}"])
+    prompts = f"; {100 * found.input_joules:.0f} % for prompts" if found.input_joules is not None else ""
+    meter = shown(found.facility_joules, "J")
+    rows.append([f"J/{noun}", f"{shown(answer.joules, 'J')}; at the meter {meter}{prompts}"])
     rows.append([f"{noun}s per J at the meter", shown(found.facility_joules.inverse())])
     shares = ", ".join(f"{name} {100 * part / watts.total:.0f} %" for name, part in watts.as_dict().items() if part)
     rows.append(["power", f"{si(watts.total, 'W')}: {shares}"])
     carbon = {name: float(amount) for name, amount in found.carbon.amounts().items()}
     made = f"embodied {100 * carbon['embodied'] / (sum(carbon.values()) or 1.0):.0f} %"
     rows.append([f"kgCO2e/{each}", f"{shown(found.carbon.interval())}; {made}"])
+    rows.append(["grade", str(found.grade)])
     return rows
 
 

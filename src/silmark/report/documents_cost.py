@@ -55,6 +55,7 @@ class PricedDocument(Strict):
     """What a system costs; per million output tokens, or items."""
 
     basis: Literal["own", "rent", "reserved", "spot", "unpriced"] = Field(description="unpriced: without machines")
+    grade: str = Field(description="worst grade of the evidence that matters")
     counts: Literal["output tokens", "items"]
     rate: Bounds = Field(description="per second, of the whole system")
     chips: int
@@ -62,6 +63,7 @@ class PricedDocument(Strict):
     usd_per_million: Bounds
     parts: list[PartDocument] = Field(description="USD per million")
     unit_usd: dict[str, float] | None = Field(description="of a unit's price: chips at their own price, and the rest")
+    rent_below_utilisation: Bounds | None = Field(description="below it renting on demand is cheaper than owning")
     usd_per_million_input: Bounds | None
     usd_per_million_output: Bounds | None
     prefill_share: float | None = Field(description="share of the time that prompts take")

@@ -67,6 +67,7 @@ def _cost(found: Cost, bars: tuple[Bar, ...]) -> dict[str, Any]:
     per_input, per_output = split.of(found.usd_per_million) if split else (None, None)
     return {
         "basis": found.basis,
+        "grade": str(found.grade),
         "counts": "output tokens" if split else "items",
         "rate": answer.rate.as_dict(),
         "chips": answer.chips,
@@ -74,6 +75,7 @@ def _cost(found: Cost, bars: tuple[Bar, ...]) -> dict[str, Any]:
         "usd_per_million": found.usd_per_million.as_dict(),
         "parts": parts(found.per_million),
         "unit_usd": found.unit,
+        "rent_below_utilisation": found.rent_below.as_dict() if found.rent_below else None,
         "usd_per_million_input": per_input.as_dict() if per_input else None,
         "usd_per_million_output": per_output.as_dict() if per_output else None,
         "prefill_share": split.prefill if split else None,
