@@ -104,6 +104,7 @@ WORDS = {
     "capital.utilisation=-1": "key=value",
     "capital.utilisation=0.9..0.5..0.7": "does not hold",
     "electricity.pue=0.9": "at least 1",
+    "electricity.price=0USD/kWh@2026": "above 0",
     "nonsense=1": "unknown term",
     "=1": "unknown term",
 }

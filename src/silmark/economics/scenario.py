@@ -37,7 +37,7 @@ _OWN: Mapping[str, str] = {
 _FAR = 1e6
 _LARGEST = 1e30
 _SHARES = ("capital.utilisation", ".translated", "work.portable", "cloud.reserved_share", "cloud.spot_share")
-_ABOVE_0 = ("capital.years", "capital.utilisation", "silicon.area", "silicon.defects")
+_ABOVE_0 = ("capital.years", "capital.utilisation", "electricity.price", "silicon.area", "silicon.defects")
 _RATES = "rates"
 _DATED = 'date = "2026-11", the day, month or year on which it held'
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from silmark.report.catalogue import figure_cells
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from silmark.economics.breakeven import BreakEven
     from silmark.economics.cost import Cost
+    from silmark.figures import Figure
     from silmark.report.priced import Priced
 
 _PAID = {
@@ -53,30 +54,18 @@ def blocks(answer: Priced, bars: bool) -> Iterator[Table | str]:
         yield ""
         yield _bars(answer, each)
     yield ""
-    cells = [[*figure_cells(key, figure)[:5], figure.date] for key, figure in answer.cost.figures.items()]
-    yield grid(["input", "value", "interval", "grade", "source", "date"], cells)
+    yield figure_table(answer.cost.figures)
 
 
 def _parts(found: Cost, each: str) -> Table:
     ledger, hourly = found.per_million, found.bill.ledger
     total = float(ledger.total())
-    rows = [
-        [
-            name,
-            three(3600.0 * float(per_s)),
-            shown(ledger.only(name).interval()),
-            f"{100 * float(amount) / total:.0f} %",
-        ]
-        for (name, amount), per_s in zip(ledger.amounts().items(), hourly.amounts().values(), strict=True)
-    ]
-    rows.append(
-        [
-            "total" if found.basis != "unpriced" else "without machines",
-            three(3600.0 * float(hourly.total())),
-            shown(found.usd_per_million),
-            "100 %",
-        ]
-    )
+    rows = []
+    for (name, amount), per_s in zip(ledger.amounts().items(), hourly.amounts().values(), strict=True):
+        share = f"{100 * float(amount) / total:.0f} %"
+        rows.append([name, three(3600.0 * float(per_s)), shown(ledger.only(name).interval()), share])
+    last = "total" if found.basis != "unpriced" else "without machines"
+    rows.append([last, three(3600.0 * float(hourly.total())), shown(found.usd_per_million), "100 %"])
     return grid(["part", "$/h", f"$/{each}", "share"], rows, numeric=(1, 2, 3))
 
 
@@ -118,6 +107,12 @@ def _bars(answer: Priced, each: str) -> Table:
         change = " to ".join(f"{round(100 * (end / mid - 1)):+d} %" for end in (bar.at_low, bar.at_high))
         rows.append([bar.key, moved, f"{three(bar.at_low)} to {three(bar.at_high)}", change])
     return grid(["input", "moved from low to high", f"$/{each}", "change"], rows, numeric=(2, 3))
+
+
+def figure_table(figures: Mapping[str, Figure]) -> Table:
+    """Inputs with value, interval, grade, source and date."""
+    cells = [[*figure_cells(key, figure)[:5], figure.date] for key, figure in figures.items()]
+    return grid(["input", "value", "interval", "grade", "source", "date"], cells)
 
 
 def sentence(even: BreakEven, on: str, against: str) -> str:

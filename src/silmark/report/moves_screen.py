@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from silmark.figures import Figure, Interval
-from silmark.report.catalogue import figure_cells
+from silmark.figures import Interval
+from silmark.report.cost import figure_table
 from silmark.report.numbers import shown, three
 from silmark.report.table import grid
 
@@ -95,12 +95,6 @@ def _verdict(answer: Built) -> str:
         f"building pays from {mid} chips ({low} to {high}); at {volume:,} chips it pays in "
         f"{100 * found.pays:.0f} % of the draws, at no volume in {100 * (1 - found.saves):.0f} %"
     )
-
-
-def figure_table(figures: Mapping[str, Figure]) -> Table:
-    """Inputs with value, interval, grade, source and date."""
-    cells = [[*figure_cells(key, figure)[:5], figure.date] for key, figure in figures.items()]
-    return grid(["input", "value", "interval", "grade", "source", "date"], cells)
 
 
 def money(interval: Interval) -> str:
