@@ -236,14 +236,6 @@ def test_eager_kernels_hide_behind_the_host_and_copy_once():
     assert large == pytest.approx(2044e-6, rel=0.02)
 
 
-def test_units_together_pass_rings_through_all_their_ports():
-    two = target("16x:h100")
-    assert two.spanning(8, 8) == two.link("up")
-    assert two.spanning(16, 8).bandwidth_bytes_per_s == 8 * two.link("out").bandwidth_bytes_per_s
-    cubes = target("128x:tpu-v5p")
-    assert cubes.spanning(128, 64) == cubes.link("up"), "optical switches extend the torus"
-
-
 def test_start_of_a_ring_is_what_its_library_states():
     """NCCL's tuning table: 6.6 us before a ring of the low-latency protocol, 8.4 of the simple one, 0.6 per NVLink."""
     for name in ("all_gather_ring", "reduce_scatter_ring", "all_reduce_ring"):

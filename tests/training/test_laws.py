@@ -13,7 +13,7 @@ from silmark.systems import Target
 from silmark.training import Job, TrainingEstimate, train
 from silmark.training.flops import hardware_per_token, per_token
 from silmark.training.memory import activations, memory
-from silmark.training.network import replicas, ring_link
+from silmark.training.network import replicas
 from silmark.training.software import effective, outgrown, powered, values
 from silmark.training.timing import components, timing
 from silmark.training.work import work
@@ -113,8 +113,6 @@ def test_exchanges_between_nodes_cost_more_than_inside() -> None:
     inside = replicas(model, target(), BASE)
     across = replicas(model, target(count=32), replace(BASE, dp=32, global_batch=64))
     assert across.forward > inside.forward
-    up, ring = target(count=32).link("up"), ring_link(target(count=32), replace(BASE, dp=32, global_batch=64), 32)
-    assert ring.bandwidth_bytes_per_s <= up.bandwidth_bytes_per_s
 
 
 def test_less_power_is_less_speed() -> None:

@@ -14,6 +14,12 @@ _TREE = "all_reduce_tree"
 _TREE_RATE = 0.9
 _FIELDS = (("launch", 1e6, "us"), ("step", 1.0, "1"), ("share", 1.0, "1"), ("ramp", 1e6, "us"))
 _DIRECT = ("all_reduce_two_shot", "all_gather_direct", "reduce_scatter_direct", "all_to_all_direct", "send_direct")
+_NETWORK = (
+    ("gpu", 47 / 50, 40 / 50, 48 / 50, "nccl-tests-290", "derived", "46 to 48 GB/s of each 400 Gb/s port; 40 seen"),
+    ("rccl", 47 / 50, 30 / 50, 48 / 50, "silmark-assumption", "assumed", "as NCCL's"),
+    ("oneccl", 0.8, 0.4, 48 / 50, "silmark-assumption", "assumed", "no public timing"),
+)
+"""Libraries that pipeline over nodes: share of a port's bandwidth, its interval, source, grade and note."""
 _BUCKET = ("all_reduce_bucket", "all_gather_bucket", "reduce_scatter_bucket")
 _KERNELS = ("all_reduce_one_shot", "all_reduce_two_shot")
 
@@ -27,7 +33,16 @@ def dies() -> float:
 def parameters(fitted: Mapping[str, Terms]) -> dict[str, points.Leaf]:
     """Parameters of the libraries that are not fitted, some of them relative to NCCL's fitted ones."""
     with_tree = {**fitted, _TREE: fitted["all_reduce_ring"]}
-    return _static() | _xla() | _tree(fitted["all_reduce_ring"]) | _rccl(with_tree) | _oneccl(with_tree)
+    own = _tree(fitted["all_reduce_ring"]) | _rccl(with_tree) | _oneccl(with_tree)
+    return _static() | _xla() | own | _network()
+
+
+def _network() -> dict[str, points.Leaf]:
+    """What collectives reach of the ports between nodes."""
+    return {
+        f"network.{library}": points.leaf(value, low, high, "1", source=source, grade=grade, note=note)
+        for library, value, low, high, source, grade, note in _NETWORK
+    }
 
 
 def _tree(ring: Terms) -> dict[str, points.Leaf]:

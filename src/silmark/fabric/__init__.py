@@ -4,55 +4,60 @@
     >>> float(collective_time("all-reduce", 16 * 1024.0, 8, link)) < 10e-6
     True
 
-A new collective is one file here and one line in PATTERNS; a new algorithm is one entry of a collective's
-ALGORITHMS and its parameters in `data/calibration/fabric.toml`.
+A new collective is one file here and one line in `inside.PATTERNS`; a new algorithm is one entry of a collective's
+ALGORITHMS (of `between.PIPED` where it spans units) and its parameters in `data/calibration/fabric.toml`.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
-from silmark.errors import BadValue
-from silmark.fabric import all_gather, all_reduce, all_to_all, reduce_scatter, send
+from silmark.fabric.between import between
+from silmark.fabric.curve import Array, Curve, fastest, kept
 from silmark.fabric.eager import eager
-from silmark.fabric.exchange import Reach, exchange_figures, library_of, offered
+from silmark.fabric.exchange import exchange_figures, library_of, offered
+from silmark.fabric.inside import CACHED, PATTERNS, inside
 from silmark.fabric.link import COMPILED, Link, summing
 from silmark.fabric.pace import pace
-from silmark.fabric.terms import Algorithm, Array, Terms, figures, library, seconds
-from silmark.fabric.topology import shape
-
-PATTERNS: dict[str, dict[str, Algorithm]] = {
-    "all-reduce": all_reduce.ALGORITHMS,
-    "all-gather": all_gather.ALGORITHMS,
-    "reduce-scatter": reduce_scatter.ALGORITHMS,
-    "all-to-all": all_to_all.ALGORITHMS,
-    "send": send.ALGORITHMS,
-}
+from silmark.fabric.reach import Reach
+from silmark.fabric.terms import figures
+from silmark.fabric.terms import library as _library
+from silmark.fabric.topology import NETWORKS, tiers
 
 
 def collective_time(pattern: str, bytes_: Array | float, group: int, link: Link) -> Array:
+    """Seconds of one collective among chips of one link class; as `group_time` otherwise."""
+    return _seconds(np.asarray(bytes_, dtype=np.float64), _inside(pattern, group, link))
+
+
+def group_time(pattern: str, bytes_: Array | float, reach: Reach) -> Array:
     """Seconds of one collective, by the fastest algorithm that the library offers on that fabric.
+
+    The fastest predicted is what NCCL's tuner takes, too (src/graph/tuning.cc).
 
     Args:
         pattern: all-reduce | all-gather | reduce-scatter | all-to-all | send.
         bytes_: payload per chip, any shape (all-reduce, reduce-scatter: the whole tensor; all-gather: the
             gathered result; all-to-all: what one chip sends in total; send: the message).
-        group: chips that take part; 1 costs nothing.
-        link: the fabric between them.
+        reach: chips that take part, and the links between them; one chip costs nothing.
 
     Returns:
         Seconds, of the payload's shape.
     """
     payload = np.asarray(bytes_, dtype=np.float64)
-    plan = _plan(pattern, group, link)
-    if not plan:
-        return np.zeros(payload.shape)
-    best = seconds(payload, link, *plan[0])
-    for terms, factor, steps in plan[1:]:
-        best = np.minimum(best, seconds(payload, link, terms, factor, steps))
-    return best
+    if reach.node == reach.group:
+        return _seconds(payload, _inside(pattern, reach.group, reach.up))
+    return _seconds(payload, _between(pattern, reach))
+
+
+def algorithms(pattern: str, bytes_: Array | float, reach: Reach) -> dict[str, Array]:
+    """Seconds by every algorithm that could run, fastest or not; empty for one chip."""
+    payload = np.asarray(bytes_, dtype=np.float64)
+    if reach.node == reach.group:
+        return {name: one(payload) for name, one in inside(pattern, reach.group, reach.up).items()}
+    return {name: fastest(some, payload) for name, some in between(pattern, reach).items()}
 
 
 def exchange_time(payload: Array | float, copies: float, reach: Reach, library: str = "") -> Array:
@@ -70,36 +75,31 @@ def exchange_time(payload: Array | float, copies: float, reach: Reach, library: 
     sent = np.asarray(payload, dtype=np.float64)
     if reach.group == 1:
         return np.zeros(sent.shape)
-    plain = sent * (min(copies, reach.group) / copies)
-    inside = collective_time("all-to-all", plain * (reach.node / reach.group), reach.node, reach.up)
-    if reach.group > reach.node:
-        away = plain * (1.0 - reach.node / reach.group)
-        inside = np.maximum(inside, collective_time("all-to-all", away, reach.group, reach.out))
-    return np.asarray(np.minimum.reduce([inside, *offered(sent, copies, reach, library)]))
+    plain = group_time("all-to-all", sent * (min(copies, reach.group) / copies), reach)
+    return np.asarray(np.minimum.reduce([plain, *offered(sent, copies, reach, library)]))
 
 
-@cache
-def _plan(pattern: str, group: int, link: Link) -> tuple[tuple[Terms, float, float], ...]:
-    """Parameters, traffic factor and steps of each algorithm that can run; empty for a group of one."""
-    if pattern not in PATTERNS:
-        raise BadValue("pattern", pattern, f"one of {', '.join(PATTERNS)}")
-    if group < 1:
-        raise BadValue("group", group, "at least one chip")
-    if group == 1:
-        return ()
-    lies = shape(link.topology, group, link.size, link.dimensions, link.beyond)
-    ways = library(link.library)
-    plan = tuple(
-        (ways[name], algorithm.factor(group, lies), algorithm.steps(group, lies))
-        for name, algorithm in PATTERNS[pattern].items()
-        if name in ways and algorithm.available(group, link)
-    )
-    if not plan:
-        raise BadValue("library", link.library, f"one that offers {pattern}")
-    return plan
+def _seconds(payload: Array, curves: tuple[Curve, ...]) -> Array:
+    return fastest(curves, payload) if curves else np.zeros(payload.shape)
+
+
+def forget() -> None:
+    """Drops what was made of calibration files."""
+    for cached in (figures, _library, inside, between, _inside, _between):
+        cached.cache_clear()
+
+
+@lru_cache(maxsize=CACHED)
+def _inside(pattern: str, group: int, link: Link) -> tuple[Curve, ...]:
+    return kept(inside(pattern, group, link).values())
+
+
+@lru_cache(maxsize=CACHED)
+def _between(pattern: str, reach: Reach) -> tuple[Curve, ...]:
+    return kept(curve for some in between(pattern, reach).values() for curve in some)
 
 
 __all__ = [
-    "COMPILED", "PATTERNS", "Link", "Reach", "collective_time", "eager", "exchange_figures", "exchange_time", "figures",
-    "library_of", "pace", "summing",
+    "COMPILED", "NETWORKS", "PATTERNS", "Link", "Reach", "algorithms", "collective_time", "eager", "exchange_figures",
+    "exchange_time", "figures", "forget", "group_time", "library_of", "pace", "summing", "tiers",
 ]  # fmt: skip

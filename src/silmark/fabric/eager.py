@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from silmark.fabric.terms import Array, figures
+from silmark.fabric.curve import Array
+from silmark.fabric.terms import figures
 
 _READ_AND_WRITTEN = 2.0
 

@@ -17,34 +17,13 @@ from functools import cache
 
 import numpy as np
 
-from silmark.fabric.link import Link
-from silmark.fabric.terms import Array
+from silmark.fabric.curve import Array
+from silmark.fabric.reach import Reach
 from silmark.figures import Figure
 from silmark.figures.tables import packaged, read_figure, walk
 
 PHASES = ("dispatch", "combine")
 FILE = "exchange"
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """A group and what its members reach each other through.
-
-    Attributes:
-        group: chips that hold experts.
-        node: of them in one unit.
-        up, out: links inside a unit and between units.
-    """
-
-    group: int
-    node: int
-    up: Link
-    out: Link
-
-    def distinct(self, copies: float) -> tuple[float, float]:
-        """Expected number of units and of chips that a token with so many experts needs, under uniform routing."""
-        units = self.group / self.node
-        return units * (1.0 - (1.0 - 1.0 / units) ** copies), self.group * (1.0 - (1.0 - 1.0 / self.group) ** copies)
 
 
 @dataclass(frozen=True, slots=True)

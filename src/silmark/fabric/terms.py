@@ -12,20 +12,18 @@ wire and host, and does not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
-from numpy.typing import NDArray
-
 from silmark.errors import BadValue
+from silmark.fabric.curve import Array, Curve
 from silmark.fabric.link import Link
 from silmark.fabric.topology import Shape
 from silmark.figures import Figure
 from silmark.figures.tables import packaged, read_figure, walk
 
-Array = NDArray[np.float64]
 NEAR = 1.0e-6
 """Seconds of one message over NVSwitch between A100s, as the packaged systems write it: the unit of `step`."""
 
@@ -72,16 +70,23 @@ def on_axes(n: int, link: Link) -> bool:
     return link.topology in ("torus", "mesh", "ring")
 
 
-def seconds(payload: Array, link: Link, terms: Terms, factor: float, steps: float) -> Array:
-    """The formula of this module for payloads of any shape, in bytes."""
+def delay(link: Link, chain: float) -> float:
+    """Seconds of so many link latencies one after another."""
+    near = min(link.latency_s, NEAR)
+    return chain * (link.pace * near + link.latency_s - near)
+
+
+def curve(link: Link, terms: Terms, factor: float, steps: float) -> Curve:
+    """The formula of this module, for one algorithm on one link."""
     rate = link.bandwidth_bytes_per_s
     per_byte = factor / ((terms.share if link.share is None else link.share) * rate)
-    near = min(link.latency_s, NEAR)
-    chain = terms.step * steps
-    fixed = link.pace * (terms.launch + chain * near) + chain * (link.latency_s - near)
-    if terms.ramp == 0.0:
-        return np.asarray(payload * per_byte + fixed)
-    return np.asarray((payload + np.sqrt(payload * (link.pace * terms.ramp * rate))) * per_byte + fixed)
+    fixed = link.pace * terms.launch + delay(link, terms.step * steps)
+    return Curve(fixed, per_byte, per_byte * math.sqrt(link.pace * terms.ramp * rate))
+
+
+def seconds(payload: Array, link: Link, terms: Terms, factor: float, steps: float) -> Array:
+    """The formula for payloads of any shape, in bytes."""
+    return curve(link, terms, factor, steps)(payload)
 
 
 @cache

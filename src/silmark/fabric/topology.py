@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 GROUP_OF_NODES = 8
@@ -96,10 +96,50 @@ def _mesh(n: int, size: int, dimensions: int, beyond: float) -> Shape:
 
 
 def _dragonfly(n: int, size: int, dimensions: int, beyond: float) -> Shape:
-    """All-to-all inside a group of nodes, local - global - local beyond it: three hops, links used up by transit."""
+    """All-to-all inside a local group, local - global - local beyond it (Kim et al., ISCA 2008, minimal routes).
+
+    `beyond` is the share of a chip's links that leave its group; 1 where nobody states it.
+    """
+    stated = beyond < 1.0
+    local = 1.0 - beyond if stated else 1.0
     if n <= GROUP_OF_NODES:
-        return _all_to_all(n, GROUP_OF_NODES, dimensions, beyond)
-    return Shape(hops=3.0, depth=3.0, steps=n - 1, ring=0.5, direct=1.0, pair=1 / (GROUP_OF_NODES - 1))
+        group = _all_to_all(n, GROUP_OF_NODES, dimensions, beyond)
+        return replace(group, ring=group.ring * local, direct=group.direct * local, pair=group.pair * local)
+    own = (GROUP_OF_NODES - 1) / (n - 1)
+    away = 1.0 - own
+    # What leaves the group takes a local link at either end, unless it starts or ends at the right chip.
+    near = own + 2 * away * (1 - 1 / GROUP_OF_NODES)
+    busy = max(away / beyond, near / local) if stated else near + away
+    return Shape(hops=busy, depth=3.0, steps=n - 1, ring=0.5, direct=1.0, pair=local / (GROUP_OF_NODES - 1))
+
+
+def _tapered(n: int, size: int, dimensions: int, beyond: float) -> Shape:
+    """A network of n units, `size` of them below one leaf switch, whose core carries a share `beyond` of their ports.
+
+    A ring enters and leaves a leaf once, whatever lies below it. Of direct messages all but those to the same leaf
+    cross the core.
+    """
+    below = max(1, size)
+    if n <= below and size:
+        return Shape(steps=n - 1)
+    core = (n - below) / (n - 1) / beyond
+    return Shape(steps=n - 1, ring=min(1.0, below * beyond), direct=min(1.0, 1.0 / core), pair=min(1.0, below * beyond))
+
+
+def tiers(below: int, ports: int, units: int) -> int:
+    """Tiers of switches between so many units.
+
+    Args:
+        below: units below one leaf switch.
+        ports: of a leaf that lead down to chips; as many lead up, and switches of the highest tier turn all of theirs
+            down. 0 where nobody says: one tier.
+        units: to be joined.
+    """
+    found, joined = 1, below
+    while 0 < joined < units:
+        joined *= ports if found > 1 else 2 * ports
+        found += 1
+    return found
 
 
 def _bridge(n: int, size: int, dimensions: int, beyond: float) -> Shape:
@@ -110,9 +150,12 @@ def _bridge(n: int, size: int, dimensions: int, beyond: float) -> Shape:
     return Shape(steps=n - 1, ring=beyond, direct=beyond, pair=beyond)
 
 
+NETWORKS = ("fat-tree", "rail", "dragonfly")
+"""What joins units; a dragonfly of network switches has groups in place of leaves."""
 SHAPES: dict[str, Callable[[int, int, int, float], Shape]] = {
     "switch": _switch,
-    "fat-tree": _switch,
+    "fat-tree": _tapered,
+    "rail": _tapered,
     "all-to-all": _all_to_all,
     "ring": _ring,
     "torus": _torus,

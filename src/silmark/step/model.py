@@ -149,10 +149,11 @@ class StepModel:
 
     def _link_s(self, op: Collective) -> Array:
         """Seconds of one collective."""
+        if op.level == "out":
+            return fabric.collective_time(op.pattern, op.bytes_, op.group, self.target.link("out"))
+        reach = self.target.reach(op.group)
         if op.pattern not in ("dispatch", "combine"):
-            return fabric.collective_time(op.pattern, op.bytes_, op.group, self.target.link(op.level))
-        node = min(op.group, self.target.system.chips)
-        reach = fabric.Reach(op.group, node, self.target.link("up"), self.target.link("out"))
+            return fabric.group_time(op.pattern, op.bytes_, reach)
         return fabric.exchange_time(op.bytes_, op.copies, reach, fabric.library_of(self.target.chip.vendor))
 
     def collect(self, shares: Iterable[OpShare]) -> StepCost:

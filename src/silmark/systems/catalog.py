@@ -10,17 +10,19 @@ from typing import Any
 from silmark import chips
 from silmark.chips import Chip
 from silmark.errors import BadFile, BadValue, UnknownName
-from silmark.fabric import COMPILED
+from silmark.fabric import COMPILED, NETWORKS
 from silmark.figures import Figure
 from silmark.figures.tables import expected_unit, packaged, read_figure, read_toml, walk
 from silmark.systems.spec import System, Target
 
 KINDS = ("card", "node", "rack", "appliance", "slice", "machine")
 TOPOLOGIES = ("switch", "all-to-all", "ring", "torus", "dragonfly", "mesh", "bridge", "none", "fat-tree")
+OUTER = (*NETWORKS, "torus", "switch", "all-to-all")
 LIBRARIES = ("gpu", "rccl", "oneccl", *COMPILED)
 MAX_DIMENSIONS = 8
 MAX_CHIPS = 1_000_000
 _PLAIN = {"id", "name", "kind", "chip", "also", "chips", "group", "units_max", "notes"}
+_SWITCHES = ("scale_up.in_network_reduction", "scale_out.in_network_reduction", "scale_up.dimensions")
 _COUNTED = re.compile(r"([0-9]{1,9})\s*x:?\s*(.+)")
 
 
@@ -91,6 +93,9 @@ def parse(path: Path, table: dict[str, Any]) -> System:
         raise BadFile(path, f"expected one of {', '.join(TOPOLOGIES)}", "scale_up.topology")
     if scale_up.get("library", "gpu") not in LIBRARIES:
         raise BadFile(path, f"expected one of {', '.join(LIBRARIES)}", "scale_up.library")
+    scale_out = table.get("scale_out", {})
+    if not isinstance(scale_out, dict) or scale_out.get("topology", "fat-tree") not in OUTER:
+        raise BadFile(path, f"expected one of {', '.join(OUTER)}", "scale_out.topology")
     dimensions = scale_up.get("dimensions", 2)
     if isinstance(dimensions, bool) or not isinstance(dimensions, int) or not 1 <= dimensions <= MAX_DIMENSIONS:
         raise BadFile(path, f"expected a whole number from 1 to {MAX_DIMENSIONS}", "scale_up.dimensions")
@@ -105,6 +110,7 @@ def parse(path: Path, table: dict[str, Any]) -> System:
         units_max=table["units_max"],
         topology=topology,
         in_network_reduction=bool(scale_up.get("in_network_reduction", False)),
+        reduces_between=bool(scale_out.get("in_network_reduction", False)),
         dimensions=dimensions,
         library=str(scale_up.get("library", "gpu")),
         also=tuple(also),
@@ -123,6 +129,6 @@ def _figures(path: Path, table: dict[str, Any]) -> tuple[dict[str, Figure], dict
             figures[key] = read_figure(path, key, leaf, unit)
         elif key.endswith((".kind", ".topology", ".library")) and isinstance(leaf, str):
             kinds[key] = leaf
-        elif key not in ("scale_up.in_network_reduction", "scale_up.dimensions"):
+        elif key not in _SWITCHES:
             raise BadFile(path, "not a key of a system file; `silmark systems show hgx-h100-8` shows one", key)
     return figures, kinds

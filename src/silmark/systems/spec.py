@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 from silmark.chips import Chip
-from silmark.fabric import COMPILED, Link, pace
+from silmark.fabric import COMPILED, Link, Reach, pace, tiers
 from silmark.figures import Figure, assumptions
 
 Level = Literal["up", "out"]
@@ -29,6 +30,7 @@ class System:
         units_max: how many units the usual network joins.
         topology: of the links inside a unit.
         in_network_reduction: switches add up all-reduces.
+        reduces_between: the network's switches add, too (SHARP), and the library is set up for it.
         dimensions: of a torus or mesh of equal sides.
         library: whose overheads collectives pay: "gpu" (NCCL and its like), "rccl", "oneccl", or compiled
             schedules ("xla", "static").
@@ -43,6 +45,7 @@ class System:
     units_max: int
     topology: str
     in_network_reduction: bool = False
+    reduces_between: bool = False
     dimensions: int = 2
     library: str = "gpu"
     also: tuple[str, ...] = ()
@@ -79,7 +82,7 @@ class Target:
         """The link class inside a unit ("up") or between units ("out")."""
         bandwidth, latency = self._rate(level, "bandwidth")[1].value, self._rate(level, "latency")[1].value
         if level == "out":
-            return Link("fat-tree", bandwidth, latency, library=self.system.library, pace=self._pace(), kernels=False)
+            return self._out(bandwidth, latency)
         return Link(
             topology=self.system.topology,
             bandwidth_bytes_per_s=bandwidth,
@@ -91,20 +94,44 @@ class Target:
             pace=self._pace(),
             through_host=self.through_host,
             kernels=_THROUGH_MEMORY not in self.chip.kinds.get("link.scale_up", ""),
+            beyond_bytes_per_s=self._rate("out", "bandwidth")[1].value if self.one_dragonfly else 0.0,
         )
 
-    def spanning(self, group: int, within: int) -> Link:
-        """The link that a ring over a group sees, of which so many members lie in one unit.
+    def _out(self, bandwidth: float, latency: float) -> Link:
+        """The network between units: every chip's own port, and what switches leave of it."""
+        system, topology = self.system, self.network
+        ports = 1 if topology == "rail" else system.chips
+        return Link(
+            topology="rail" if topology == "rail" else "fat-tree",
+            bandwidth_bytes_per_s=bandwidth,
+            latency_s=latency,
+            in_network_reduction=system.reduces_between,
+            size=int(system.si("scale_out.leaf_ports", 0.0) // ports),
+            library=system.library,
+            pace=self._pace(),
+            kernels=False,
+            beyond_bytes_per_s=bandwidth / system.si("scale_out.oversubscription", 1.0),
+        )
 
-        Inside a unit its own links. Beyond, the members in a unit pass their rings through all their ports together,
-        each ring crossing the network once per unit (NCCL's channels), so a member has their sum - at most its own
-        link. A torus that goes on between units stays one torus.
+    def reach(self, group: int, apart: int = 1) -> Reach:
+        """How the members of a group reach each other.
+
+        Args:
+            group: chips that take part.
+            apart: chips from one member to the next. Tensor parallelism is innermost: its members are neighbours;
+                replicas of tp chips lie tp apart.
         """
-        if group <= within or self.system.kinds.get("scale_out.topology") == "torus":
-            return self.link("up")
-        out, up = self.link("out"), self.link("up")
-        rate = min(up.bandwidth_bytes_per_s, within * out.bandwidth_bytes_per_s)
-        return replace(out, bandwidth_bytes_per_s=rate)
+        return reached(self, group, apart)
+
+    @property
+    def network(self) -> str:
+        """Topology of what joins the units, as the system's file says it."""
+        return self.system.kinds.get("scale_out.topology", "")
+
+    @property
+    def one_dragonfly(self) -> bool:
+        """Whether the chips' own links lead out of their local group and out of the unit, without other switches."""
+        return self.system.topology == self.network == "dragonfly"
 
     @property
     def through_host(self) -> bool:
@@ -137,3 +164,17 @@ class Target:
             if figure is not None:
                 return name, figure
         return f"assumed.{key}", assumptions("engine")[f"link.{level}_{quantity}"]
+
+
+@lru_cache(maxsize=4096)
+def reached(target: Target, group: int, apart: int) -> Reach:
+    """See `Target.reach`; a torus that goes on between units stays one torus."""
+    up, out = target.link("up"), target.link("out")
+    system = target.system
+    if target.network == "torus":
+        return Reach(group, group, up, out)
+    most = min(group, max(1, system.chips // apart))
+    units = math.ceil(group / most)
+    above = tiers(out.size, int(system.si("scale_out.leaf_ports", 0.0)), units) - 1
+    further = above * system.si("scale_out.hop_latency", 0.0)
+    return Reach(group, math.ceil(group / units), up, replace(out, latency_s=out.latency_s + further))

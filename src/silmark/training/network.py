@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from silmark import fabric
-from silmark.fabric import COMPILED, Link
+from silmark.fabric import COMPILED
 from silmark.models import Model
 from silmark.systems import Target
 from silmark.training.job import Job
@@ -37,9 +37,9 @@ def replicas(model: Model, target: Target, job: Job) -> Replicas:
     weights, gradients = elements * job.element_bytes, elements * job.reduce_bytes
     if inner * outer == 1:
         return Replicas(0.0, 0.0, 0.0)
-    link = ring_link(target, job, inner)
-    gather = float(fabric.collective_time("all-gather", weights, inner, link))
-    scatter = float(fabric.collective_time("reduce-scatter", gradients, inner, link))
+    reach = target.reach(inner, apart=job.tp)
+    gather = float(fabric.group_time("all-gather", weights, reach))
+    scatter = float(fabric.group_time("reduce-scatter", gradients, reach))
     across = 0.0
     if outer > 1:
         across = float(fabric.collective_time("all-reduce", gradients / inner, outer, target.link("out")))
@@ -48,7 +48,7 @@ def replicas(model: Model, target: Target, job: Job) -> Replicas:
     if job.zero:
         # FSDP's shard-grad-op keeps the gathered parameters between the passes, ZeRO 1 between steps.
         return Replicas(gather, scatter, across) if job.zero == 2 else Replicas(0.0, 0.0, scatter + gather + across)
-    whole = float(fabric.collective_time("all-reduce", gradients, inner, link))
+    whole = float(fabric.group_time("all-reduce", gradients, reach))
     return Replicas(0.0, 0.0, whole + across)
 
 
@@ -61,11 +61,6 @@ def _levels(target: Target, job: Job) -> tuple[int, int]:
     while job.shards % inside:
         inside -= 1
     return inside, job.shards // inside
-
-
-def ring_link(target: Target, job: Job, group: int) -> Link:
-    """The link that a ring over so many replicas sees."""
-    return target.spanning(group, max(1, target.system.chips // job.tp))
 
 
 def send_s(model: Model, target: Target, job: Job) -> float:

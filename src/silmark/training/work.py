@@ -160,11 +160,11 @@ def _gradients(op: Gemm, mechanism: AbstractMechanism) -> float:
 
 def exchange(op: Collective, target: Target, job: Job) -> float:
     """Seconds of a layer's all-reduce; with sequence parallelism a reduce-scatter and an all-gather in its place."""
-    link = target.link("up")
+    reach = target.reach(op.group)
     if op.pattern == "all-reduce" and job.sequence_parallel:
         halves = ("reduce-scatter", "all-gather")
-        return float(sum(fabric.collective_time(p, op.bytes_, op.group, link) for p in halves)) * op.count
-    return float(fabric.collective_time(op.pattern, op.bytes_, op.group, link)) * op.count
+        return float(sum(fabric.group_time(p, op.bytes_, reach) for p in halves)) * op.count
+    return float(fabric.group_time(op.pattern, op.bytes_, reach)) * op.count
 
 
 def _sum(parts: Iterable[Pass]) -> Pass:

@@ -23,10 +23,10 @@ from silmark.calibration import gpu_gemm, gpu_moe, own, perf_files, perf_rows, r
 from silmark.chips import catalog, coefficients
 from silmark.chips.mechanisms import gpu_kernels
 from silmark.errors import BadFile, BadValue, fitting
-from silmark.fabric import terms
 from silmark.figures.own import FILES
 from silmark.figures.tables import OWN_CALIBRATION, data_folder, shipped
 from silmark.formats import Precision
+from silmark.systems import spec
 from silmark.systems.catalog import usual
 from silmark.validation.operators import accuracy, bars
 from silmark.validation.operators.columns import Columns
@@ -185,7 +185,8 @@ def _forget() -> None:
     """Drops what was read from calibration files."""
     bars.forget()
     accuracy.forget()
-    for kept in (coefficients.load, gpu_kernels.factors, terms.figures, terms.library, fabric._plan):
+    fabric.forget()
+    for kept in (coefficients.load, gpu_kernels.factors, spec.reached):
         kept.cache_clear()
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from silmark import fabric
 from silmark.chips import catalog
 from silmark.errors import UnknownName
-from silmark.fabric import Link
+from silmark.fabric import Reach
 from silmark.formats import get
 from silmark.graph import Array
 from silmark.systems import Target
@@ -36,20 +36,22 @@ _EAGER = "_eager"
 """How implementations end that the host launches one by one."""
 
 
-def link(chip: str, count: int, kernels: bool = False) -> Link:
+def reach(chip: str, count: int, kernels: bool = False, dtype: str = "half") -> Reach:
     """What joins so many chips in their usual nodes; with the engines' own kernels or the library alone."""
     found = catalog.load(chip)
-    system = usual(found)
-    through = Target(found, system, count).spanning(count, system.chips)
-    return replace(through, kernels=kernels and through.kernels)
+    members = Target(found, usual(found), count).reach(count)
+    up = fabric.summing(members.up, dtype)
+    return replace(members, up=replace(up, kernels=kernels and up.kernels))
 
 
-def spread(target: Target, through: Link, seconds: Callable[[Link], Array]) -> Spread:
+def spread(target: Target, members: Reach, seconds: Callable[[Reach], Array]) -> Spread:
     """What a link of uncertain rate and latency adds: PCIe behind switches, bridges and CPUs that nobody stated."""
     rate, latency = target.figures("up").values()
-    best = replace(through, bandwidth_bytes_per_s=rate.high, latency_s=latency.low)
-    worst = replace(through, bandwidth_bytes_per_s=rate.low, latency_s=latency.high)
-    middle = seconds(through)
+    best, worst = (
+        replace(members, up=replace(members.up, bandwidth_bytes_per_s=fast, latency_s=slow))
+        for fast, slow in ((rate.high, latency.low), (rate.low, latency.high))
+    )
+    middle = seconds(members)
     return Spread(np.log(middle / seconds(best)), np.log(seconds(worst) / middle))
 
 
@@ -66,17 +68,17 @@ def predict(table: Columns) -> Draft:
         payload = elements[rows] * get(alias("precisions", dtype)).bytes
         if op == "alltoall":
             payload = payload * (n - 1) / n
-        through = fabric.summing(link(chip, n, kernels=impl not in _LIBRARIES), dtype)
+        members = reach(chip, n, impl not in _LIBRARIES, dtype)
         found = catalog.load(chip)
         sustained = found.si("memory.main.achievable", found.si("memory.main.bandwidth"))
 
-        def seconds(over: Link) -> Array:
-            took = fabric.collective_time(PATTERN[op], payload, n, over)
+        def seconds(over: Reach) -> Array:
+            took = fabric.group_time(PATTERN[op], payload, over)
             return fabric.eager(took, payload, sustained) if impl.endswith(_EAGER) else took
 
-        part = f"collective/{op}/{impl}/{'host' if through.through_host else 'chips'}/{n}"
-        if not through.through_host:
-            return chip, part, seconds(through)
-        return chip, part, seconds(through), spread(Target(found, usual(found), n), through, seconds)
+        part = f"collective/{op}/{impl}/{'host' if members.up.through_host else 'chips'}/{n}"
+        if not members.up.through_host:
+            return chip, part, seconds(members)
+        return chip, part, seconds(members), spread(Target(found, usual(found), n), members, seconds)
 
     return by_group(table, ("system", "op", "impl", "dtype", "num_gpus"), group)

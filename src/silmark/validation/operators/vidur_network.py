@@ -11,12 +11,12 @@ from dataclasses import replace
 from silmark import fabric
 from silmark.chips import Chip, catalog
 from silmark.errors import UnknownName
-from silmark.fabric import Link
+from silmark.fabric import Link, Reach
 from silmark.figures.tables import packaged
 from silmark.graph import Array
 from silmark.systems import System, Target
 from silmark.systems.catalog import load, usual
-from silmark.validation.operators.collectives import PATTERN, link
+from silmark.validation.operators.collectives import PATTERN, reach
 from silmark.validation.operators.columns import Columns, Index
 from silmark.validation.operators.draft import Draft, alias, by_group, whole
 
@@ -39,16 +39,16 @@ def predict(table: Columns) -> Draft:
         bridged: dict[str, str] = packaged("aliases")["hardware"]["bridged"] if cards else {}
         chip = bridged.get(hardware) or alias("hardware", hardware)
         n, inside = whole("num_workers", workers), whole("devices_per_node", per_node)
-        through = _bridge(chip) if hardware in bridged else link(chip, min(n, inside))
-        took = fabric.collective_time(PATTERN[op], size[rows], min(n, inside), through)
+        node = min(n, inside)
+        through = _bridge(chip) if hardware in bridged else reach(chip, node).up
         if n <= inside:
+            took = fabric.collective_time(PATTERN[op], size[rows], n, through)
             near = "host" if through.through_host or (hardware in bridged and n > _PAIR) else "nvlink"
             return chip, f"{op} {near}/{n} chips/{wiring}", took
         found = catalog.load(chip)
         out = Target(found, _server(found) if cards else usual(found), n).link("out")
-        across = fabric.collective_time(PATTERN[op], size[rows] / inside, n // inside, out)
-        reach = "servers" if cards else "nodes"
-        return chip, f"between {reach}/{op}/{n // inside} nodes/{n}", across if inside == 1 else took + across
+        took = fabric.group_time(PATTERN[op], size[rows], Reach(n, node, through, out))
+        return chip, f"between {'servers' if cards else 'nodes'}/{op}/{n // inside} nodes/{n}", took
 
     return by_group(table, ("topology", "op", "num_workers", "devices_per_node"), group)
 
