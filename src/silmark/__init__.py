@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from silmark.api.build import build_or_buy
     from silmark.api.cost import cost
     from silmark.api.port import port
+    from silmark.api.collective import collective
     from silmark.api.train import train
     from silmark.errors import SilmarkError
 
 __version__ = "0.1.0"
-__all__ = ["Depth", "SilmarkError", "__version__", "build_or_buy", "compare", "cost", "estimate", "port", "train"]
+__all__ = ["build_or_buy", "collective", "compare", "cost", "Depth", "estimate", "port", "SilmarkError", "train", "__version__"]
 
 _WHERE = {
     "compare": "silmark.api",
@@ -31,6 +32,7 @@ _WHERE = {
     "build_or_buy": "silmark.api.build",
     "cost": "silmark.api.cost",
     "port": "silmark.api.port",
+    "collective": "silmark.api.collective",
     "train": "silmark.api.train",
     "SilmarkError": "silmark.errors",
 }

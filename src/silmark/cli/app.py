@@ -12,6 +12,7 @@ import typer
 from silmark.cli.bulk import predict
 from silmark.cli.calibrate import calibrate
 from silmark.cli.cost import cost
+from silmark.cli.collective import collective
 from silmark.cli.measure import measure
 from silmark.cli.moves import build_or_buy, port
 from silmark.cli.train import train
@@ -221,6 +222,7 @@ app.command()(port)
 app.command("build-or-buy")(build_or_buy)
 app.command()(measure)
 app.command()(train)
+app.command()(collective)
 
 
 app.command()(predict)

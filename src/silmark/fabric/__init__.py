@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from silmark.fabric.between import between
+from silmark.fabric.between import between, legs_of
 from silmark.fabric.curve import Array, Curve, fastest, kept
 from silmark.fabric.eager import eager
 from silmark.fabric.exchange import exchange_figures, library_of, offered
@@ -60,6 +60,13 @@ def algorithms(pattern: str, bytes_: Array | float, reach: Reach) -> dict[str, A
     return {name: fastest(some, payload) for name, some in between(pattern, reach).items()}
 
 
+def terms_of(pattern: str, algorithm: str, reach: Reach) -> tuple[str, ...]:
+    """Names of the fitted parameters that an algorithm of `algorithms` rests on."""
+    if reach.node < reach.group and algorithm not in PATTERNS[pattern]:
+        return legs_of(pattern, algorithm, reach)
+    return (algorithm,)
+
+
 def exchange_time(payload: Array | float, copies: float, reach: Reach, library: str = "") -> Array:
     """Seconds of a dispatch or combine of expert parallelism, by the fastest way that there is.
 
@@ -101,5 +108,5 @@ def _between(pattern: str, reach: Reach) -> tuple[Curve, ...]:
 
 __all__ = [
     "COMPILED", "NETWORKS", "PATTERNS", "Link", "Reach", "algorithms", "collective_time", "eager", "exchange_figures",
-    "exchange_time", "figures", "forget", "group_time", "library_of", "pace", "summing", "tiers",
+    "exchange_time", "figures", "forget", "group_time", "library_of", "pace", "summing", "terms_of", "tiers",
 ]  # fmt: skip

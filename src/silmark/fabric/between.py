@@ -133,6 +133,15 @@ def between(pattern: str, reach: Reach) -> dict[str, tuple[Curve, ...]]:
     }
 
 
+def legs_of(pattern: str, algorithm: str, reach: Reach) -> tuple[str, ...]:
+    """Names of the parameters behind an algorithm of `between`: its own, or those of all its legs."""
+    if algorithm in PIPED.get(pattern, {}):
+        return (PIPED[pattern][algorithm].terms,)
+    first, across, last = _LEVELS[pattern]
+    near = [name for leg in (first, last) if leg for name in inside(leg, reach.node, reach.up)]
+    return (*near, *inside(across, reach.units, reach.out))
+
+
 def _curve(piped: Piped, reach: Reach, lies: Shape) -> Curve:
     """Both levels of a pipelined algorithm."""
     m, u, up, out = reach.node, reach.units, reach.up, reach.out

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from silmark.errors import UnknownName
 from silmark.report.documents import Bounds, FigureDocument, Strict
 from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocument
+from silmark.report.documents_collective import CollectiveDocument
 
 
 class PlanDocument(Strict):
@@ -143,6 +144,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "cost": CostDocument,
     "port": PortDocument,
     "build-or-buy": BuildDocument,
+    "collective": CollectiveDocument,
 }
 
 
