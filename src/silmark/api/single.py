@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from silmark import models, systems
 from silmark.api import question
+from silmark.api.imbalance import imbalance as uneven
 from silmark.api.question import Count, Duration
 from silmark.chips.mechanisms import Placement
 from silmark.economics import price
@@ -93,6 +94,7 @@ def estimate(
     weights_in: Literal["auto", "main", "sram"] = "auto",
     kv_in: Literal["auto", "main", "sram"] = "auto",
     region: Count = 0,
+    imbalance: str | float = 1.0,
     maturity: Literal["own", "equal"] = "own",
 ) -> Depth:
     """What one system does for a model under a plan.
@@ -107,6 +109,7 @@ def estimate(
         attention: how tp chips divide the cache: by heads, or by sequences ("batch").
         weights_in, kv_in: memory tiers of weights and cache on chips that have a choice.
         region: cores per side of a layer's region on a wafer, 0 for the default.
+        imbalance: rows of the fullest chip's experts over the mean, or "power-law:1.2".
         maturity: "own" or "equal".
 
     Raises:
@@ -122,7 +125,7 @@ def estimate(
         raise BadValue("attention", attention, "heads or batch")
     side = question.whole("region", region, least=0)
     plan = _plan(loaded, target, ways, precision, (weights_in, kv_in), side)
-    plan = replace(plan, attention=attention)
+    plan = replace(plan, attention=attention, expert_imbalance=uneven(imbalance, loaded, plan))
     compiled = _compiled(loaded, target, plan, maturity)
     rows = []
     for users in _batches(batch):

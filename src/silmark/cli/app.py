@@ -127,6 +127,7 @@ def estimate(
     weights_in: Annotated[str, typer.Option(help="memory tier of the weights: auto, main or sram")] = "auto",
     kv_in: Annotated[str, typer.Option(help="memory tier of the cache: auto, main or sram")] = "auto",
     region: Annotated[str, typer.Option(help="cores per side of a layer's region on a wafer; 0: default")] = "0",
+    imbalance: Annotated[str, typer.Option(help="fullest chip's tokens over the mean: 1.5, power-law:1.2")] = "1",
     maturity: Maturity = "own",
     json_: Json = False,
     explain: Explain = False,
@@ -152,6 +153,7 @@ def estimate(
         weights_in=cast("Literal['auto', 'main', 'sram']", weights_in),
         kv_in=cast("Literal['auto', 'main', 'sram']", kv_in),
         region=region,
+        imbalance=imbalance,
         maturity=cast("Literal['own', 'equal']", maturity),
     )
     if json_:

@@ -26,9 +26,9 @@ from itertools import product
 
 from silmark.fabric.curve import Curve
 from silmark.fabric.inside import CACHED, inside
-from silmark.fabric.link import COMPILED
+from silmark.fabric.link import COMPILED, Link
 from silmark.fabric.reach import Reach
-from silmark.fabric.terms import delay, figures, library
+from silmark.fabric.terms import Terms, delay, figures, library
 from silmark.fabric.topology import Shape, shape
 
 STACKED = frozenset({*COMPILED, "oneccl"})
@@ -159,9 +159,16 @@ def _curve(piped: Piped, reach: Reach, lies: Shape) -> Curve:
         root = per_byte * ramp * math.sqrt(up.bandwidth_bytes_per_s)
         inner = Curve(inner.fixed + delay(up, steps_near), per_byte, root)
     ports = m * out.bandwidth_bytes_per_s
-    reached = figures()[f"network.{up.library}"].value if out.share is None else out.share
-    per_byte = far / (reached * out.bandwidth_bytes_per_s * (lies.direct if piped.direct else lies.ring))
+    per_byte = far / (_reached(out, terms) * out.bandwidth_bytes_per_s * (lies.direct if piped.direct else lies.ring))
     return inner.piped(Curve(delay(out, steps_far), per_byte, per_byte * ramp * math.sqrt(ports)))
+
+
+def _reached(out: Link, terms: Terms) -> float:
+    """Share of a port's bandwidth: the link's own, the library's on networks, else the algorithm's on any link."""
+    if out.share is not None:
+        return out.share
+    stated = figures().get(f"network.{out.library}")
+    return terms.share if stated is None else stated.value
 
 
 def _stacked(pattern: str, reach: Reach) -> tuple[Curve, ...]:

@@ -9,6 +9,9 @@ from silmark.chips.mechanisms import Placement
 from silmark.errors import BadValue
 from silmark.formats import Precision
 
+MOST_UNEVEN = 100_000.0
+"""Largest factor between the fullest and the mean chip: as many chips as a plan may have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Infeasible:
@@ -39,6 +42,8 @@ class Plan:
             with weights of their own; only experts are divided over all tp chips (data-parallel attention, as
             SGLang, vLLM and TensorRT-LLM serve DeepSeek-V3: arXiv:2412.19437, section 3.4).
         placement: memory tier of weights and cache, region on a wafer.
+        expert_imbalance: rows of the fullest chip's experts over the mean, where experts are divided; 1 is uniform
+            routing.
     """
 
     precision: Precision
@@ -49,12 +54,15 @@ class Plan:
     attention: Literal["heads", "batch"] = "heads"
     ranks: int = 1
     placement: Placement = field(default_factory=Placement)
+    expert_imbalance: float = 1.0
 
     def __post_init__(self) -> None:
         sizes = {"tp": self.tp, "pp": self.pp, "dp": self.dp, "ep": self.ep, "ranks": self.ranks}
         for label, value in sizes.items():
             if not 1 <= value <= 100_000:
                 raise BadValue(label, value, "a whole number from 1 to 100,000")
+        if not 1.0 <= self.expert_imbalance <= MOST_UNEVEN:
+            raise BadValue("imbalance", self.expert_imbalance, f"a factor from 1 to {MOST_UNEVEN:,.0f}")
         if self.tp % self.ep:
             raise BadValue("ep", self.ep, f"a divisor of tp = {self.tp}")
         if self.tp % self.ranks:
@@ -74,4 +82,5 @@ class Plan:
         places = f", weights in {self.placement.weights}" if self.placement.weights == "sram" else ""
         split = ", attention by sequences" if self.attention == "batch" else ""
         split += f", attention on {self.ranks} ranks" if self.ranks > 1 else ""
-        return f"{' '.join(cuts) or 'TP1'} {self.precision}{split}{places}"
+        uneven = f", experts {self.expert_imbalance:.3g} times uneven" if self.expert_imbalance > 1.0 else ""
+        return f"{' '.join(cuts) or 'TP1'} {self.precision}{split}{uneven}{places}"

@@ -15,6 +15,7 @@ import numpy as np
 from silmark.formats import FORMATS
 from silmark.graph import Array, Attention, Collective, Conv, Elementwise, Experts, Gemm, Graph, Op, Scan
 from silmark.mapping.plan import Plan
+from silmark.mapping.skew import fullest
 
 _Pattern = Literal["all-reduce", "all-gather", "all-to-all"]
 DISPATCHED_BYTES = 1.0 + 4.0 / 128.0
@@ -70,14 +71,17 @@ def _ranked(graph: Graph, plan: Plan) -> Graph:
 
 
 def _exchanged(op: Experts, plan: Plan, phase: Literal["dispatch", "combine"]) -> Collective:
-    """One chip's share of the tokens, a copy per chosen expert; 8-bit products get 8-bit tokens with their scales."""
+    """One chip's share of the tokens, a copy per chosen expert; 8-bit products get 8-bit tokens with their scales.
+
+    What the chip with the fullest experts receives, and sends back, sets the time.
+    """
     narrow = phase == "dispatch" and FORMATS[plan.precision.compute].bits <= 8
     width = DISPATCHED_BYTES if narrow else plan.precision.activation_bytes
     return Collective(
         name=f"{op.name}.{phase}",
         count=op.count,
         pattern=phase,
-        bytes_=np.asarray(op.m * (op.top_k * op.hidden * width / plan.tp)),
+        bytes_=np.asarray(op.m * (op.top_k * op.hidden * width / plan.tp * fullest(op, plan))),
         group=plan.tp,
         copies=op.top_k,
     )
@@ -118,7 +122,7 @@ def _cut(op: Op, plan: Plan) -> Op:
         case Experts(split="experts"):
             local = _part(op.experts, plan.ep)
             inner = _part(op.inner, tp // plan.ep)
-            return replace(op, experts=local, top_k=op.top_k * local / op.experts, inner=inner)
+            return replace(op, experts=local, top_k=op.top_k * local / op.experts * fullest(op, plan), inner=inner)
         case Conv(split="column", groups=1):
             return replace(op, n=_part(op.n, tp))
         case Scan(split="heads"):

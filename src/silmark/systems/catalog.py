@@ -99,7 +99,12 @@ def parse(path: Path, table: dict[str, Any]) -> System:
     dimensions = scale_up.get("dimensions", 2)
     if isinstance(dimensions, bool) or not isinstance(dimensions, int) or not 1 <= dimensions <= MAX_DIMENSIONS:
         raise BadFile(path, f"expected a whole number from 1 to {MAX_DIMENSIONS}", "scale_up.dimensions")
+    if not isinstance(scale_out.get("in_network_reduction", False), bool):
+        raise BadFile(path, "expected true or false", "scale_out.in_network_reduction")
     figures, kinds = _figures(path, table)
+    for key in ("scale_out.oversubscription", "scale_out.leaf_ports"):
+        if key in figures and not 1 <= figures[key].low <= figures[key].high <= MAX_CHIPS:
+            raise BadFile(path, f"must be from 1 to {MAX_CHIPS:,}", key)
     return System(
         id=table["id"],
         name=table["name"],
@@ -110,7 +115,7 @@ def parse(path: Path, table: dict[str, Any]) -> System:
         units_max=table["units_max"],
         topology=topology,
         in_network_reduction=bool(scale_up.get("in_network_reduction", False)),
-        reduces_between=bool(scale_out.get("in_network_reduction", False)),
+        reduces_between=scale_out.get("in_network_reduction", False),
         dimensions=dimensions,
         library=str(scale_up.get("library", "gpu")),
         also=tuple(also),

@@ -84,7 +84,7 @@ class Target:
         if level == "out":
             return self._out(bandwidth, latency)
         return Link(
-            topology=self.system.topology,
+            topology="switch" if self.system.topology == "none" else self.system.topology,  # of one chip: any
             bandwidth_bytes_per_s=bandwidth,
             latency_s=latency,
             in_network_reduction=self.system.in_network_reduction,
