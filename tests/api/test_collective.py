@@ -97,7 +97,13 @@ def test_wrong_words_get_a_sentence(run: Run, words: tuple[str, ...], said: str)
 @given(
     st.sampled_from([*PATTERNS, "x"]),
     st.one_of(st.sampled_from(names()), st.text(max_size=6)),
-    st.one_of(st.text(max_size=12), st.floats(), st.integers(), st.lists(st.floats(), max_size=3)),
+    st.one_of(
+        st.sampled_from(["1KB", "64MB,1GiB", 1e6]),
+        st.text(max_size=12),
+        st.floats(),
+        st.integers(),
+        st.lists(st.floats(), max_size=3),
+    ),
     st.one_of(st.none(), st.integers(-2, 100)),
     st.integers(-1, 20),
 )

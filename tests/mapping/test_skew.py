@@ -68,7 +68,7 @@ def test_a_power_law_is_more_uneven_over_more_chips() -> None:
     """Against the law drawn here by itself: bounded Pareto popularity of 256 experts, eight per token."""
     assert 1.0 < power_law(256, 8, 8, 1.01) < power_law(256, 8, 32, 1.01) < power_law(256, 8, 64, 1.01)
     assert power_law(256, 8, 8, 1.01) < power_law(256, 8, 8, 1.2)
-    assert power_law(256, 8, 1, 1.2) == pytest.approx(1.0)
+    assert power_law(256, 8, 1, 1.2) == pytest.approx(1.0, rel=1e-3)
     rng = np.random.default_rng(1)
     high = 0.8 * 8192
     popular = (rng.random((4000, 256)) * (high**-0.2 - 1.0) + 1.0) ** (1 / -0.2)
