@@ -16,14 +16,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from silmark.api import Depth, compare, estimate
     from silmark.api.build import build_or_buy
+    from silmark.api.collective import collective
     from silmark.api.cost import cost
     from silmark.api.port import port
-    from silmark.api.collective import collective
     from silmark.api.train import train
     from silmark.errors import SilmarkError
 
 __version__ = "0.1.0"
-__all__ = ["build_or_buy", "collective", "compare", "cost", "Depth", "estimate", "port", "SilmarkError", "train", "__version__"]
+__all__ = [
+    "Depth",
+    "SilmarkError",
+    "__version__",
+    "build_or_buy",
+    "collective",
+    "compare",
+    "cost",
+    "estimate",
+    "port",
+    "train",
+]
 
 _WHERE = {
     "compare": "silmark.api",

@@ -11,8 +11,8 @@ import typer
 
 from silmark.cli.bulk import predict
 from silmark.cli.calibrate import calibrate
-from silmark.cli.cost import cost
 from silmark.cli.collective import collective
+from silmark.cli.cost import cost
 from silmark.cli.measure import measure
 from silmark.cli.moves import build_or_buy, port
 from silmark.cli.train import train

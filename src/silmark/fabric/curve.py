@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,11 +51,9 @@ class Curve:
 
 def fastest(curves: Iterable[Curve], payload: Array) -> Array:
     """Seconds of the fastest of some curves, for each payload."""
-    first, *others = curves
-    best = first(payload)
-    for curve in others:
-        best = np.minimum(best, curve(payload))
-    return best
+    roots = np.sqrt(payload)
+    times = (payload * one.linear + one.fixed + (roots * one.root if one.root else 0.0) for one in curves)
+    return np.asarray(reduce(np.minimum, times))
 
 
 def kept(curves: Iterable[Curve]) -> tuple[Curve, ...]:

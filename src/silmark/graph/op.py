@@ -309,7 +309,7 @@ class Collective(_Operator):
             all-to-all: what one chip sends in total; send: the message; dispatch, combine: the copies of one
             chip's tokens for all their experts).
         group: chips that take part.
-        level: "up" inside the scale-up domain, "out" beyond it; a dispatch or combine knows both itself.
+        level: of a send: "up" inside a unit, "out" between units. Groups lie in as many units as they need.
         copies: copies of one token in the payload of a dispatch or combine.
     """
 

@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 
 from silmark.errors import UnknownName
 from silmark.report.documents import Bounds, FigureDocument, Strict
-from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocument
 from silmark.report.documents_collective import CollectiveDocument
+from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocument
 
 
 class PlanDocument(Strict):

@@ -108,10 +108,13 @@ class StepModel:
             used["software.maturity"] = self.maturity
         if self.plan.tp > 1:
             used |= self.target.figures("up")
-        if self.plan.pp > 1 and self.target.units > 1:
+        spans = self.target.reach(self.plan.tp).units > 1
+        if spans or (self.plan.pp > 1 and self.target.units > 1):
             used |= self.target.figures("out")
         if self.plan.tp * self.plan.pp > 1:
-            names = (f"{self.target.system.library}.", *(["pace."] if self.target.several_dies else []))
+            library = self.target.system.library
+            names = (f"{library}.", *(["pace."] if self.target.several_dies else []))
+            names += (f"network.{library}",) if spans else ()
             fitted = fabric.figures().items()
             used |= {f"calibration.fabric.{k}": f for k, f in fitted if k.startswith(names)}
         if self.plan.ranks > 1:
