@@ -9,10 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from silmark import models
 from silmark.errors import BadValue
 from silmark.fabric import Link, Reach, algorithms, collective_time, exchange_time, group_time, terms_of
 from silmark.fabric.topology import shape, tiers
+from silmark.formats import Precision
+from silmark.graph import Collective
+from silmark.mapping import Plan
+from silmark.step import StepModel, compile_step
 from silmark.systems.catalog import load, names, target
+from silmark.workloads import Step
 
 PATTERNS = st.sampled_from(["all-reduce", "all-gather", "reduce-scatter", "all-to-all"])
 LIBRARIES = st.sampled_from(["gpu", "rccl", "oneccl", "static", "xla"])
@@ -124,6 +130,19 @@ def test_a_group_inside_a_unit_never_sees_the_network() -> None:
     assert (inside.node, inside.units) == (8, 1)
     assert group_time("all-reduce", 1e6, inside) == collective_time("all-reduce", 1e6, 8, two.link("up"))
     assert group_time("all-reduce", 1e6, two.reach(16)) > group_time("all-reduce", 1e6, inside)
+
+
+def test_tensor_parallelism_over_two_nodes_pays_for_the_network() -> None:
+    """What every all-reduce of a layer takes in a compiled step is what the group's reach says."""
+    model, nodes = models.load("llama-3.1-70b"), target("16x:h100")
+    step = compile_step(model, nodes, Plan(Precision.of("bf16"), tp=16))
+    assert isinstance(step, StepModel)
+    for share in step.cost(Step.decode(32, 1000)).ops:
+        op = share.op
+        if isinstance(op, Collective):
+            inside = collective_time(op.pattern, op.bytes_, 16, nodes.link("up")) * op.count
+            assert share.cost.time_s == group_time(op.pattern, op.bytes_, nodes.reach(16)) * op.count > inside
+    assert {"system.scale_out.latency", "calibration.fabric.network.gpu"} <= set(step.figures)
 
 
 def test_members_lie_where_the_plan_puts_them() -> None:

@@ -68,9 +68,7 @@ class Exchange:
 def reach(chip: str, group: int) -> Reach:
     """So many chips of their usual nodes."""
     found = catalog.load(chip)
-    system = usual(found)
-    target = Target(found, system, group)
-    return Reach(group, min(group, system.chips), target.link("up"), target.link("out"))
+    return Target(found, usual(found), group).reach(group)
 
 
 def _rows(latency: bool) -> list[rows.Row]:

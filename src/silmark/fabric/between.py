@@ -9,6 +9,7 @@ tree: two trees over the units, each unit a chain; interior nodes of one are lea
     one payload, three one and a half, more of them two.
 in_switch_tree: as tree, sums inside a unit made by its switch (NVLSTree).
 in_network: sums inside a unit by ring, between units by the network's switches (SHARP, CollNet).
+in_switch_and_network: both by switches (NVLS of several nodes, which needs CollNet).
 direct: parts for other units leave at once; where rails have no switches in common, over the links inside a unit to
     the port of the right rank (PXN).
 
@@ -100,6 +101,13 @@ PIPED: dict[str, dict[str, Piped]] = {
             lambda m, u: 1 / m,
             lambda m, u: (2.0 * (m - 1), 2.0),
             available=lambda reach: reach.out.in_network_reduction,
+        ),
+        "all_reduce_in_switch_and_network": Piped(
+            "all_reduce_in_switch",
+            lambda m, u: (m + 1) / m,
+            lambda m, u: 1 / m,
+            lambda m, u: (2.0, 2.0),
+            available=lambda reach: reach.out.in_network_reduction and reach.up.in_network_reduction and reach.node > 1,
         ),
     },
     "all-gather": {
