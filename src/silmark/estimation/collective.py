@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from silmark import fabric
-from silmark.fabric import Reach
+from silmark.fabric import COMPILED, Reach
 from silmark.figures import Figure, Grade, Interval
 from silmark.figures.figure import quadrature
 from silmark.figures.tables import packaged
@@ -84,13 +84,12 @@ def collective(pattern: str, buffers: Array, target: Target, members: int, apart
         nothing = Interval(0.0, 0.0, 0.0)
         return CollectiveEstimate(pattern, reach, buffers, times, (nothing,) * buffers.size, {})
     least = fabric.algorithms(pattern, _NEARLY_NOTHING, reach)
-    residual = _residual(pattern, target, reach)
     figures: dict[str, Figure] = {}
     bars = []
     for name, seconds in zip(_chosen(times), np.min(list(times.values()), axis=0), strict=True):
         used = _figures(pattern, target, reach, name)
         figures |= used
-        bars.append(_bar(float(seconds), float(least[name]), used, residual))
+        bars.append(_bar(float(seconds), float(least[name]), used, _residual(pattern, name, target, reach)))
     return CollectiveEstimate(pattern, reach, buffers, times, tuple(bars), figures)
 
 
@@ -113,10 +112,15 @@ def _figures(pattern: str, target: Target, reach: Reach, algorithm: str) -> dict
     return used
 
 
-def _residual(pattern: str, target: Target, reach: Reach) -> float:
-    """90 % quantile of the absolute log error of the pattern's fit: on the chip's own rows, or chips left out."""
+def _residual(pattern: str, algorithm: str, target: Target, reach: Reach) -> float:
+    """90 % quantile of the absolute log error of the fit: on the chip's own rows, or on chips left out.
+
+    A fit is named after its first algorithm: those of the library together, or the engines' kernels.
+    """
     tables = packaged("calibration")["fabric"]["residuals"]
-    name = {"send": "send_direct", "all-to-all": "all_to_all_direct"}.get(pattern, f"{pattern.replace('-', '_')}_ring")
+    name = f"{pattern.replace('-', '_')}_{'direct' if pattern in ('send', 'all-to-all') else 'ring'}"
+    if algorithm.endswith("_shot") and reach.up.library not in COMPILED:
+        name = "all_reduce_one_shot"
     own = tables["median_and_p90_abs_log"].get(f"{name} {target.chip.id}")
     if own is not None and reach.node == reach.group:
         return float(own[1])

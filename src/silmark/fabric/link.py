@@ -18,20 +18,22 @@ class Link:
     """The fabric that joins the chips of one group.
 
     Attributes:
-        topology: switch | all-to-all | ring | torus | dragonfly | mesh | bridge | fat-tree.
+        topology: switch | all-to-all | ring | torus | dragonfly | mesh | bridge, and of networks fat-tree | rail.
         bandwidth_bytes_per_s: one direction of all links of one chip together.
         latency_s: one message between neighbours, wire to wire.
         in_network_reduction: switches add (NVLink SHARP).
         share: achieved share of the bandwidth; None takes the fitted one of each algorithm.
         size: chips that the topology joins in all (0: just the group); matters where links are not shared,
-            since two of eight chips that are wired all to all use one link of seven.
+            since two of eight chips that are wired all to all use one link of seven. Of a network: units below
+            one leaf switch (0: nobody says).
         dimensions: of a torus or mesh.
         library: whose overheads apply: "gpu" (NCCL and the engines' own kernels), "rccl", "oneccl"; or COMPILED
             ones, whose schedules are made with the program: "xla", and "static" of chips that keep a common clock.
         pace: times what the chip needs to launch, write and poll, over an A100 (see `pace`).
         through_host: messages cross the host's PCIe; engines' own kernels then serve pairs only.
         kernels: serving engines bring all-reduce kernels of their own; without them the library runs alone.
-        beyond_bytes_per_s: of a bridge: what a ring of more cards than it joins gets through the host.
+        beyond_bytes_per_s: of a bridge: what a ring of more cards than it joins gets through the host; of a
+            dragonfly: the links that leave the local group; of a network: what leads out of a leaf, per port.
     """
 
     topology: str
@@ -49,7 +51,7 @@ class Link:
 
     @property
     def beyond(self) -> float:
-        """Share of the bandwidth left to groups larger than a bridge joins."""
+        """Share of the bandwidth left to groups larger than a bridge, a local group or a leaf joins; 1 if unstated."""
         return min(1.0, self.beyond_bytes_per_s / self.bandwidth_bytes_per_s) or 1.0
 
     def __post_init__(self) -> None:

@@ -174,6 +174,6 @@ def shape(topology: str, n: int, size: int, dimensions: int, beyond: float) -> S
         n: chips of the group, at least 2.
         size: chips that the topology joins in all, 0 if just the group.
         dimensions: of a torus or mesh.
-        beyond: share of the bandwidth left to groups larger than a bridge joins.
+        beyond: see `Link.beyond`.
     """
     return SHAPES[topology](n, size, dimensions, beyond)
