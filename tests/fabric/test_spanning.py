@@ -241,6 +241,14 @@ def test_a_dragonfly_waits_for_its_global_links() -> None:
     assert float(collective_time("all-to-all", 1e9, 8, links)) == pytest.approx(1e9 / 87.5e9), "local links only"
 
 
+def test_the_groq_rack_is_crossed_as_published() -> None:
+    """1.6 us from end to end of a rack of 72 (Abts et al., ISCA 2022): local, global, local."""
+    up = target("groqrack-9").link("up")
+    assert shape("dragonfly", 64, 64, 2, up.beyond).depth * up.latency_s == pytest.approx(1.6e-6, rel=0.4)
+    node = target("8x:groq-groqchip-1").reach(8)
+    assert float(group_time("all-reduce", 512.0, node)) == pytest.approx(2.1e-6, rel=0.05)
+
+
 def test_wrong_groups_are_refused() -> None:
     up, out = Link("switch", 1e11, 1e-6), Link("fat-tree", 1e10, 5e-6)
     for group, node in ((0, 1), (8, 0), (8, 9)):
