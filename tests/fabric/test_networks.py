@@ -26,7 +26,8 @@ def figure(value: object, unit: str = "1") -> dict[str, Any]:
 
 def network(**keys: Any) -> Target:
     table = copy.deepcopy(packaged("systems")["hgx-h100-8"])
-    table["scale_out"] |= keys
+    table["scale_out"].pop("leaf_ports")
+    table["scale_out"] |= {"topology": "fat-tree"} | keys
     return Target(chips.load("h100"), parse(PATH, table), 512)
 
 

@@ -216,10 +216,11 @@ def test_a_tapered_network_is_a_switch_below_its_leaf_only(n: int, below: int, b
 
 
 def test_tiers_of_switches() -> None:
-    """64-port switches, nodes of eight: 4 nodes below a leaf, 256 in two tiers, 8,192 in three."""
-    assert [tiers(4, 32, units) for units in (2, 4, 5, 256, 257, 8192, 8193)] == [1, 1, 2, 2, 3, 3, 4]
-    assert tiers(32, 32, 32) == 1, "a rail's leaf has one port of every node"
-    assert tiers(0, 0, 1000) == 1, "nobody says"
+    """DGX SuperPOD, 64-port switches, nodes of eight: 256 nodes with leaves and spines, 512 with a core above."""
+    assert [tiers(4, 32, 8, units) for units in (2, 4, 5, 256, 257, 8192, 8193)] == [1, 1, 2, 2, 3, 3, 4]
+    assert [tiers(32, 32, 8, units) for units in (32, 33, 256, 512)] == [1, 2, 2, 3], "a rail is one hop for 32 nodes"
+    assert tiers(0, 0, 8, 1000) == 1, "nobody says"
+    assert tiers(1, 1, 8, 50) == 50, "useless switches end, too"
 
 
 def test_direct_messages_on_rails_cross_the_unit_first() -> None:

@@ -126,19 +126,22 @@ def _tapered(n: int, size: int, dimensions: int, beyond: float) -> Shape:
     return Shape(steps=n - 1, ring=min(1.0, below * beyond), direct=min(1.0, 1.0 / core), pair=min(1.0, below * beyond))
 
 
-def tiers(below: int, ports: int, units: int) -> int:
+def tiers(below: int, ports: int, chips: int, units: int) -> int:
     """Tiers of switches between so many units.
+
+    Switches of the highest tier turn all their ports down, twice as many as a leaf has: two tiers join 2 p^2 chips
+    (2,048 with p = 32, as NVIDIA's reference architecture of 256 nodes says), each further tier p times as many.
 
     Args:
         below: units below one leaf switch.
-        ports: of a leaf that lead down to chips; as many lead up, and switches of the highest tier turn all of theirs
-            down. 0 where nobody says: one tier.
+        ports: p, of a leaf that lead down to chips; as many lead up. 0 where nobody says: one tier.
+        chips: of a unit.
         units: to be joined.
     """
     found, joined = 1, below
     while 0 < joined < units:
-        joined *= ports if found > 1 else 2 * ports
         found += 1
+        joined = max(joined + 1, 2 * ports**found // chips)
     return found
 
 

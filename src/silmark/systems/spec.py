@@ -175,6 +175,6 @@ def reached(target: Target, group: int, apart: int) -> Reach:
         return Reach(group, group, up, out)
     most = min(group, max(1, system.chips // apart))
     units = math.ceil(group / most)
-    above = tiers(out.size, int(system.si("scale_out.leaf_ports", 0.0)), units) - 1
+    above = tiers(out.size, int(system.si("scale_out.leaf_ports", 0.0)), system.chips, units) - 1
     further = above * system.si("scale_out.hop_latency", 0.0)
     return Reach(group, math.ceil(group / units), up, replace(out, latency_s=out.latency_s + further))
