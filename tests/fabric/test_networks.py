@@ -69,7 +69,7 @@ def test_networks_add_only_where_the_file_says_so() -> None:
         ("oversubscription", figure(0.5)),
         ("oversubscription", figure(0)),
         ("oversubscription", figure(10**9)),
-        ("leaf_ports", figure(0)),
+        ("leaf_ports", figure(1)),
         ("leaf_ports", 32),
         ("hop_latency", figure(-1, "us")),
         ("hop_latency", figure(1, "GB/s")),

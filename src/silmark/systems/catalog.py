@@ -102,9 +102,9 @@ def parse(path: Path, table: dict[str, Any]) -> System:
     if not isinstance(scale_out.get("in_network_reduction", False), bool):
         raise BadFile(path, "expected true or false", "scale_out.in_network_reduction")
     figures, kinds = _figures(path, table)
-    for key in ("scale_out.oversubscription", "scale_out.leaf_ports"):
-        if key in figures and not 1 <= figures[key].low <= figures[key].high <= MAX_CHIPS:
-            raise BadFile(path, f"must be from 1 to {MAX_CHIPS:,}", key)
+    for key, least in (("scale_out.oversubscription", 1), ("scale_out.leaf_ports", 2)):
+        if key in figures and not least <= figures[key].low <= figures[key].high <= MAX_CHIPS:
+            raise BadFile(path, f"must be from {least} to {MAX_CHIPS:,}", key)
     return System(
         id=table["id"],
         name=table["name"],
