@@ -160,6 +160,7 @@ def page(kind: str, name: str) -> Page:
             "chips per layer": str(system.group),
         }
         facts |= {f"kind of {key}": what for key, what in system.kinds.items()}
+        facts |= {f"kind of memory.{name}": what for name, what in system.tiers.items()}
         return Page(kind, {**facts, "notes": system.notes}, system.figures)
     raise UnknownName("page", kind, ("chip", "system"))
 

@@ -13,6 +13,7 @@ from silmark.errors import BadFile, BadValue, UnknownName
 from silmark.fabric import COMPILED, NETWORKS
 from silmark.figures import Figure
 from silmark.figures.tables import expected_unit, packaged, read_figure, read_toml, walk
+from silmark.systems.memory import read_tiers
 from silmark.systems.spec import System, Target
 
 KINDS = ("card", "node", "rack", "appliance", "slice", "machine")
@@ -21,8 +22,8 @@ OUTER = (*NETWORKS, "torus", "switch", "all-to-all")
 LIBRARIES = ("gpu", "rccl", "oneccl", *COMPILED)
 MAX_DIMENSIONS = 8
 MAX_CHIPS = 1_000_000
-_PLAIN = {"id", "name", "kind", "chip", "also", "chips", "group", "units_max", "notes"}
 _SWITCHES = ("scale_up.in_network_reduction", "scale_out.in_network_reduction", "scale_up.dimensions")
+_PLAIN = {"id", "name", "kind", "chip", "also", "chips", "group", "units_max", "notes", "memory"}
 _COUNTED = re.compile(r"([0-9]{1,9})\s*x:?\s*(.+)")
 
 
@@ -105,6 +106,7 @@ def parse(path: Path, table: dict[str, Any]) -> System:
     for key, least in (("scale_out.oversubscription", 1), ("scale_out.leaf_ports", 2)):
         if key in figures and not least <= figures[key].low <= figures[key].high <= MAX_CHIPS:
             raise BadFile(path, f"must be from {least} to {MAX_CHIPS:,}", key)
+    tiers, stored = read_tiers(path, table.get("memory", []))
     return System(
         id=table["id"],
         name=table["name"],
@@ -120,8 +122,9 @@ def parse(path: Path, table: dict[str, Any]) -> System:
         library=str(scale_up.get("library", "gpu")),
         also=tuple(also),
         kinds=kinds,
-        figures=figures,
+        figures=figures | stored,
         notes=str(table.get("notes", "")),
+        tiers=tiers,
     )
 
 

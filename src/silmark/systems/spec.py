@@ -11,8 +11,10 @@ from typing import Literal
 from silmark.chips import Chip
 from silmark.fabric import COMPILED, Link, Reach, pace, tiers
 from silmark.figures import Figure, assumptions
+from silmark.systems.memory import MemoryTier, TierKind
 
 Level = Literal["up", "out"]
+_TIER = ("capacity", "bandwidth", "latency")
 
 
 _THROUGH_MEMORY = "through host memory"
@@ -34,6 +36,7 @@ class System:
         dimensions: of a torus or mesh of equal sides.
         library: whose overheads collectives pay: "gpu" (NCCL and its like), "rccl", "oneccl", or compiled
             schedules ("xla", "static").
+        tiers: kinds of the memory tiers beyond the chips, by name; their figures are `memory.NAME.capacity` and so on.
     """
 
     id: str
@@ -52,6 +55,7 @@ class System:
     kinds: Mapping[str, str] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
     notes: str = ""
+    tiers: Mapping[str, TierKind] = field(default_factory=dict)
 
     def si(self, key: str, default: float) -> float:
         """A figure's value, or the default where the file gives none."""
@@ -148,6 +152,31 @@ class Target:
     def several_dies(self) -> bool:
         """Whether software sees several compute dies as one chip."""
         return self.chip.si("die.count", 1.0) > 1
+
+    def tiers(self) -> dict[str, MemoryTier]:
+        """Memory tiers of one unit beyond its chips, by name; empty where the system's file names none."""
+        return {name: self._tier(name, kind) for name, kind in self.system.tiers.items()}
+
+    def _tier(self, name: str, kind: TierKind) -> MemoryTier:
+        """One tier: the system's figures, and what the chip's host link carries of it."""
+        used = {f"system.memory.{name}.{entry}": self.system.figures[f"memory.{name}.{entry}"] for entry in _TIER}
+        capacity, bandwidth, latency = (figure.value for figure in used.values())
+        own = f"memory.{name}.chip_bandwidth"
+        if own in self.system.figures:
+            used[f"system.{own}"] = self.system.figures[own]
+            chip_rate = used[f"system.{own}"].value
+        else:
+            key, host = self._host_link()
+            used |= {key: host, "assumed.link.host_share": assumptions("engine")["link.host_share"]}
+            chip_rate = host.value * used["assumed.link.host_share"].value
+        return MemoryTier(name, kind, capacity, bandwidth, latency, min(chip_rate, bandwidth), used)
+
+    def _host_link(self) -> tuple[str, Figure]:
+        """One direction of one chip's link to its host."""
+        own = self.chip.figures.get("link.host.bandwidth")
+        if own is not None:
+            return "link.host.bandwidth", own
+        return "assumed.link.up_bandwidth", assumptions("engine")["link.up_bandwidth"]
 
     def figures(self, level: Level) -> dict[str, Figure]:
         """The figures behind `link`, by key, for explanations and error bars."""
