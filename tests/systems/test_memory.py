@@ -63,6 +63,6 @@ def test_more_bytes_or_more_chips_never_take_less_time(a: float, b: float, m: in
     ],
 )
 def test_bad_tables_are_named(old: str, new: str, says: str, hgx_toml: str, own_file: Callable[..., str]) -> None:
-    start = hgx_toml.split("[[memory]]")[0] if new == "[memory]" else hgx_toml
+    start = hgx_toml.split("[[memory]]", maxsplit=1)[0] if new == "[memory]" else hgx_toml
     with pytest.raises(BadFile, match=says.replace("[", r"\[")):
         systems.load(own_file(start + CXL.replace(old, new)))

@@ -20,6 +20,7 @@ OPERATORS = ("gemm", "attention", "experts", "scan", "conv", "elementwise", "gib
 _TEXTS = ("id", "name", "vendor", "family", "status", "since", "system", "precision", "evidence", "stack")
 _LISTS = ("aliases", "purpose")
 _OTHERS = ("notes", "cannot", "generation")
+_TECHNOLOGIES = tuple(f"link.{role}.technology" for role in ("scale_up", "scale_out", "host"))
 _POSITIVE = ("peak", "achievable", "memory", "compute", "link")
 
 
@@ -74,6 +75,8 @@ def parse(path: Path, table: dict[str, Any]) -> Chip:
     for key, leaf in walk({k: v for k, v in table.items() if k not in (*_TEXTS, *_LISTS, *_OTHERS)}):
         if key.endswith(".kind") and isinstance(leaf, str):
             kinds[key[: -len(".kind")]] = leaf
+        elif key in _TECHNOLOGIES and isinstance(leaf, str):
+            kinds[key] = leaf
         elif isinstance(leaf, dict):
             figures[key] = _figure(path, key, leaf)
         else:

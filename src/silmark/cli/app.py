@@ -13,8 +13,10 @@ from silmark.cli.bulk import predict
 from silmark.cli.calibrate import calibrate
 from silmark.cli.collective import collective
 from silmark.cli.cost import cost
+from silmark.cli.links import add_to as add_links
 from silmark.cli.measure import measure
 from silmark.cli.moves import build_or_buy, port
+from silmark.cli.pages import show_page
 from silmark.cli.train import train
 from silmark.cli.validate import validate
 
@@ -229,6 +231,7 @@ app.command()(collective)
 
 app.command()(predict)
 app.command()(validate)
+add_links(app)
 
 
 def _catalogue(kind: str, as_json: bool) -> None:
@@ -245,18 +248,7 @@ def _catalogue(kind: str, as_json: bool) -> None:
 def _show(kind: str, name: str, as_json: bool) -> None:
     from silmark.report import catalogue  # noqa: PLC0415
 
-    page = catalogue.page(kind, name)
-    if as_json:
-        _json(page.as_dict())
-        return
-    from silmark.report.table import console, grid  # noqa: PLC0415
-
-    screen = console()
-    screen.print(grid(["", ""], list(page.facts.items())))
-    screen.print()
-    screen.print(grid(["figure", "value", "interval", "grade", "source", "note"], page.cells))
-    screen.print()
-    screen.print(grid(["source", "title, publisher, date, address"], page.sources))
+    show_page(catalogue.page(kind, name), as_json)
 
 
 def _json(document: Any) -> None:  # noqa: ANN401 - any JSON document

@@ -25,6 +25,11 @@ def _table() -> dict[str, tuple[str, float]]:
     units["kgCO2e"] = ("kgCO2e", 1.0)
     units["gCO2e/kWh"] = ("kgCO2e/J", 1e-3 / 3.6e6)
     units["1/cm2"] = ("1/m2", 1e4)
+    units["USD/m"] = ("USD/m", 1.0)
+    units["dB"] = ("dB", 1.0)
+    units["dB/m"] = ("dB/m", 1.0)
+    units["dB/in"] = ("dB/m", 1 / 0.0254)
+    units["year"] = ("s", 365.25 * 86400.0)
     for prefix, factor in (_LARGE | _BINARY).items():
         units[f"{prefix}B"] = ("B", factor)
         units[f"{prefix}B/s"] = ("B/s", factor)
@@ -35,7 +40,9 @@ def _table() -> dict[str, tuple[str, float]]:
         units[f"{prefix}W"] = ("W", factor)
     for prefix, factor in _PREFIXES.items():
         units[f"{prefix}s"] = ("s", factor)
+        units[f"{prefix}s/m"] = ("s/m", factor)
         units[f"{prefix}J"] = ("J", factor)
+        units[f"{prefix}J/bit"] = ("J/bit", factor)
         units[f"{prefix}m"] = ("m", factor)
         units[f"{prefix}m2"] = ("m2", factor**2)
     units["mW"] = ("W", 1e-3)

@@ -123,7 +123,13 @@ class SourceDocument(Strict):
 class PageDocument(Strict):
     """`silmark chips show NAME --json` and `silmark systems show NAME --json`."""
 
-    schema_: Literal["silmark.chip/1", "silmark.system/1"] = Field(alias="schema")
+
+class PageDocument(_Strict):
+    """`silmark chips show NAME --json`, and systems, links, media, parts."""
+
+    schema_: Literal["silmark.chip/1", "silmark.system/1", "silmark.link/1", "silmark.medium/1", "silmark.part/1"] = (
+        Field(alias="schema")
+    )
     facts: dict[str, str]
     figures: list[FigureDocument]
     sources: list[SourceDocument]
@@ -132,7 +138,14 @@ class PageDocument(Strict):
 class ListDocument(Strict):
     """`silmark chips --json`, `silmark systems --json`, `silmark models --json`: names and plain facts."""
 
-    schema_: Literal["silmark.chips/1", "silmark.systems/1", "silmark.models/1"] = Field(alias="schema")
+
+class ListDocument(_Strict):
+    """`silmark chips --json`, and systems, models, links, media, parts: names and plain facts."""
+
+    schema_: Literal[
+        "silmark.chips/1", "silmark.systems/1", "silmark.models/1", "silmark.links/1", "silmark.media/1",
+        "silmark.parts/1",
+    ] = Field(alias="schema")  # fmt: skip
     rows: list[dict[str, str | float | int | list[str] | None]]
 
 

@@ -1,0 +1,116 @@
+"""`silmark links`, `media`, `parts`: the catalogue below bandwidth; `channel`, `cable`: questions about one link."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from silmark.api.links import Way
+
+Json = Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema)")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds these commands to the application."""
+    for folder, kind, help_ in (
+        ("links", "link", "Link technologies: lanes, rate, encoding, latency, energy per bit."),
+        ("media", "medium", "What carries a signal: boards, cables, fibre, with loss and reach."),
+        ("parts", "part", "Retimers, switches, memory controllers, active cables, network cards."),
+    ):
+        app.add_typer(_group(folder, kind, help_), name=folder)
+    app.command()(channel)
+    app.command()(cable)
+
+
+def _group(folder: str, kind: str, help_: str) -> typer.Typer:
+    group = typer.Typer(help=help_, invoke_without_command=True, no_args_is_help=False)
+
+    @group.callback()
+    def list_(context: typer.Context, json_: Json = False) -> None:
+        if context.invoked_subcommand is None:
+            from silmark.report import physical  # noqa: PLC0415
+            from silmark.report.table import console, grid  # noqa: PLC0415
+
+            if json_:
+                _json(physical.as_document(folder))
+            else:
+                console().print(grid(*physical.listing(folder)))
+
+    @group.command("show", help=f"Every fact about one {kind}, with source and grade.")
+    def show(name: str, json_: Json = False) -> None:
+        from silmark.cli.pages import show_page  # noqa: PLC0415
+        from silmark.report import physical  # noqa: PLC0415
+
+        show_page(physical.page(kind, name), json_)
+
+    list_.__doc__ = help_
+    return group
+
+
+def channel(
+    link: Annotated[str, typer.Argument(help="a link of `silmark links`, or a .toml file")],
+    board: Annotated[str, typer.Option(help="length of the board or cable, such as 0.35m or 14in")],
+    medium: Annotated[str, typer.Option(help="a medium of `silmark media`")] = "board-low-loss",
+    connectors: Annotated[str, typer.Option(help="connectors on the way")] = "1",
+    vias: Annotated[str, typer.Option(help="vias on the way")] = "0",
+    retimer: Annotated[
+        list[str] | None, typer.Option(help="a retimer that is fitted; may be repeated", show_default=False)
+    ] = None,
+    lanes: Annotated[str | None, typer.Option(help="lanes [all of a port]", show_default=False)] = None,
+    json_: Json = False,
+) -> None:
+    """Is a channel's loss within its budget, how many retimers does it need, what do they add?"""
+    from silmark.api.links import channel as ask  # noqa: PLC0415
+
+    answer = ask(link, board, medium=medium, connectors=connectors, vias=vias, retimers=retimer or (), lanes=lanes)
+    if json_:
+        _json(answer.as_dict())
+        return
+    from silmark.report import wiring  # noqa: PLC0415
+    from silmark.report.table import console, grid  # noqa: PLC0415
+
+    asked, screen = answer.question, console()
+    run = f"{asked['length_m']:.3g} m of {asked['medium']}, {asked['connectors']} connectors, {asked['vias']} vias"
+    screen.print(f"{asked['link']} x{asked['lanes']}: {run}; 80 % intervals\n", markup=False)
+    screen.print(grid(*wiring.rates(answer.rates), numeric=(1, 2)))
+    screen.print()
+    _print_ways(answer.ways)
+
+
+def cable(
+    rate: Annotated[str, typer.Option(help="of the whole cable, such as 800G")] = "800G",
+    length: Annotated[str, typer.Option(help="such as 3m")] = "2m",
+    link: Annotated[
+        str | None, typer.Option(help="a link instead of Ethernet at that rate", show_default=False)
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Copper, active copper or optics for a rate and a length: reach, latency, power, price."""
+    from silmark.api.links import cable as ask  # noqa: PLC0415
+
+    answer = ask(rate, length, link=link)
+    if json_:
+        _json(answer.as_dict())
+        return
+    from silmark.report.table import console  # noqa: PLC0415
+
+    asked = answer.question
+    console().print(f"{asked['link']}, {asked['length_m']:.3g} m; both ends, 80 % intervals\n", markup=False)
+    _print_ways(answer.ways)
+
+
+def _print_ways(ways: Sequence[Way]) -> None:
+    from silmark.report import wiring  # noqa: PLC0415
+    from silmark.report.table import console, grid  # noqa: PLC0415
+
+    console().print(grid(*wiring.ways(ways)))
+
+
+def _json(document: Any) -> None:  # noqa: ANN401 - any JSON document
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
