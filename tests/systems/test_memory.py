@@ -53,12 +53,13 @@ def test_more_bytes_or_more_chips_never_take_less_time(a: float, b: float, m: in
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ('name = "cxl"', 'name = "host"', "name of its own"),
-        ('name = "cxl"', 'name = "a b"', "name of its own"),
+        ('name = "cxl"', 'name = "host"', "taken"),
+        ('name = "cxl"', 'name = "a b"', "name in lower case"),
         ('kind = "cxl"', 'kind = "tape"', "one of host, cxl, ssd"),
         ("value = 40", "value = 0", "above 0"),
         ('unit = "TB"', 'unit = "W"', "unit of B"),
-        ("capacity =", "size =", "missing"),
+        ("capacity =", "size =", "not an entry"),
+        ('capacity = { value = 1, unit = "TB", source = "mine", grade = "assumed" }', "", "missing"),
         ("[[memory]]", "[memory]", "tables [[memory]]"),
     ],
 )

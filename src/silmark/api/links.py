@@ -139,5 +139,6 @@ def _ethernet(rate: str) -> physical.Technology:
 def _way(name: str, built: Wire) -> Way:
     found = physical.train(built)
     if found.lost:
-        return Way(name, found, None, None, None)
-    return Way(name, found, wire.latency_s(found.wire), wire.power_w(found.wire), wire.price_usd(found.wire))
+        return Way(name, found, None, None, None, None)
+    built = found.wire
+    return Way(name, found, wire.latency_s(built), wire.power_w(built), wire.price_usd(built), wire.ports_w(built))

@@ -77,7 +77,7 @@ class Depth:
 
 def estimate(
     model: str,
-    on: str,
+    on: str | Target,
     *,
     tp: Count | None = None,
     pp: Count | None = None,
@@ -101,7 +101,7 @@ def estimate(
 
     Args:
         model: catalogue name, path of a `config.json`, or `hf:owner/name`.
-        on: `8x:nvidia-h100-sxm5-80gb`, a system's id, or a `.toml` file.
+        on: `8x:nvidia-h100-sxm5-80gb`, a system's id, a `.toml` file, or a target already loaded.
         tp, pp, dp, ep: the cut; what is not given is the usual cut for the rest of the chips.
         batch: sequences in flight on the whole system: a number, several, "1,2,4", or "auto".
         workload, prompt, output, ttft, tpot: as in `compare`.
@@ -117,7 +117,7 @@ def estimate(
     """
     if maturity not in ("own", "equal"):
         raise BadValue("maturity", maturity, "own or equal")
-    loaded, target = models.load(model), systems.target(on)
+    loaded, target = models.load(model), systems.target(on) if isinstance(on, str) else on
     ways = tuple(
         None if way is None else question.whole(n, way) for n, way in (("tp", tp), ("pp", pp), ("dp", dp), ("ep", ep))
     )

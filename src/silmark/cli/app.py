@@ -17,6 +17,7 @@ from silmark.cli.links import add_to as add_links
 from silmark.cli.measure import measure
 from silmark.cli.moves import build_or_buy, port
 from silmark.cli.pages import show_page
+from silmark.cli.systems import systems_app
 from silmark.cli.train import train
 from silmark.cli.validate import validate
 
@@ -189,21 +190,8 @@ def chips_show(name: str, json_: Json = False) -> None:
     _show("chip", name, json_)
 
 
-systems_app = typer.Typer(help="What chips are built into.", invoke_without_command=True, no_args_is_help=False)
 app.add_typer(systems_app, name="systems")
-
-
-@systems_app.callback()
-def systems_list(context: typer.Context, json_: Json = False) -> None:
-    """List nodes, racks and appliances, one line each."""
-    if context.invoked_subcommand is None:
-        _catalogue("systems", json_)
-
-
-@systems_app.command("show")
-def systems_show(name: str, json_: Json = False) -> None:
-    """Every fact about one system, with source and grade."""
-    _show("system", name, json_)
+app.add_typer(systems_app, name="system", hidden=True)
 
 
 @app.command()

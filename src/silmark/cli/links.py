@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from silmark.api.links import Way
+    from silmark.report.wiring import Way
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema)")]
 

@@ -26,6 +26,8 @@ def _table() -> dict[str, tuple[str, float]]:
     units["gCO2e/kWh"] = ("kgCO2e/J", 1e-3 / 3.6e6)
     units["1/cm2"] = ("1/m2", 1e4)
     units["USD/m"] = ("USD/m", 1.0)
+    units["cm"] = ("m", 1e-2)
+    units["in"] = ("m", 0.0254)
     units["dB"] = ("dB", 1.0)
     units["dB/m"] = ("dB/m", 1.0)
     units["dB/in"] = ("dB/m", 1 / 0.0254)

@@ -21,6 +21,7 @@ class Way:
         name: what distinguishes it.
         training: what it comes to.
         latency_s, power_w, price_usd: of what lies between the ports; None where it does not close.
+        ports_w: transmitters and receivers of both ends, which are part of the chips.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Way:
     latency_s: Interval | None
     power_w: Interval | None
     price_usd: Interval | None
+    ports_w: Interval | None
 
     @property
     def grade(self) -> Grade:
@@ -51,6 +53,7 @@ class Way:
             "latency_s": self.latency_s.as_dict() if self.latency_s else None,
             "power_w": self.power_w.as_dict() if self.power_w else None,
             "price_usd": self.price_usd.as_dict() if self.price_usd else None,
+            "ports_w": self.ports_w.as_dict() if self.ports_w else None,
             "grade": str(self.grade),
         }
 
@@ -96,13 +99,11 @@ def plain(interval: Interval | None, unit: str) -> str:
     """Middle and spread of a number that may be 0, with its unit."""
     if interval is None:
         return "-"
+    if interval.low == interval.high:
+        return si(interval.mid, unit)
     if interval.low <= 0:
-        return si(interval.mid, unit) if interval.high <= 0 else f"{si(interval.mid, unit)} 0 x{_above(interval)}"
+        return f"0 to {si(interval.high, unit)}"
     return f"{si(interval.mid, unit)} {spread(interval)}"
-
-
-def _above(interval: Interval) -> str:
-    return f"{interval.high / interval.mid:.2g}" if interval.mid else "?"
 
 
 def decibels(interval: Interval | None) -> str:
@@ -125,7 +126,19 @@ def rates(found: Sequence[Training]) -> Cells:
 
 def ways(found: Sequence[Way]) -> Cells:
     """One line per way to build a link."""
-    return ["way", "trains to", "bandwidth", "payload", "reach", "latency", "power", "price", "grade", ""], [
+    return [
+        "way",
+        "trains to",
+        "bandwidth",
+        "payload",
+        "reach",
+        "latency",
+        "power",
+        "of ports",
+        "price",
+        "grade",
+        "",
+    ], [
         [
             way.name,
             "-" if way.training.lost else way.training.wire.technology.id,
@@ -133,6 +146,7 @@ def ways(found: Sequence[Way]) -> Cells:
             _reach(way),
             plain(way.latency_s, "s"),
             plain(way.power_w, "W"),
+            plain(way.ports_w, "W"),
             dollars(way.price_usd),
             str(way.grade),
             way.training.lost,

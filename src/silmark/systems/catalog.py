@@ -13,8 +13,11 @@ from silmark.errors import BadFile, BadValue, UnknownName
 from silmark.fabric import COMPILED, NETWORKS
 from silmark.figures import Figure
 from silmark.figures.tables import expected_unit, packaged, read_figure, read_toml, walk
-from silmark.systems.memory import read_tiers
+from silmark.systems.memory import Tiers, read_tiers
 from silmark.systems.spec import System, Target
+from silmark.systems.wired import adds_up, behind, follow, problems
+from silmark.systems.wiring import Wiring
+from silmark.systems.wiring import read as read_wiring
 
 KINDS = ("card", "node", "rack", "appliance", "slice", "machine")
 TOPOLOGIES = ("switch", "all-to-all", "ring", "torus", "dragonfly", "mesh", "bridge", "none", "fat-tree")
@@ -23,7 +26,8 @@ LIBRARIES = ("gpu", "rccl", "oneccl", *COMPILED)
 MAX_DIMENSIONS = 8
 MAX_CHIPS = 1_000_000
 _SWITCHES = ("scale_up.in_network_reduction", "scale_out.in_network_reduction", "scale_up.dimensions")
-_PLAIN = {"id", "name", "kind", "chip", "also", "chips", "group", "units_max", "notes", "memory"}
+_ARRAYS = ("memory", "host", "switch", "link")
+_PLAIN = {"id", "name", "kind", "chip", "also", "chips", "group", "units_max", "notes", *_ARRAYS}
 _COUNTED = re.compile(r"([0-9]{1,9})\s*x:?\s*(.+)")
 
 
@@ -35,7 +39,7 @@ def names() -> tuple[str, ...]:
 def load(name: str) -> System:
     """A packaged system by id, or one from a `.toml` path."""
     if name.endswith(".toml"):
-        return parse(Path(name), read_toml(Path(name)))
+        return whole(Path(name), read_toml(Path(name)))
     if name not in packaged("systems"):
         raise UnknownName("system", name, names())
     return _packaged_system(name)
@@ -43,7 +47,24 @@ def load(name: str) -> System:
 
 @cache
 def _packaged_system(name: str) -> System:
-    return parse(Path(f"{name}.toml"), packaged("systems")[name])
+    return whole(Path(f"{name}.toml"), packaged("systems")[name])
+
+
+def whole(path: Path, table: dict[str, Any]) -> System:
+    """Checks one system file, and that its links close and join everything; raises BadFile."""
+    system = parse(path, table)
+    found = problems(system.wiring) if system.wiring else []
+    if found:
+        raise BadFile(path, found[0], "link")
+    return system
+
+
+def source(name: str) -> tuple[Path, dict[str, Any]]:
+    """The table of a packaged system or of a `.toml` path, and what to call it."""
+    if name.endswith(".toml"):
+        return Path(name), read_toml(Path(name))
+    load(name)
+    return Path(f"{name}.toml"), packaged("systems")[name]
 
 
 def usual(chip: Chip) -> System:
@@ -75,7 +96,7 @@ def _is_system(path: Path) -> bool:
 
 
 def parse(path: Path, table: dict[str, Any]) -> System:
-    """Checks one system file; raises BadFile that names file, key and what is expected."""
+    """Checks one system file, whether its links close or not; raises BadFile with file, key and what is expected."""
     for key, top in (("chips", 100_000), ("units_max", 1_000_000), ("group", 100_000)):
         value = table.get(key, 1 if key == "group" else None)
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= top:
@@ -106,7 +127,9 @@ def parse(path: Path, table: dict[str, Any]) -> System:
     for key, least in (("scale_out.oversubscription", 1), ("scale_out.leaf_ports", 2)):
         if key in figures and not least <= figures[key].low <= figures[key].high <= MAX_CHIPS:
             raise BadFile(path, f"must be from {least} to {MAX_CHIPS:,}", key)
-    tiers, stored = read_tiers(path, table.get("memory", []))
+    tiers = read_tiers(path, table.get("memory", []))
+    wiring = read_wiring(path, table, tiers.parts)
+    wired = _wired(path, {**figures, **tiers.figures}, wiring, tiers)
     return System(
         id=table["id"],
         name=table["name"],
@@ -116,16 +139,34 @@ def parse(path: Path, table: dict[str, Any]) -> System:
         group=table.get("group", table["chips"]),
         units_max=table["units_max"],
         topology=topology,
-        in_network_reduction=bool(scale_up.get("in_network_reduction", False)),
         reduces_between=scale_out.get("in_network_reduction", False),
+        in_network_reduction=bool(scale_up.get("in_network_reduction", adds_up(wiring))),
         dimensions=dimensions,
         library=str(scale_up.get("library", "gpu")),
         also=tuple(also),
         kinds=kinds,
-        figures=figures | stored,
+        figures={**figures, **tiers.figures, **(wiring.figures if wiring else {}), **wired},
         notes=str(table.get("notes", "")),
-        tiers=tiers,
+        tiers=tiers.kinds,
+        wiring=wiring,
+        wired=frozenset(wired),
     )
+
+
+def _wired(path: Path, given: dict[str, Figure], wiring: Wiring | None, tiers: Tiers) -> dict[str, Figure]:
+    """Figures that the wiring implies and the file does not give."""
+    if wiring is None:
+        if tiers.parts:
+            raise BadFile(path, "a tier made of parts needs [[host]] and [[link]]", f"memory.{min(tiers.parts)}")
+        return {}
+    implied = follow(wiring)
+    if tiers.parts:
+        near = next((name for name, kind in tiers.kinds.items() if kind == "host"), None)
+        if near is None:
+            raise BadFile(path, "missing; memory behind a part is counted from the host's own", "memory.host")
+        for group in tiers.parts.values():
+            implied |= behind(group, wiring, given[f"memory.{near}.latency"])
+    return {key: figure for key, figure in implied.items() if key not in given}
 
 
 def _figures(path: Path, table: dict[str, Any]) -> tuple[dict[str, Figure], dict[str, str]]:
@@ -135,6 +176,8 @@ def _figures(path: Path, table: dict[str, Any]) -> tuple[dict[str, Figure], dict
         unit = expected_unit("system", key)
         if isinstance(leaf, dict) and unit is not None:
             figures[key] = read_figure(path, key, leaf, unit)
+            if key.startswith("price.") and not figures[key].date:
+                raise BadFile(path, 'a price needs the date of the quote, such as date = "2026-06"', key)
         elif key.endswith((".kind", ".topology", ".library")) and isinstance(leaf, str):
             kinds[key] = leaf
         elif key not in _SWITCHES:

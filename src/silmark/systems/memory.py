@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any, Literal, cast
 
 from silmark.errors import BadFile
 from silmark.figures import Figure
-from silmark.figures.tables import expected_unit, read_figure
+from silmark.figures.tables import expected_unit
+from silmark.systems.wiring import CHIPS, NETWORK, Group, counted, named_part, only, sourced, table_name
 
 TierKind = Literal["host", "cxl", "ssd"]
 KINDS: tuple[TierKind, ...] = ("host", "cxl", "ssd")
 MAX_TIERS = 16
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NEEDED = ("capacity", "bandwidth", "latency")
 _OPTIONAL = ("chip_bandwidth",)
 
@@ -47,36 +46,54 @@ class MemoryTier:
         return self.latency_s + bytes_ / min(self.chip_bytes_per_s, self.bandwidth_bytes_per_s / chips)
 
 
-def read_tiers(path: Path, found: object) -> tuple[dict[str, TierKind], dict[str, Figure]]:
-    """Kinds and figures (`memory.NAME.capacity`) of all `[[memory]]` tables; raises BadFile."""
-    kinds: dict[str, TierKind] = {}
-    figures: dict[str, Figure] = {}
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """What the `[[memory]]` tables of a file say.
+
+    Attributes:
+        kinds: by name.
+        figures: by key (`memory.NAME.capacity`); of tiers made of parts only what the file overrides.
+        parts: controllers that tiers are made of, by name of the tier.
+    """
+
+    kinds: Mapping[str, TierKind]
+    figures: Mapping[str, Figure]
+    parts: Mapping[str, Group]
+
+
+def read_tiers(path: Path, found: object) -> Tiers:
+    """All `[[memory]]` tables of a file; raises BadFile."""
     if not isinstance(found, list) or len(found) > MAX_TIERS or not all(isinstance(one, dict) for one in found):
         raise BadFile(path, f"expected at most {MAX_TIERS} tables [[memory]]", "memory")
+    kinds: dict[str, TierKind] = {}
+    figures: dict[str, Figure] = {}
+    parts: dict[str, Group] = {}
     for one in found:
-        name = one.get("name")
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or name in kinds:
-            raise BadFile(path, "expected a name of its own in lower case, such as host or cxl", "memory.name")
+        name = table_name(path, "memory", one)
+        if name in (*kinds, CHIPS, NETWORK):
+            raise BadFile(path, "the name is taken; every tier has one of its own", f"memory.{name}")
         if one.get("kind") not in KINDS:
             raise BadFile(path, f"expected one of {', '.join(KINDS)}", f"memory.{name}.kind")
         kinds[name] = cast("TierKind", one["kind"])
+        if "part" in one:
+            part = named_part(path, f"memory.{name}.part", one["part"], "memory-controller")
+            parts[name] = Group(name, counted(path, f"memory.{name}.count", one.get("count", 1)), part)
         figures |= _figures(path, name, one)
-    return kinds, figures
+    return Tiers(kinds, figures, parts)
 
 
 def _figures(path: Path, name: str, table: Mapping[str, Any]) -> dict[str, Figure]:
+    key = f"memory.{name}"
+    only(path, key, table, {"name", "kind", "part", "count", *_NEEDED, *_OPTIONAL})
     read = {}
     for entry in (*_NEEDED, *_OPTIONAL):
-        key = f"memory.{name}.{entry}"
-        if entry not in table and entry in _OPTIONAL:
+        if entry not in table and (entry in _OPTIONAL or "part" in table):
             continue
-        if not isinstance(table.get(entry), dict):
-            raise BadFile(path, f"missing; give it in a unit of {expected_unit('system', key)}", key)
-        read[key] = read_figure(path, key, table[entry], expected_unit("system", key))
-        if not read[key].value > 0:
-            raise BadFile(path, "must be above 0", key)
-    unknown = set(table) - {"name", "kind", *_NEEDED, *_OPTIONAL}
-    if unknown:
-        known = ", ".join(("name", "kind", *_NEEDED, *_OPTIONAL))
-        raise BadFile(path, f"not an entry of [[memory]]; it has {known}", f"memory.{name}.{sorted(unknown)[0]}")
+        if entry not in table:
+            raise BadFile(
+                path, f"missing; give it in a unit of {expected_unit('system', f'{key}.{entry}')}", f"{key}.{entry}"
+            )
+        read[f"{key}.{entry}"] = figure = sourced(path, f"{key}.{entry}", table[entry])
+        if not figure.value > 0:
+            raise BadFile(path, "must be above 0", f"{key}.{entry}")
     return read

@@ -12,6 +12,7 @@ from silmark.chips import Chip
 from silmark.fabric import COMPILED, Link, Reach, pace, tiers
 from silmark.figures import Figure, assumptions
 from silmark.systems.memory import MemoryTier, TierKind
+from silmark.systems.wiring import Wiring
 
 Level = Literal["up", "out"]
 _TIER = ("capacity", "bandwidth", "latency")
@@ -37,6 +38,8 @@ class System:
         library: whose overheads collectives pay: "gpu" (NCCL and its like), "rccl", "oneccl", or compiled
             schedules ("xla", "static").
         tiers: kinds of the memory tiers beyond the chips, by name; their figures are `memory.NAME.capacity` and so on.
+        wiring: hosts, switches and links, where the file names them.
+        wired: keys of figures that follow from it.
     """
 
     id: str
@@ -56,6 +59,8 @@ class System:
     figures: Mapping[str, Figure] = field(default_factory=dict)
     notes: str = ""
     tiers: Mapping[str, TierKind] = field(default_factory=dict)
+    wiring: Wiring | None = None
+    wired: frozenset[str] = frozenset()
 
     def si(self, key: str, default: float) -> float:
         """A figure's value, or the default where the file gives none."""
@@ -167,12 +172,20 @@ class Target:
             chip_rate = used[f"system.{own}"].value
         else:
             key, host = self._host_link()
-            used |= {key: host, "assumed.link.host_share": assumptions("engine")["link.host_share"]}
-            chip_rate = host.value * used["assumed.link.host_share"].value
+            share = assumptions("engine")["link.host_share"]
+            used |= {key: host, "assumed.link.host_share": share}
+            chip_rate = host.value * share.value
+            together = self.system.figures.get("host.total")
+            if together is not None:
+                used["system.host.total"] = together
+                bandwidth = min(bandwidth, together.value * share.value)
         return MemoryTier(name, kind, capacity, bandwidth, latency, min(chip_rate, bandwidth), used)
 
     def _host_link(self) -> tuple[str, Figure]:
-        """One direction of one chip's link to its host."""
+        """One direction of one chip's link to its host: the unit's wiring, else the chip's link, else assumed."""
+        wired = self.system.figures.get("host.bandwidth")
+        if wired is not None:
+            return "system.host.bandwidth", wired
         own = self.chip.figures.get("link.host.bandwidth")
         if own is not None:
             return "link.host.bandwidth", own
@@ -187,7 +200,7 @@ class Target:
         key = f"scale_{level}.{quantity}"
         own, wired = self.chip.figures.get(f"link.{key}"), self.system.figures.get(key)
         first, second = ((f"system.{key}", wired), (f"link.{key}", own))
-        if level == "up" and quantity == "latency":
+        if level == "up" and quantity == "latency" and key not in self.system.wired:
             first, second = second, first
         for name, figure in (first, second):
             if figure is not None:

@@ -98,11 +98,14 @@ def _read_part(path: Path, table: dict[str, Any]) -> Part:
     spoken = table.get("links", [])
     if not isinstance(spoken, list) or not all(isinstance(one, str) for one in spoken):
         raise BadFile(path, "expected a list of ids of links", "links")
-    figures = _figures(path, "part", table, {*texts, "id", "name", "notes", "links"})
+    adds = table.get("in_network_reduction", False)
+    if not isinstance(adds, bool):
+        raise BadFile(path, "expected true or false", "in_network_reduction")
+    figures = _figures(path, "part", table, {*texts, "id", "name", "notes", "links", "in_network_reduction"})
     for key in _NEEDED[texts["kind"]]:
         if key not in figures:
             raise BadFile(path, f"missing; a {texts['kind']} has it in a unit of {expected_unit('part', key)}", key)
-    return Part(figures=figures, links=tuple(spoken), **_plain(path, table), **texts)
+    return Part(figures=figures, links=tuple(spoken), in_network_reduction=adds, **_plain(path, table), **texts)
 
 
 def _plain(path: Path, table: Mapping[str, Any]) -> dict[str, str]:

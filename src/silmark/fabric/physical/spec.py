@@ -106,6 +106,7 @@ class Part(_Sourced):
         kind: retimer | switch | memory-controller | cable | nic.
         links: ids of technologies that it speaks.
         medium: of a cable: what it is a better copy of.
+        in_network_reduction: a switch that adds up all-reduces.
     """
 
     vendor: str = ""
@@ -114,6 +115,7 @@ class Part(_Sourced):
     status: str = "shipping"
     links: tuple[str, ...] = ()
     medium: str = ""
+    in_network_reduction: bool = False
 
     def answers_to(self, word: str) -> bool:
         """Whether a user's word means this part: its id or its family."""

@@ -1,0 +1,285 @@
+"""Wiring: hosts, switches and links of one unit, read from `[[host]]`, `[[switch]]` and `[[link]]` of its file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from silmark.errors import BadFile
+from silmark.fabric import physical
+from silmark.fabric.physical import Part, Training, Wire
+from silmark.figures import Figure
+from silmark.figures.tables import expected_unit, read_figure
+
+ROLES = ("scale_up", "scale_out", "host", "memory")
+PATTERNS = ("each", "all", "ring", "pairs")
+CHIPS, NETWORK = "chips", "network"
+MAX_TABLES = 64
+MAX_COUNT = 100_000
+MAX_LINKS = 400_000
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_LINK_KEYS = {"name", "role", "technology", "between", "pattern", "ports", "lanes", "medium", "length", "connectors",
+              "vias", "parts", "card"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Components of one kind in the unit.
+
+    Attributes:
+        name: how links call them.
+        count: how many there are.
+        part: what each is, for switches and memory controllers.
+    """
+
+    name: str
+    count: int
+    part: Part | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Links:
+    """All links of one `[[link]]` table.
+
+    Attributes:
+        name: of the table.
+        roles: what they carry: scale_up, scale_out, host, memory.
+        ends: names of the groups that they join.
+        pattern: each | all | ring | pairs; see `systems.graph`.
+        count: links in the unit.
+        asked: the wire at the rate that its file names.
+        training: what it comes to.
+        adapters: network cards at the near end.
+    """
+
+    name: str
+    roles: tuple[str, ...]
+    ends: tuple[str, str]
+    pattern: str
+    count: int
+    asked: Wire
+    training: Training
+    adapters: tuple[Part, ...] = ()
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second of one link, one direction, 0 where it is lost."""
+        built = self.training.wire
+        return 0.0 if self.training.lost else built.technology.bandwidth(built.lanes)
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything bought for one of them."""
+        return (*self.asked.parts(), *self.adapters)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wiring:
+    """Groups by name and the links between them, with the figures of the tables.
+
+    Attributes:
+        groups: components, chips and network among them.
+        hosts: names of those that are hosts.
+        memories: names of those that are memory behind a part.
+        links: in the order of the file.
+        figures: lengths, powers and prices by key (`link.slot.length`).
+    """
+
+    groups: Mapping[str, Group]
+    hosts: tuple[str, ...]
+    memories: tuple[str, ...]
+    links: tuple[Links, ...]
+    figures: Mapping[str, Figure]
+
+    def switches(self) -> tuple[Group, ...]:
+        """Groups that are switches."""
+        return tuple(group for group in self.groups.values() if group.part and group.part.kind == "switch")
+
+    def parts(self) -> dict[str, Part]:
+        """Every part in the unit by id."""
+        found = [group.part for group in self.groups.values() if group.part]
+        return {part.id: part for part in (*found, *(part for links in self.links for part in links.parts()))}
+
+
+def read(path: Path, table: Mapping[str, Any], memories: Mapping[str, Group]) -> Wiring | None:
+    """The wiring that a system file describes, None if it has no `[[link]]`; raises BadFile.
+
+    Args:
+        path: for messages.
+        table: the whole file.
+        memories: tiers that are made of parts, by name.
+    """
+    tables = {key: _tables(path, table, key) for key in ("host", "switch", "link")}
+    if not tables["link"]:
+        for key in ("host", "switch"):
+            if tables[key]:
+                raise BadFile(path, "without a [[link]] it is joined to nothing; add one, or leave it out", key)
+        return None
+    figures: dict[str, Figure] = {}
+    groups = {CHIPS: Group(CHIPS, table["chips"]), NETWORK: Group(NETWORK, 1), **memories}
+    hosts = []
+    for key in ("host", "switch"):
+        for one in tables[key]:
+            group = _group(path, key, one, groups)
+            groups[group.name] = group
+            if key == "host":
+                hosts.append(group.name)
+                figures |= _host_figures(path, group.name, one)
+    if not hosts:
+        raise BadFile(path, "missing; a wired unit names at least one [[host]]", "host")
+    links, names = [], set[str]()
+    for one in tables["link"]:
+        found = _links(path, one, groups, figures)
+        if found.name in names:
+            raise BadFile(path, "two tables have this name", f"link.{found.name}")
+        names.add(found.name)
+        links.append(found)
+    return Wiring(groups, tuple(hosts), tuple(memories), tuple(links), figures)
+
+
+def _tables(path: Path, table: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    found = table.get(key, [])
+    if not isinstance(found, list) or len(found) > MAX_TABLES or not all(isinstance(one, dict) for one in found):
+        raise BadFile(path, f"expected at most {MAX_TABLES} tables [[{key}]]", key)
+    return found
+
+
+def _group(path: Path, key: str, one: Mapping[str, Any], known: Mapping[str, Group]) -> Group:
+    name = table_name(path, key, one)
+    if name in known:
+        raise BadFile(path, "the name is taken; names of hosts, switches and memories are their own", f"{key}.{name}")
+    allowed = {"name", "count", "power", "price"} if key == "host" else {"name", "count", "part"}
+    only(path, f"{key}.{name}", one, allowed)
+    part = None
+    if key == "switch":
+        part = named_part(path, f"switch.{name}.part", one.get("part"), "switch")
+    return Group(name, counted(path, f"{key}.{name}.count", one.get("count", 1)), part)
+
+
+def table_name(path: Path, key: str, one: Mapping[str, Any]) -> str:
+    """The name of one table of an array; raises BadFile."""
+    name = one.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise BadFile(path, "expected a name in lower case, such as slot", f"{key}.name")
+    return name
+
+
+def only(path: Path, key: str, one: Mapping[str, Any], allowed: set[str]) -> None:
+    """Raises BadFile for an entry that such a table does not have."""
+    unknown = sorted(set(one) - allowed)
+    if unknown:
+        raise BadFile(path, f"not an entry of such a table; it has {', '.join(sorted(allowed))}", f"{key}.{unknown[0]}")
+
+
+def counted(path: Path, key: str, value: object, least: int = 1) -> int:
+    """A whole number of things; raises BadFile."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_COUNT:
+        raise BadFile(path, f"expected a whole number from {least} to {MAX_COUNT:,}", key)
+    return value
+
+
+def named_part(path: Path, key: str, name: object, *kinds: str) -> Part:
+    """A part by id or path, of one of some kinds; raises BadFile."""
+    if not isinstance(name, str):
+        raise BadFile(path, "missing or not the name of a part; `silmark parts` lists them", key)
+    part = physical.part(name)
+    if part.kind not in kinds:
+        raise BadFile(path, f"{part.id} is a {part.kind}; expected a {' or '.join(kinds)}", key)
+    return part
+
+
+def _host_figures(path: Path, name: str, one: Mapping[str, Any]) -> dict[str, Figure]:
+    found = {}
+    for entry in ("power", "price"):
+        if entry in one:
+            found[f"host.{name}.{entry}"] = sourced(path, f"host.{name}.{entry}", one[entry])
+    return found
+
+
+def sourced(path: Path, key: str, leaf: object) -> Figure:
+    """A figure of a table of an array; prices need a date. Raises BadFile."""
+    unit = expected_unit("system", key)
+    if not isinstance(leaf, dict):
+        raise BadFile(path, f"expected a figure in a unit of {unit}, with value, unit, source and grade", key)
+    figure = read_figure(path, key, leaf, unit)
+    if key.endswith(".price") and not figure.date:
+        raise BadFile(path, 'a price needs the date of the quote, such as date = "2026-06"', key)
+    return figure
+
+
+def _links(path: Path, one: Mapping[str, Any], groups: Mapping[str, Group], figures: dict[str, Figure]) -> Links:
+    name = table_name(path, "link", one)
+    key = f"link.{name}"
+    only(path, key, one, _LINK_KEYS)
+    roles = one.get("role")
+    roles = [roles] if isinstance(roles, str) else roles
+    if not isinstance(roles, list) or not roles or any(role not in ROLES for role in roles):
+        raise BadFile(path, f"expected one of {', '.join(ROLES)}, or a list of them", f"{key}.role")
+    ends = one.get("between")
+    if not isinstance(ends, list) or len(ends) != 2 or any(end not in groups for end in map(str, ends)):
+        raise BadFile(path, f"expected two of {', '.join(groups)}", f"{key}.between")
+    pattern = one.get("pattern", "each")
+    if pattern not in PATTERNS:
+        raise BadFile(path, f"expected one of {', '.join(PATTERNS)}", f"{key}.pattern")
+    figures[f"{key}.length"] = sourced(path, f"{key}.length", one.get("length"))
+    wire, adapters = _wire(path, key, one, figures[f"{key}.length"].value)
+    near, far = (groups[end] for end in ends)
+    count = _count(path, key, pattern, near, far)
+    return Links(name, tuple(roles), (near.name, far.name), pattern, count, wire, physical.train(wire), adapters)
+
+
+def _wire(path: Path, key: str, one: Mapping[str, Any], length_m: float) -> tuple[Wire, tuple[Part, ...]]:
+    """The wire of a table, and network cards at its near end."""
+    for entry in ("technology", "medium"):
+        if not isinstance(one.get(entry), str):
+            raise BadFile(
+                path, f"missing or not a text; `silmark {_LISTED[entry]}` lists what there is", f"{key}.{entry}"
+            )
+    technology, medium = physical.technology(one["technology"]), physical.medium(one["medium"])
+    named = one.get("parts", [])
+    if not isinstance(named, list) or len(named) > MAX_TABLES:
+        raise BadFile(path, "expected a list of parts; `silmark parts` lists them", f"{key}.parts")
+    parts = [named_part(path, f"{key}.parts", name, "retimer", "cable", "nic") for name in named]
+    cables = [part for part in parts if part.kind == "cable"]
+    if len(cables) > 1 or any(part.medium != medium.id for part in cables):
+        raise BadFile(path, "a link has at most one cable, and its medium is the link's", f"{key}.parts")
+    lanes = counted(path, f"{key}.lanes", one.get("lanes", technology.lanes()))
+    card = one.get("card", True)
+    if not isinstance(card, bool):
+        raise BadFile(path, "expected true or false", f"{key}.card")
+    wire = Wire(
+        technology=technology,
+        lanes=lanes * counted(path, f"{key}.ports", one.get("ports", 1)),
+        medium=medium,
+        length_m=length_m,
+        connectors=counted(path, f"{key}.connectors", one.get("connectors", 0), least=0),
+        vias=counted(path, f"{key}.vias", one.get("vias", 0), least=0),
+        retimers=tuple(part for part in parts if part.kind == "retimer"),
+        cable=cables[0] if cables else None,
+        card=card,
+    )
+    return wire, tuple(part for part in parts if part.kind == "nic")
+
+
+_LISTED = {"technology": "links", "medium": "media"}
+
+
+def _count(path: Path, key: str, pattern: str, near: Group, far: Group) -> int:
+    """Links that a pattern makes between two groups."""
+    same = near.name == far.name
+    if same != (pattern in ("ring", "pairs")) and pattern != "all":
+        what = "joins a group to itself" if same else "joins two groups"
+        raise BadFile(
+            path, f"a link that {what} has the pattern {'all, ring or pairs' if same else 'each or all'}", key
+        )
+    if pattern == "all":
+        count = near.count * (near.count - 1) // 2 if same else near.count * far.count
+    elif pattern == "each":
+        count = max(near.count, far.count)
+    else:
+        count = near.count // 2 if pattern == "pairs" else near.count
+    if not 1 <= count <= MAX_LINKS:
+        raise BadFile(path, f"makes {count:,} links; expected 1 to {MAX_LINKS:,}", key)
+    return count
