@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from silmark.api.collective import collective
     from silmark.api.cost import cost
     from silmark.api.port import port
+    from silmark.api.links import cable, channel
+    from silmark.api.memory import memory
+    from silmark.api.system import system
     from silmark.api.train import train
     from silmark.errors import SilmarkError
 
@@ -35,6 +38,8 @@ __all__ = [
     "port",
     "train",
 ]
+    "Depth", "SilmarkError", "__version__", "cable", "channel", "compare", "estimate", "memory", "system", "train",
+]  # fmt: skip
 
 _WHERE = {
     "compare": "silmark.api",
@@ -44,6 +49,10 @@ _WHERE = {
     "cost": "silmark.api.cost",
     "port": "silmark.api.port",
     "collective": "silmark.api.collective",
+    "cable": "silmark.api.links",
+    "channel": "silmark.api.links",
+    "memory": "silmark.api.memory",
+    "system": "silmark.api.system",
     "train": "silmark.api.train",
     "SilmarkError": "silmark.errors",
 }

@@ -201,7 +201,11 @@ def models(json_: Json = False) -> None:
 
 
 @app.command()
-def schema(name: Annotated[str, typer.Argument(help="compare, estimate, page or list")] = "compare") -> None:
+def schema(
+    name: Annotated[
+        str, typer.Argument(help="compare, estimate, page, list, ... (any wrong name lists all)")
+    ] = "compare",
+) -> None:
     """Print the JSON schema of an answer."""
     from silmark.report.schema import json_schema  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""`silmark links`, `media`, `parts`: the catalogue below bandwidth; `channel`, `cable`: questions about one link."""
+"""`silmark links`, `media`, `parts`: the catalogue below bandwidth; `channel`, `cable`, `memory` ask about it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def add_to(app: typer.Typer) -> None:
         app.add_typer(_group(folder, kind, help_), name=folder)
     app.command()(channel)
     app.command()(cable)
+    app.command()(memory)
 
 
 def _group(folder: str, kind: str, help_: str) -> typer.Typer:
@@ -103,6 +104,35 @@ def cable(
     asked = answer.question
     console().print(f"{asked['link']}, {asked['length_m']:.3g} m; both ends, 80 % intervals\n", markup=False)
     _print_ways(answer.ways)
+
+
+def memory(
+    on: Annotated[str, typer.Argument(help="a system's id, a .toml file, or 8x:nvidia-h100-sxm5-80gb")],
+    near: Annotated[float, typer.Option(help="share of accesses that find their page in the first tier")] = 0.8,
+    stalled: Annotated[float, typer.Option(help="share of its time that a program waits for memory")] = 0.3,
+    overlap: Annotated[float, typer.Option(help="share of longer waits that is hidden")] = 0.0,
+    gather: Annotated[float, typer.Option(help="share of its time that a program gathers from memory")] = 1.0,
+    gigabytes: Annotated[float, typer.Option(help="what a chip restores, in GB")] = 10.0,
+    json_: Json = False,
+) -> None:
+    """Memory beyond the chips: what tiers hold and give, used together, and to chips that restore from them."""
+    from silmark.api.memory import memory as ask  # noqa: PLC0415
+
+    answer = ask(on, near=near, stalled=stalled, overlap=overlap, gather=gather, gigabytes=gigabytes)
+    if json_:
+        _json(answer.as_dict())
+        return
+    from silmark.report import memory as page  # noqa: PLC0415
+    from silmark.report.table import console, grid  # noqa: PLC0415
+
+    screen = console()
+    if not answer.tiers:
+        screen.print(f"{answer.question['on']}: the system's file names no memory beyond its chips", markup=False)
+        return
+    screen.print(grid(*page.tiers(answer)))
+    if answer.mixed:
+        screen.print()
+        screen.print(grid(*page.mixed(answer)))
 
 
 def _print_ways(ways: Sequence[Way]) -> None:

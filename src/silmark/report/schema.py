@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from silmark.errors import UnknownName
+from silmark.report import documents_links
 from silmark.report.documents import Bounds, FigureDocument, Strict
 from silmark.report.documents_collective import CollectiveDocument
 from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocument
@@ -158,6 +159,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "port": PortDocument,
     "build-or-buy": BuildDocument,
     "collective": CollectiveDocument,
+    **documents_links.DOCUMENTS,
 }
 
 

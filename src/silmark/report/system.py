@@ -12,19 +12,15 @@ from silmark.report.numbers import shown, si
 from silmark.report.rows import Row
 from silmark.report.wiring import Cells, decibels, dollars, plain
 from silmark.systems import Target
+from silmark.systems.spec import Level
 from silmark.systems.wiring import Links
 
-QUANTITIES = (
-    ("scale-up per chip", "scale_up.bandwidth"),
-    ("scale-up, one message", "scale_up.latency"),
-    ("host link, one chip alone", "host.bandwidth"),
+_LEVELS: tuple[Level, Level] = ("up", "out")
+_TOTALS = (
     ("host links, all chips", "host.total"),
-    ("scale-out per chip", "scale_out.bandwidth"),
-    ("scale-out, one message", "scale_out.latency"),
     ("power without chips", "power.host"),
     ("price of the unit", "price.purchase"),
 )
-"""What of a system is compared, with the keys of its figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +41,27 @@ class Side:
         """Its links; none where it is not wired."""
         return self.target.system.wiring.links if self.target.system.wiring else ()
 
+    def quantities(self) -> dict[str, Figure]:
+        """What of a system is compared: its figures by what they are called."""
+        target = self.target
+        (up, up_latency), (out, out_latency) = (target.figures(level).values() for level in _LEVELS)
+        found = {
+            "scale-up per chip": up,
+            "scale-up, one message": up_latency,
+            "host link, one chip alone": target.host_link()[1],
+            "scale-out per chip": out,
+            "scale-out, one message": out_latency,
+        }
+        figures = target.system.figures
+        return found | {name: figures[key] for name, key in _TOTALS if key in figures}
+
     def as_dict(self) -> dict[str, Any]:
         """The side as in the JSON schema, in SI."""
-        system = self.target.system
         tiers = self.target.tiers().values()
         return {
             "lost": self.lost,
             "links": [_link(links) for links in self.links()],
-            "figures": [system.figures[key].as_dict(key) for _, key in QUANTITIES if key in system.figures],
+            "figures": [figure.as_dict() for figure in self.quantities().values()],
             "memory": [
                 {
                     "name": tier.name,
@@ -154,18 +163,18 @@ def _cells(found: Links) -> list[str]:
 def totals(built: Built) -> Cells:
     """One line per quantity of the whole unit, one column per side."""
     sides = [side for _, side in _sides(built)]
-    lines = [[name, *(_figure(side, key) for side in sides)] for name, key in QUANTITIES]
+    known = [{} if side.lost else side.quantities() for side in sides]
+    names = dict.fromkeys(name for found in known for name in found)
+    lines = [[name, *(_figure(found.get(name)) for found in known)] for name in names]
     tiers = dict.fromkeys(name for side in sides for name in side.target.system.tiers)
     lines += [[f"memory {name}", *(_tier(side, name) for side in sides)] for name in tiers]
     if built.full.row is not None:
         lines += [[name, *(_answer(side, cell) for side in sides)] for name, cell in _ANSWERS]
-    headers = ["", *(label for label, _ in _sides(built))]
-    return headers, [line for line in lines if any(cell != "-" for cell in line[1:])]
+    return ["", *(label for label, _ in _sides(built))], lines
 
 
-def _figure(side: Side, key: str) -> str:
-    figure: Figure | None = side.target.system.figures.get(key)
-    if figure is None or side.lost:
+def _figure(figure: Figure | None) -> str:
+    if figure is None:
         return "-"
     found = Interval(figure.low, figure.value, figure.high)
     return dollars(found) if figure.unit == "USD" else plain(found, figure.unit)

@@ -171,7 +171,7 @@ class Target:
             used[f"system.{own}"] = self.system.figures[own]
             chip_rate = used[f"system.{own}"].value
         else:
-            key, host = self._host_link()
+            key, host = self.host_link()
             share = assumptions("engine")["link.host_share"]
             used |= {key: host, "assumed.link.host_share": share}
             chip_rate = host.value * share.value
@@ -181,7 +181,7 @@ class Target:
                 bandwidth = min(bandwidth, together.value * share.value)
         return MemoryTier(name, kind, capacity, bandwidth, latency, min(chip_rate, bandwidth), used)
 
-    def _host_link(self) -> tuple[str, Figure]:
+    def host_link(self) -> tuple[str, Figure]:
         """One direction of one chip's link to its host: the unit's wiring, else the chip's link, else assumed."""
         wired = self.system.figures.get("host.bandwidth")
         if wired is not None:

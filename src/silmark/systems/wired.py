@@ -97,13 +97,13 @@ def _adapters(links: Links) -> Interval:
 
 
 def _to_host(wiring: Wiring) -> dict[str, Figure]:
-    """Bandwidth of one chip alone to its host, and of all chips together."""
+    """Bandwidth of one chip alone to its host, and of all chips together, each to the host that it hangs on."""
     carrying = [links for links in wiring.links if "host" in links.roles and links.rate]
     chips = wiring.groups[CHIPS].count
     own = sum(links.rate * links.count / chips for links in carrying if CHIPS in links.ends)
     if not own:
         return {}
-    further = [links for links in carrying if CHIPS not in links.ends]
+    further = [links for links in carrying if CHIPS not in links.ends and links.ends[0] != links.ends[1]]
     alone = min([own, *(links.rate for links in further)])
     together = min([own * chips, *(links.rate * links.count for links in further)])
     return {
@@ -138,16 +138,16 @@ def _bought(wiring: Wiring, keys: tuple[str, ...]) -> Iterator[tuple[Figure, flo
     for part, count in _pieces(wiring):
         for key in keys:
             if key in part.figures:
-                yield part.figures[key], float(count)
+                yield part.figures[key], count
 
 
-def _pieces(wiring: Wiring) -> Iterator[tuple[Part, int]]:
+def _pieces(wiring: Wiring) -> Iterator[tuple[Part, float]]:
     for group in wiring.groups.values():
         if group.part is not None:
             yield group.part, group.count
     for links in wiring.links:
         for part in links.adapters:
-            yield part, links.count
+            yield part, links.count * links.asked.lanes / part.si("lanes")
 
 
 def behind(group: Group, wiring: Wiring, near: Figure) -> dict[str, Figure]:

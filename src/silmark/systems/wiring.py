@@ -136,7 +136,19 @@ def read(path: Path, table: Mapping[str, Any], memories: Mapping[str, Group]) ->
             raise BadFile(path, "two tables have this name", f"link.{found.name}")
         names.add(found.name)
         links.append(found)
+    for group in groups.values():
+        _enough_lanes(path, group, links)
     return Wiring(groups, tuple(hosts), tuple(memories), tuple(links), figures)
+
+
+def _enough_lanes(path: Path, group: Group, links: list[Links]) -> None:
+    """Raises BadFile where links take more lanes of a switch or controller than it has."""
+    if group.part is None:
+        return
+    taken = sum(one.count * one.asked.lanes * one.ends.count(group.name) for one in links) / group.count
+    has = group.part.si("lanes")
+    if taken > has:
+        raise BadFile(path, f"{group.part.id} has {has:.0f} lanes, the links take {taken:.0f} of each", group.name)
 
 
 def _tables(path: Path, table: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
