@@ -104,7 +104,7 @@ def test_links_move_the_estimate(box: str) -> None:
     ("old", "new", "says"),
     [
         ('between = ["cpu", "fabric"]', 'between = ["fabric", "network"]', "an island: nothing joins"),
-        ('pattern = "pairs"', 'pattern = "each"', "has the pattern all, ring or pairs"),
+        ('pattern = "pairs"', 'pattern = "each"', "has the pattern all, ring, pairs or torus"),
         ("value = 2.5", "value = 12", "12 m, but astera-taurus-800 reaches 3 m"),
         ("value = 45", "value = 450", "dB of loss"),
         (', date = "2026-10"', "", "a price needs the date"),
@@ -153,3 +153,40 @@ def test_more_lanes_or_a_faster_rate_never_hurt(lanes: int, rate: str, box_toml:
         for index, text in enumerate((slower, plain, faster))
     ]
     assert rates == sorted(rates)
+
+
+TORUS = """
+[[host]]
+name = "cpu"
+
+[[link]]
+name = "tray"
+role = "host"
+technology = "pcie-4"
+between = ["cpu", "chips"]
+medium = "board-low-loss"
+length = { value = 0.2, unit = "m", source = "mine", grade = "assumed" }
+
+[[link]]
+name = "ici"
+role = "scale_up"
+technology = "tpu-ici-v5e"
+between = ["chips", "chips"]
+pattern = "torus"
+sides = [SIDES]
+medium = "dac"
+length = { value = 0.5, unit = "m", source = "mine", grade = "assumed" }
+"""
+
+
+@pytest.mark.parametrize(("sides", "ports"), [("4, 4", 4), ("2, 8", 3), ("16", 2), ("2, 2, 4", 4), ("1, 16", 2)])
+def test_every_chip_of_a_torus_has_its_ports(sides: str, ports: int, own_file: Own) -> None:
+    start = 'id = "s"\nname = "s"\nkind = "slice"\nchip = "google-tpu-v5e"\nchips = 16\nunits_max = 1\n'
+    found = systems.load(own_file(start + TORUS.replace("SIDES", sides)))
+    assert found.si("scale_up.bandwidth", 0) == pytest.approx(ports * 50e9)
+
+
+def test_a_torus_has_a_place_for_every_chip(own_file: Own) -> None:
+    start = 'id = "s"\nname = "s"\nkind = "slice"\nchip = "google-tpu-v5e"\nchips = 16\nunits_max = 1\n'
+    with pytest.raises(BadFile, match="15 places for 16 members"):
+        systems.load(own_file(start + TORUS.replace("SIDES", "3, 5")))

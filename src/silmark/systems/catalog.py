@@ -55,7 +55,7 @@ def whole(path: Path, table: dict[str, Any]) -> System:
     system = parse(path, table)
     found = problems(system.wiring) if system.wiring else []
     if found:
-        raise BadFile(path, found[0], "link")
+        raise BadFile(path, found[0])
     return system
 
 

@@ -5,6 +5,7 @@ Patterns between group A of m and group B of n members:
     all     every member of A to every member of B; within one group every pair
     ring    within one group, each to the next, closed
     pairs   within one group, 0-1, 2-3, ...
+    torus   within one group laid on a grid, along every axis each to the next, closed where an axis has more than two
 """
 
 from __future__ import annotations
@@ -31,8 +32,21 @@ def edges(wiring: Wiring, links: Links) -> Iterator[tuple[Node, Node]]:
         yield from (((a, i), (b, j)) for i in range(m) for j in range(n))
     elif pattern == "ring":
         yield from (((a, i), (a, (i + 1) % m)) for i in range(m))
+    elif pattern == "torus":
+        yield from (((a, i), (a, j)) for i, j in _torus(m, links.sides))
     else:
         yield from (((a, 2 * i), (a, 2 * i + 1)) for i in range(m // 2))
+
+
+def _torus(members: int, sides: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    """Neighbours on a grid, the last axis running fastest."""
+    stride = members
+    for side in sides:
+        stride //= side
+        for i in range(members):
+            place = i // stride % side
+            if side > 2 or (side == 2 and place == 0):
+                yield i, i + ((place + 1) % side - place) * stride
 
 
 def island(wiring: Wiring) -> str:

@@ -10,7 +10,8 @@ from typing import Any, Literal, cast
 from silmark.errors import BadFile
 from silmark.figures import Figure
 from silmark.figures.tables import expected_unit
-from silmark.systems.wiring import CHIPS, NETWORK, Group, counted, named_part, only, sourced, table_name
+from silmark.systems.entries import counted, named_part, only, sourced, table_name
+from silmark.systems.wiring import CHIPS, NETWORK, Group
 
 TierKind = Literal["host", "cxl", "ssd"]
 KINDS: tuple[TierKind, ...] = ("host", "cxl", "ssd")

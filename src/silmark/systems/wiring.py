@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +12,16 @@ from silmark.errors import BadFile
 from silmark.fabric import physical
 from silmark.fabric.physical import Part, Training, Wire
 from silmark.figures import Figure
-from silmark.figures.tables import expected_unit, read_figure
+from silmark.systems.entries import counted, named_part, only, sourced, table_name
 
 ROLES = ("scale_up", "scale_out", "host", "memory")
-PATTERNS = ("each", "all", "ring", "pairs")
+PATTERNS = ("each", "all", "ring", "pairs", "torus")
 CHIPS, NETWORK = "chips", "network"
 MAX_TABLES = 64
-MAX_COUNT = 100_000
 MAX_LINKS = 400_000
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+MAX_AXES = 6
 _LINK_KEYS = {"name", "role", "technology", "between", "pattern", "ports", "lanes", "medium", "length", "connectors",
-              "vias", "parts", "card"}  # fmt: skip
+              "vias", "parts", "card", "sides"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,8 @@ class Links:
         name: of the table.
         roles: what they carry: scale_up, scale_out, host, memory.
         ends: names of the groups that they join.
-        pattern: each | all | ring | pairs; see `systems.graph`.
+        pattern: each | all | ring | pairs | torus; see `systems.graph`.
+        sides: of a torus.
         count: links in the unit.
         asked: the wire at the rate that its file names.
         training: what it comes to.
@@ -59,6 +59,7 @@ class Links:
     roles: tuple[str, ...]
     ends: tuple[str, str]
     pattern: str
+    sides: tuple[int, ...]
     count: int
     asked: Wire
     training: Training
@@ -170,55 +171,12 @@ def _group(path: Path, key: str, one: Mapping[str, Any], known: Mapping[str, Gro
     return Group(name, counted(path, f"{key}.{name}.count", one.get("count", 1)), part)
 
 
-def table_name(path: Path, key: str, one: Mapping[str, Any]) -> str:
-    """The name of one table of an array; raises BadFile."""
-    name = one.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise BadFile(path, "expected a name in lower case, such as slot", f"{key}.name")
-    return name
-
-
-def only(path: Path, key: str, one: Mapping[str, Any], allowed: set[str]) -> None:
-    """Raises BadFile for an entry that such a table does not have."""
-    unknown = sorted(set(one) - allowed)
-    if unknown:
-        raise BadFile(path, f"not an entry of such a table; it has {', '.join(sorted(allowed))}", f"{key}.{unknown[0]}")
-
-
-def counted(path: Path, key: str, value: object, least: int = 1) -> int:
-    """A whole number of things; raises BadFile."""
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= MAX_COUNT:
-        raise BadFile(path, f"expected a whole number from {least} to {MAX_COUNT:,}", key)
-    return value
-
-
-def named_part(path: Path, key: str, name: object, *kinds: str) -> Part:
-    """A part by id or path, of one of some kinds; raises BadFile."""
-    if not isinstance(name, str):
-        raise BadFile(path, "missing or not the name of a part; `silmark parts` lists them", key)
-    part = physical.part(name)
-    if part.kind not in kinds:
-        raise BadFile(path, f"{part.id} is a {part.kind}; expected a {' or '.join(kinds)}", key)
-    return part
-
-
 def _host_figures(path: Path, name: str, one: Mapping[str, Any]) -> dict[str, Figure]:
     found = {}
     for entry in ("power", "price"):
         if entry in one:
             found[f"host.{name}.{entry}"] = sourced(path, f"host.{name}.{entry}", one[entry])
     return found
-
-
-def sourced(path: Path, key: str, leaf: object) -> Figure:
-    """A figure of a table of an array; prices need a date. Raises BadFile."""
-    unit = expected_unit("system", key)
-    if not isinstance(leaf, dict):
-        raise BadFile(path, f"expected a figure in a unit of {unit}, with value, unit, source and grade", key)
-    figure = read_figure(path, key, leaf, unit)
-    if key.endswith(".price") and not figure.date:
-        raise BadFile(path, 'a price needs the date of the quote, such as date = "2026-06"', key)
-    return figure
 
 
 def _links(path: Path, one: Mapping[str, Any], groups: Mapping[str, Group], figures: dict[str, Figure]) -> Links:
@@ -238,8 +196,21 @@ def _links(path: Path, one: Mapping[str, Any], groups: Mapping[str, Group], figu
     figures[f"{key}.length"] = sourced(path, f"{key}.length", one.get("length"))
     wire, adapters = _wire(path, key, one, figures[f"{key}.length"].value)
     near, far = (groups[end] for end in ends)
-    count = _count(path, key, pattern, near, far)
-    return Links(name, tuple(roles), (near.name, far.name), pattern, count, wire, physical.train(wire), adapters)
+    sides = _sides(path, key, one, near.count) if pattern == "torus" else ()
+    count = _count(path, key, pattern, near, far, sides)
+    both = (near.name, far.name)
+    return Links(name, tuple(roles), both, pattern, sides, count, wire, physical.train(wire), adapters)
+
+
+def _sides(path: Path, key: str, one: Mapping[str, Any], count: int) -> tuple[int, ...]:
+    """Sides of a torus, which hold all members."""
+    sides = one.get("sides")
+    if not isinstance(sides, list) or not 1 <= len(sides) <= MAX_AXES:
+        raise BadFile(path, f"a torus has 1 to {MAX_AXES} sides, such as sides = [4, 4]", f"{key}.sides")
+    found = tuple(counted(path, f"{key}.sides", side) for side in sides)
+    if math.prod(found) != count:
+        raise BadFile(path, f"{math.prod(found):,} places for {count:,} members", f"{key}.sides")
+    return found
 
 
 def _wire(path: Path, key: str, one: Mapping[str, Any], length_m: float) -> tuple[Wire, tuple[Part, ...]]:
@@ -278,10 +249,10 @@ def _wire(path: Path, key: str, one: Mapping[str, Any], length_m: float) -> tupl
 _LISTED = {"technology": "links", "medium": "media"}
 
 
-def _count(path: Path, key: str, pattern: str, near: Group, far: Group) -> int:
+def _count(path: Path, key: str, pattern: str, near: Group, far: Group, sides: tuple[int, ...]) -> int:
     """Links that a pattern makes between two groups."""
     same = near.name == far.name
-    if same != (pattern in ("ring", "pairs")) and pattern != "all":
+    if same != (pattern in ("ring", "pairs", "torus")) and pattern != "all":
         what = "joins a group to itself" if same else "joins two groups"
         raise BadFile(
             path, f"a link that {what} has the pattern {'all, ring or pairs' if same else 'each or all'}", key
@@ -290,6 +261,8 @@ def _count(path: Path, key: str, pattern: str, near: Group, far: Group) -> int:
         count = near.count * (near.count - 1) // 2 if same else near.count * far.count
     elif pattern == "each":
         count = max(near.count, far.count)
+    elif pattern == "torus":
+        count = sum(near.count if side > 2 else near.count // 2 for side in sides if side > 1)
     else:
         count = near.count // 2 if pattern == "pairs" else near.count
     if not 1 <= count <= MAX_LINKS:

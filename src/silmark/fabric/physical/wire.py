@@ -11,6 +11,7 @@ specification's budget, in one of the directions; stretches between two retimers
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,8 @@ MOST_RETIMERS = 2
 """Retimers that PCI Express allows in one link (PCIe 4.0 and later, section 4.3.6.8)."""
 _MOST_STEPS = 8
 """Rates that training tries; a stranger's file may fall back to itself."""
+_ROUNDED = 1 + 1e-9
+"""Lengths and reaches are compared with this slack."""
 _CABLE_RATE = 800e9 / BITS
 """Bytes per second of the cable that prices of media are stated for."""
 
@@ -57,7 +60,9 @@ class Wire:
         return (*self.retimers, self.cable) if self.cable else self.retimers
 
     def reach_m(self) -> float:
-        """Longest length at this rate that the cable or medium is made for."""
+        """Longest length at this rate that the cable or medium is made for; no limit where lanes are not public."""
+        if not self.technology.modulation:
+            return math.inf
         return (self.cable or self.medium).reach(self.technology.lane_gbit_s())
 
 
@@ -132,7 +137,7 @@ def judged(wire: Wire) -> Training:
         if part.links and wire.technology.id not in part.links:
             return replace(found, lost=f"{part.id} does not speak {rate}")
     reach = wire.reach_m()
-    if wire.length_m > reach:
+    if wire.length_m > reach * _ROUNDED:
         what = (wire.cable or wire.medium).id
         says = f"reaches {reach:.3g} m" if reach else "is not made"
         return replace(found, lost=f"{wire.length_m:.3g} m, but {what} {says} at {rate}")
