@@ -255,7 +255,7 @@ def _count(path: Path, key: str, pattern: str, near: Group, far: Group, sides: t
     if same != (pattern in ("ring", "pairs", "torus")) and pattern != "all":
         what = "joins a group to itself" if same else "joins two groups"
         raise BadFile(
-            path, f"a link that {what} has the pattern {'all, ring or pairs' if same else 'each or all'}", key
+            path, f"a link that {what} has the pattern {'all, ring, pairs or torus' if same else 'each or all'}", key
         )
     if pattern == "all":
         count = near.count * (near.count - 1) // 2 if same else near.count * far.count
