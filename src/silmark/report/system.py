@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from silmark.fabric.physical import wire
 from silmark.figures import Figure, Interval
 from silmark.report.numbers import shown, si
 from silmark.report.rows import Row
@@ -113,9 +112,9 @@ def _link(links: Links) -> dict[str, Any]:
         "loss_db": found.asked_db.as_dict() if found.asked_db else None,
         "budget_db": links.asked.technology.si("budget.loss", 0.0) or None,
         "retimers_needed": found.needed,
-        "bandwidth_bytes_per_s": links.rate,
-        "latency_s": wire.latency_s(found.wire).as_dict(),
-        "power_w": wire.power_w(links.asked).scaled(links.count).as_dict(),
+        "bandwidth_bytes_per_s": links.rate.mid,
+        "latency_s": links.latency_s.as_dict(),
+        "power_w": links.power_w.scaled(links.count).as_dict(),
     }
 
 
@@ -154,9 +153,9 @@ def _cells(found: Links) -> list[str]:
         f"{budget.value:.0f} dB" if budget and training.asked_db else "-",
         needed if training.asked_db else "-",
         "lost" if training.lost else training.wire.technology.id,
-        si(found.rate, "B/s") if found.rate else "-",
-        plain(wire.latency_s(training.wire), "s"),
-        plain(wire.power_w(asked).scaled(found.count), "W"),
+        plain(found.rate, "B/s") if found.rate.mid else "-",
+        plain(found.latency_s, "s"),
+        plain(found.power_w.scaled(found.count), "W"),
     ]
 
 

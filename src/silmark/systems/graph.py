@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
+from typing import Literal
 
-from silmark.fabric.physical import wire
+from silmark.fabric.physical.sums import total
 from silmark.systems.wiring import CHIPS, NETWORK, Links, Wiring
 
 Node = tuple[str, int]
+Bound = Literal["low", "mid", "high"]
 
 
 def edges(wiring: Wiring, links: Links) -> Iterator[tuple[Node, Node]]:
@@ -79,34 +81,42 @@ def _root(roots: dict[Node, Node], node: Node) -> Node:
     return node
 
 
-def farthest_s(wiring: Wiring) -> float | None:
+def farthest_s(wiring: Wiring, bound: Bound = "mid") -> float | None:
     """Seconds of links and switches between chip 0 and the chip that is farthest over scale-up links.
 
     Chips that are joined directly are neighbours of each other in collectives: then one link counts. None where
     some chip cannot be reached.
+
+    Args:
+        wiring: of the unit.
+        bound: low, mid or high: which bound of every piece counts.
     """
     used = [links for links in wiring.links if "scale_up" in links.roles and not links.training.lost]
     direct = [links for links in used if links.ends == (CHIPS, CHIPS)]
     if direct:
-        return min(wire.latency_s(links.training.wire).mid for links in direct)
+        return float(min(getattr(links.latency_s, bound) for links in direct))
     chips = wiring.groups[CHIPS].count
     if chips == 1:
         return 0.0
     near: dict[Node, list[tuple[Node, float]]] = {}
     for links in used:
-        seconds = wire.latency_s(links.training.wire).mid
+        seconds = getattr(links.latency_s, bound)
         for one, other in edges(wiring, links):
             near.setdefault(one, []).append((other, seconds))
             near.setdefault(other, []).append((one, seconds))
-    reached = _distances(wiring, near)
+    through = {
+        group.name: getattr(total([(group.part.figures["latency.through"], 1.0)]), bound)
+        for group in wiring.switches()
+        if group.part
+    }
+    reached = _distances(near, through)
     far = [reached.get((CHIPS, i)) for i in range(chips)]
     known = [seconds for seconds in far if seconds is not None]
     return max(known) if len(known) == chips else None
 
 
-def _distances(wiring: Wiring, near: dict[Node, list[tuple[Node, float]]]) -> dict[Node, float]:
+def _distances(near: dict[Node, list[tuple[Node, float]]], through: dict[str, float]) -> dict[Node, float]:
     """Seconds from chip 0 to every component (Dijkstra 1959); a switch on the way adds its own."""
-    through = {group.name: group.part.si("latency.through") for group in wiring.switches() if group.part}
     reached: dict[Node, float] = {}
     waiting: list[tuple[float, Node]] = [(0.0, (CHIPS, 0))]
     while waiting:

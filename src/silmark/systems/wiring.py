@@ -11,7 +11,9 @@ from typing import Any
 from silmark.errors import BadFile
 from silmark.fabric import physical
 from silmark.fabric.physical import Part, Training, Wire
-from silmark.figures import Figure
+from silmark.fabric.physical.sums import more, total
+from silmark.fabric.physical.wire import bandwidth, latency_s, power_w, price_usd
+from silmark.figures import Figure, Interval
 from silmark.systems.entries import counted, named_part, only, sourced, table_name
 
 ROLES = ("scale_up", "scale_out", "host", "memory")
@@ -66,10 +68,29 @@ class Links:
     adapters: tuple[Part, ...] = ()
 
     @property
-    def rate(self) -> float:
+    def rate(self) -> Interval:
         """Bytes per second of one link, one direction, 0 where it is lost."""
-        built = self.training.wire
-        return 0.0 if self.training.lost else built.technology.bandwidth(built.lanes)
+        return Interval(0.0, 0.0, 0.0) if self.training.lost else bandwidth(self.training.wire)
+
+    @property
+    def latency_s(self) -> Interval:
+        """Seconds of one crossing, network cards included."""
+        return more(latency_s(self.training.wire), self._cards("latency.through", each=True))
+
+    @property
+    def power_w(self) -> Interval:
+        """Watts of what lies on one link, network cards included."""
+        return more(power_w(self.asked), self._cards("power.typical"))
+
+    @property
+    def price_usd(self) -> Interval:
+        """Dollars of the same."""
+        return more(price_usd(self.asked), self._cards("price.purchase"))
+
+    def _cards(self, key: str, each: bool = False) -> Interval:
+        """Sum of a figure over network cards, as many as the lanes take, or once on the way."""
+        known = [part for part in self.adapters if key in part.figures]
+        return total([(part.figures[key], 1.0 if each else self.asked.lanes / part.si("lanes")) for part in known])
 
     def parts(self) -> tuple[Part, ...]:
         """Everything bought for one of them."""

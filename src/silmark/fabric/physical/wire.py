@@ -19,11 +19,14 @@ from silmark.fabric.physical import catalog
 from silmark.fabric.physical.spec import BITS, Medium, Part, Technology
 from silmark.fabric.physical.sums import Term, total
 from silmark.figures import Figure, Grade, Interval
+from silmark.figures.figure import quadrature
 
 MOST_RETIMERS = 2
 """Retimers that PCI Express allows in one link (PCIe 4.0 and later, section 4.3.6.8)."""
 _MOST_STEPS = 8
 """Rates that training tries; a stranger's file may fall back to itself."""
+RATE = ("lane.rate", "share.encoding")
+"""Figures that a bandwidth is made of."""
 _ROUNDED = 1 + 1e-9
 """Lengths and reaches are compared with this slack."""
 _CABLE_RATE = 800e9 / BITS
@@ -147,6 +150,14 @@ def judged(wire: Wire) -> Training:
     return found
 
 
+def bandwidth(wire: Wire) -> Interval:
+    """Bytes per second, one direction, at the rate of its technology: lanes x rate x encoding."""
+    mid = wire.technology.bandwidth(wire.lanes)
+    used = [wire.technology.figures[key] for key in RATE if key in wire.technology.figures]
+    below, above = (quadrature(width) for width in zip(*((one.log_low, one.log_high) for one in used), strict=True))
+    return Interval.around(mid, below, above)
+
+
 def latency_s(wire: Wire) -> Interval:
     """Seconds of one crossing: both ports, parts, propagation, electronics in the ends of a cable."""
     return total(_latency_terms(wire))
@@ -195,18 +206,11 @@ def _price_terms(wire: Wire) -> Iterator[Term]:
         yield wire.medium.figures["price.length"], wire.length_m * scale
 
 
-def figures(wire: Wire) -> dict[str, Figure]:
-    """Every figure behind a wire, by the id of its thing and key."""
-    used = {f"{wire.technology.id}.{key}": figure for key, figure in wire.technology.figures.items()}
-    used |= {f"{wire.medium.id}.{key}": figure for key, figure in wire.medium.figures.items()}
-    for part in wire.parts():
-        used |= {f"{part.id}.{key}": figure for key, figure in part.figures.items()}
-    return used
-
-
-def grade(wire: Wire) -> Grade:
-    """Worst grade of the figures behind a wire."""
-    return max(figure.grade for figure in figures(wire).values())
+def grade(wire: Wire, *prefixes: str) -> Grade:
+    """Worst grade of the figures behind a wire, or of those whose keys start with one of the prefixes."""
+    things = (wire.technology, wire.medium, *wire.parts())
+    used = [figure for thing in things for key, figure in thing.figures.items() if key.startswith(prefixes or "")]
+    return max((figure.grade for figure in used), default=Grade.MEASURED)
 
 
 def _end(wire: Wire, key: str) -> Figure | None:
