@@ -20,7 +20,7 @@ from quoted import refreshed, run
 from silmark import chips, models, systems
 from silmark.figures import load_sources
 from silmark.figures.tables import packaged, schema
-from silmark.report import catalogue
+from silmark.report import catalogue, physical
 from silmark.report.schema import DOCUMENTS, json_schema
 
 DOCS = Path(__file__).resolve().parent
@@ -138,7 +138,9 @@ def _included() -> Iterator[tuple[str, str]]:
     fits = packaged("calibration")
     for name, fit in fits.items():
         yield f"fit-{name}", "\n\n".join(_classes(fit) if name == "residuals" else _fit(fit))
-    for kind in ("chip", "system"):
+    for kind in physical.LISTS:
+        yield f"list-{kind}", table(*physical.listing(kind))
+    for kind in ("chip", "system", "link", "medium", "part"):
         rows = [
             [f"`{key}`", entry["unit"], ", ".join(entry.get("families", ["all"])), _plain(entry["description"])]
             for key, entry in schema(kind).items()

@@ -28,6 +28,8 @@ LEO = ("system", "show", "hgx-h100-8-leo")
         ("channel", ("channel", "pcie-6", "--board", "20in", "--retimer", "astera-aries-6")),
         ("cable", ("cable", "--rate", "800G", "--length", "3m")),
         ("cable", ("cable", "--link", "infiniband-ndr", "--length", "60m")),
+        ("layout", ("cable", "--rate", "400G", "--layout", "16x1m,32x2.5m,8x10m")),
+        ("layout", ("cable", "--layout", "2x300m")),
         ("built", (*LEO, "--links")),
         ("built", (*LEO, "--without", "leo", "--without", "aries")),
         ("built", (*LEO, "--without", "pcie-switch")),
@@ -67,6 +69,15 @@ def test_a_rack_layout_of_3_m_at_800g(run: Run) -> None:
     assert ways["astera-taurus-800"]["price_usd"]["mid"] < ways["aoc"]["price_usd"]["mid"]
 
 
+def test_active_copper_saves_power_and_price_in_a_rack(run: Run) -> None:
+    words = ("cable", "--rate", "800G", "--layout", "16x1m,32x2.5m,8x10m", "--json")
+    with_, taurus, less, optics = json.loads(run(*words).out)["plans"]
+    assert with_["cables"] == {"dac": 16, "aec": 32, "aoc": 8}
+    assert less["cables"] == {"dac": 16, "aoc": 40}
+    for key in ("power_w", "price_usd"):
+        assert max(with_[key]["mid"], taurus[key]["mid"]) < less[key]["mid"] < optics[key]["mid"]
+
+
 def test_what_cannot_work_is_an_answer(run: Run) -> None:
     found = run(*LEO, "--without", "pcie-switch")
     assert found.code == 0
@@ -81,6 +92,7 @@ def test_what_cannot_work_is_an_answer(run: Run) -> None:
         (("channel", "pcie-5", "--board", "1m", "--retimer", "astera-leo"), "kind is retimer"),
         (("channel", "pcie-55", "--board", "1m"), "did you mean pcie-5"),
         (("cable", "--rate", "333G"), "one of 100G"),
+        (("cable", "--layout", "1m"), "such as 16x1m"),
         (("parts", "show", "aries"), "unknown part"),
         ((*LEO, "--without", "scorpio"), "one of"),
         (("system", "show", "hgx-h100-8", "--without", "aries"), "names no links"),

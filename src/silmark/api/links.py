@@ -10,12 +10,14 @@ from silmark.api.question import Count, whole
 from silmark.errors import BadValue
 from silmark.fabric import physical
 from silmark.fabric.physical import Training, Wire, wire
+from silmark.report.layout import PLANS, Layout, Run, bill
 from silmark.report.wiring import Cables, Channel, Way
 
 _LENGTH = re.compile(r"([0-9]{0,6}\.?[0-9]{1,6})\s*(m|cm|mm|in|ft)")
 _METRES = {"m": 1.0, "cm": 1e-2, "mm": 1e-3, "in": 0.0254, "ft": 0.3048}
 _RATE = re.compile(r"([0-9]{1,5})\s*g(?:bit/s|b/s|bps|e|be)?", re.IGNORECASE)
 _MOST = 1000
+_COUNTED = re.compile(r"([0-9]{1,6})\s*x\s*(.+)")
 CABLES = ("dac", "aec", "aoc")
 """Media that are sold as cables between boxes, cheapest first."""
 
@@ -124,6 +126,28 @@ def cable(rate: str, length_: str | float, *, link: str | None = None) -> Cables
         ways += [_way(part.id, replace(plain, cable=part)) for part in parts if technology.id in part.links]
     said = {"link": technology.id, "length_m": metres, "lanes": technology.lanes()}
     return Cables(said, tuple(ways))
+
+
+def layout(rate: str, lengths: str, *, link: str | None = None) -> Layout:
+    """All cables of a rack layout, with and without active copper.
+
+    Args:
+        rate, link: as in `cable`.
+        lengths: cables of one length each, comma-separated: "16x1m,32x2.5m,8x10m".
+    """
+    parts = [part.strip() for part in lengths.split(",")][: _MOST + 1]
+    if not 1 <= len(parts) <= _MOST or len(lengths) > 20 * _MOST:
+        raise BadValue("layout", lengths, f"1 to {_MOST} lengths such as 16x1m,32x2.5m")
+    runs = tuple(_run(part, rate, link) for part in parts)
+    said = {"link": runs[0].answer.question["link"], "layout": lengths}
+    return Layout(said, runs, tuple(bill(name, only, runs) for name, only in PLANS))
+
+
+def _run(text: str, rate: str, link: str | None) -> Run:
+    match = _COUNTED.fullmatch(text) if len(text) < 40 else None
+    if match is None or not int(match[1]):
+        raise BadValue("layout", text, "so many cables of a length, such as 16x1m")
+    return Run(int(match[1]), cable(rate, match[2], link=link))
 
 
 def _ethernet(rate: str) -> physical.Technology:

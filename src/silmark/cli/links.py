@@ -90,9 +90,15 @@ def cable(
     link: Annotated[
         str | None, typer.Option(help="a link instead of Ethernet at that rate", show_default=False)
     ] = None,
+    layout: Annotated[
+        str | None, typer.Option(help="cables of a rack, such as 16x1m,32x2.5m,8x10m", show_default=False)
+    ] = None,
     json_: Json = False,
 ) -> None:
-    """Copper, active copper or optics for a rate and a length: reach, latency, power, price."""
+    """Copper, active copper or optics for a rate and a length, or a whole layout: reach, latency, power, price."""
+    if layout is not None:
+        _print_layout(rate, layout, link, json_)
+        return
     from silmark.api.links import cable as ask  # noqa: PLC0415
 
     answer = ask(rate, length, link=link)
@@ -104,6 +110,21 @@ def cable(
     asked = answer.question
     console().print(f"{asked['link']}, {asked['length_m']:.3g} m; both ends, 80 % intervals\n", markup=False)
     _print_ways(answer.ways)
+
+
+def _print_layout(rate: str, lengths: str, link: str | None, json_: bool) -> None:
+    from silmark.api.links import layout as ask  # noqa: PLC0415
+
+    answer = ask(rate, lengths, link=link)
+    if json_:
+        _json(answer.as_dict())
+        return
+    from silmark.report import layout as page  # noqa: PLC0415
+    from silmark.report.table import console, grid  # noqa: PLC0415
+
+    asked = answer.question
+    console().print(f"{asked['link']}, {asked['layout']}; both ends, 80 % intervals\n", markup=False)
+    console().print(grid(*page.plans(answer)))
 
 
 def memory(

@@ -54,6 +54,25 @@ class CableDocument(Strict):
     ways: list[WayDocument]
 
 
+class PlanOfCables(Strict):
+    """One way to cable a rack: each length takes the first of the media named that reaches."""
+
+    name: str
+    cables: dict[str, int]
+    power_w: Bounds | None = Field(description="null where a length has no cable")
+    price_usd: Bounds | None
+    longest_s: Bounds | None = Field(description="latency of the slowest cable")
+    lost_m: list[float] = Field(description="lengths that nothing of the plan reaches")
+
+
+class LayoutDocument(Strict):
+    """`silmark cable --layout --json`."""
+
+    schema_: Literal["silmark.layout/1"] = Field(alias="schema")
+    question: dict[str, Any]
+    plans: list[PlanOfCables]
+
+
 class LinksDocument(Strict):
     """All links of one [[link]] table."""
 
@@ -140,6 +159,7 @@ class MemoryDocument(Strict):
 DOCUMENTS: dict[str, type[BaseModel]] = {
     "channel": ChannelDocument,
     "cable": CableDocument,
+    "layout": LayoutDocument,
     "built": BuiltDocument,
     "memory": MemoryDocument,
 }

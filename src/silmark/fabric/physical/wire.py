@@ -200,10 +200,11 @@ def _price_terms(wire: Wire) -> Iterator[Term]:
     for part in wire.parts():
         if "price.purchase" in part.figures:
             yield part.figures["price.purchase"], _share(wire, part)
-    if wire.cable is None and "price.end" in wire.medium.figures:
+    if wire.cable is None:
         scale = wire.technology.bandwidth(wire.lanes) / _CABLE_RATE
-        yield wire.medium.figures["price.end"], 2.0 * scale
-        yield wire.medium.figures["price.length"], wire.length_m * scale
+        for key, times in (("price.end", 2.0), ("price.length", wire.length_m)):
+            if key in wire.medium.figures:
+                yield wire.medium.figures[key], times * scale
 
 
 def grade(wire: Wire, *prefixes: str) -> Grade:
