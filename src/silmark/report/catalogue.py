@@ -12,6 +12,7 @@ from silmark.errors import UnknownName
 from silmark.figures import Figure, load_sources
 from silmark.report.numbers import si
 from silmark.systems import System
+from silmark.systems.wiring import Links
 
 Record = dict[str, str | float | int | list[str] | None]
 
@@ -161,8 +162,19 @@ def page(kind: str, name: str) -> Page:
         }
         facts |= {f"kind of {key}": what for key, what in system.kinds.items()}
         facts |= {f"kind of memory.{name}": what for name, what in system.tiers.items()}
+        if system.wiring is not None:
+            facts |= {f"link {links.name}": _link(links) for links in system.wiring.links}
         return Page(kind, {**facts, "notes": system.notes}, system.figures)
     raise UnknownName("page", kind, ("chip", "system"))
+
+
+def _link(links: Links) -> str:
+    """One table of links in words."""
+    wire, parts = links.training.wire, ", ".join(part.id for part in links.parts())
+    run = (
+        f"{links.count} x {wire.technology.id} x{wire.lanes}, {links.ends[0]} to {links.ends[1]} over {wire.medium.id}"
+    )
+    return f"{run}, {parts}" if parts else run
 
 
 def figure_cells(key: str, figure: Figure) -> list[str]:

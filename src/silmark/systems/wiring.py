@@ -20,7 +20,7 @@ ROLES = ("scale_up", "scale_out", "host", "memory")
 PATTERNS = ("each", "all", "ring", "pairs", "torus")
 CHIPS, NETWORK = "chips", "network"
 MAX_TABLES = 64
-MAX_LINKS = 400_000
+MAX_LINKS = 60_000
 MAX_AXES = 6
 _LINK_KEYS = {"name", "role", "technology", "between", "pattern", "ports", "lanes", "medium", "length", "connectors",
               "vias", "parts", "card", "sides"}  # fmt: skip
