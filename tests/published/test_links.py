@@ -37,6 +37,15 @@ def test_aries_6_bears_40_db_and_takes_11_w() -> None:
     assert wire.power_w(link).mid == pytest.approx(11)
 
 
+def test_aries_6_triples_the_reach_on_a_board() -> None:
+    """nxfabric, 2024-05: up to three times; what a PCIe 6.0 channel leaves for the board, twice the whole budget."""
+    link = technology("pcie-6")
+    spent = wire.loss_db(Wire(link, 16, medium("board-low-loss"), 0.0, connectors=1))
+    assert spent is not None
+    bare, fitted = (wire.allowed_db(link, retimers) - spent.mid for retimers in ((), (part("astera-aries-6"),)))
+    assert 3 / 1.3 <= fitted / bare <= 3 * 1.3
+
+
 def test_scorpio_x_carries_5_12_tb_s() -> None:
     """320 lanes of 64 GT/s, both directions, raw."""
     switch = part("astera-scorpio-x")

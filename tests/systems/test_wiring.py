@@ -68,6 +68,13 @@ def test_without_the_switches_chips_are_an_island(box: str) -> None:
     assert "nothing joins chips 0" in bare.lost
 
 
+def test_a_unit_whose_links_all_end_at_the_switch_has_none_left(box_toml: str, own_file: Own) -> None:
+    head, *tables = box_toml.replace("count = 2", "count = 1").split("[[link]]")
+    text = head.partition('[[memory]]\nname = "cxl"')[0] + "".join(f"[[link]]{table}" for table in tables[:2])
+    _, bare = without(own_file(text), ["pcie-switch"])
+    assert bare.lost == "no link is left"
+
+
 def test_several_parts_at_once(box: str) -> None:
     _, bare = without(box, ["aries", "leo", "astera-taurus-800"])
     assert set(bare.system.tiers) == {"host"}

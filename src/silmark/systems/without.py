@@ -56,6 +56,8 @@ def without(name: str, words: Sequence[str]) -> tuple[System, Variant]:
             raise BadValue("without", word, f"one of {', '.join(known)}" if known else "nothing: it has no parts")
     gone = {part.id for part in fitted.values() if any(part.answers_to(word) for word in words)}
     left, changes = _reduced(table, gone, full.wiring)
+    if not left["link"]:
+        return full, Variant(full, tuple(changes), "no link is left")
     bare = catalog.parse(path, left)
     assert bare.wiring is not None
     changes += _slower(full.wiring, bare.wiring)
