@@ -60,6 +60,15 @@ def test_a_channel_that_needs_a_retimer_says_so(run: Run) -> None:
     assert aries["latency_s"]["mid"] < generic["latency_s"]["mid"]
 
 
+def test_a_channel_near_its_budget_says_so(run: Run) -> None:
+    assert "closes, though the interval" in run("channel", "pcie-5", "--board", "40cm").out
+
+
+def test_more_retimers_than_the_specification_allows_are_no_way(run: Run) -> None:
+    words = ("channel", "pcie-5", "--board", "45cm", *("--retimer", "astera-aries-5") * 3, "--json")
+    assert "2 are allowed" in json.loads(run(*words).out)["ways"][1]["lost"]
+
+
 def test_a_rack_layout_of_3_m_at_800g(run: Run) -> None:
     ways = {
         way["name"]: way for way in json.loads(run("cable", "--rate", "800G", "--length", "3m", "--json").out)["ways"]
@@ -90,6 +99,7 @@ def test_what_cannot_work_is_an_answer(run: Run) -> None:
         (("channel", "pcie-5", "--board", "long"), "a length with its unit"),
         (("channel", "nvlink-4", "--board", "1m"), "a budget of losses"),
         (("channel", "pcie-5", "--board", "1m", "--retimer", "astera-leo"), "kind is retimer"),
+        (("channel", "pcie-5", "--board", "1m", "--vias", "5000"), "at most 1000"),
         (("channel", "pcie-55", "--board", "1m"), "did you mean pcie-5"),
         (("cable", "--rate", "333G"), "one of 100G"),
         (("cable", "--layout", "1m"), "such as 16x1m"),

@@ -55,18 +55,18 @@ def channel(
         lanes: of the link; all of a port if not given.
     """
     asked = physical.technology(link)
-    used = asked.lanes() if lanes is None else whole("lanes", lanes)
+    used = asked.lanes() if lanes is None else _few("lanes", lanes, least=1)
     fitted = tuple(physical.part(name) for name in retimers)
     for one in fitted:
         if one.kind != "retimer":
             raise BadValue("retimer", one.id, "a part whose kind is retimer; `silmark parts` lists them")
     bare = Wire(
         asked,
-        min(used, _MOST),
+        used,
         physical.medium(medium),
         length("board", board),
-        min(whole("connectors", connectors, least=0), _MOST),
-        min(whole("vias", vias, least=0), _MOST),
+        _few("connectors", connectors),
+        _few("vias", vias),
     )
     if wire.loss_db(bare) is None:
         raise BadValue("link", link, f"one with a budget of losses on {bare.medium.id}, such as pcie-5 or cxl-2")
@@ -85,6 +85,14 @@ def channel(
     else:
         ways += _retimed(bare)
     return Channel(said, tuple(_rates(bare)), tuple(ways))
+
+
+def _few(label: str, value: Count, least: int = 0) -> int:
+    """A whole number that a board may have; raises BadValue."""
+    found = whole(label, value, least)
+    if found > _MOST:
+        raise BadValue(label, value, f"at most {_MOST}")
+    return found
 
 
 def _rates(bare: Wire) -> Iterator[Training]:

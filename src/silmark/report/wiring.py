@@ -120,8 +120,14 @@ def rates(found: Sequence[Training]) -> Cells:
     for one in found:
         needed = "more than the 2 allowed" if one.needed is None else str(one.needed)
         budget = "-" if one.allowed_db is None else f"{one.allowed_db:.1f} dB"
-        lines.append([one.wire.technology.id, decibels(one.loss_db), budget, needed, one.lost or "closes"])
+        lines.append([one.wire.technology.id, decibels(one.loss_db), budget, needed, one.lost or _closes(one)])
     return ["rate", "loss", "budget", "retimers needed", ""], lines
+
+
+def _closes(one: Training) -> str:
+    """That a rate closes, and whether the interval of its loss reaches beyond the budget."""
+    near = one.loss_db is not None and one.allowed_db is not None and one.loss_db.high > one.allowed_db
+    return "closes, though the interval reaches beyond the budget" if near else "closes"
 
 
 def ways(found: Sequence[Way]) -> Cells:

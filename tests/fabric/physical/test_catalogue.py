@@ -79,6 +79,8 @@ def own(folder: str, name: str) -> str:
         ("links", "pcie-5", 'modulation = "nrz"', 'modulation = "qam"', "expected one of nrz, pam4"),
         ("links", "pcie-5", "value = 0.887", "value = 8.87", "low"),
         ("links", "pcie-5", 'unit = "dB"', 'unit = "W"', "unit of dB"),
+        ("links", "pcie-5", "loss = { value = 36", "loss = { value = 0", "above 0"),
+        ("links", "pcie-5", "count = { value = 16", "count = { value = 0.4", "number of lanes"),
         ("links", "nvlink-4", "[latency]\nport", "[latency]\nmail", "not a key"),
         ("media", "dac", "25 = {", "fast = {", "lane rate in Gbit/s"),
         ("media", "dac", ', date = "2026-06"', "", "date of the quote"),

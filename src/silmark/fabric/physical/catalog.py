@@ -20,7 +20,9 @@ PARTS = ("retimer", "switch", "memory-controller", "cable", "nic")
 _TEXT = 600
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 _SHARES = ("share.encoding", "share.payload")
-_POSITIVE = ("lane.count", "lane.rate", "lanes", "bandwidth.total")
+_POSITIVE = ("lane.rate", "bandwidth.total", "budget.loss")
+_COUNTS = ("lane.count", "lanes")
+_MOST_LANES = 1e6
 
 
 def names(folder: str) -> tuple[str, ...]:
@@ -153,6 +155,8 @@ def _figures(path: Path, kind: str, table: Mapping[str, Any], plain: set[str]) -
             raise BadFile(path, "expected reach.RATE with a lane rate in Gbit/s, such as reach.100", key)
         if key in _POSITIVE and not found[key].value > 0:
             raise BadFile(path, "must be above 0", key)
+        if key in _COUNTS and not 1 <= found[key].value <= _MOST_LANES:
+            raise BadFile(path, f"expected a number of lanes from 1 to {_MOST_LANES:,.0f}", key)
         if key in _SHARES and not 0 < found[key].value <= 1:
             raise BadFile(path, "a share; must be above 0 and at most 1", key)
         if key.startswith("price.") and not found[key].date:

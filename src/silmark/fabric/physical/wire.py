@@ -139,6 +139,8 @@ def judged(wire: Wire) -> Training:
     for part in wire.parts():
         if part.links and wire.technology.id not in part.links:
             return replace(found, lost=f"{part.id} does not speak {rate}")
+    if len(wire.retimers) > MOST_RETIMERS:
+        return replace(found, lost=f"{len(wire.retimers)} retimers in a row, {MOST_RETIMERS} are allowed")
     reach = wire.reach_m()
     if wire.length_m > reach * _ROUNDED:
         what = (wire.cable or wire.medium).id
