@@ -9,6 +9,7 @@ B / D sequences at once (PaLM inference: Pope et al., arXiv:2211.05102, section 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -28,17 +29,37 @@ class Mixture:
     """One replica of a decoder in steady state, for an array of batches; picks one of them.
 
     Attributes:
+        batches: sequences in flight on the replica.
+        tpot, ttft: mean seconds at each of them.
+        rate: output tokens per second of the replica.
         keeps: whether any batch keeps the workload's promises.
-        rate_per_chip: output tokens per second and chip at the chosen batch.
+        index: of the chosen batch.
+        rate_per_chip: output tokens per second and chip there.
         distance: by how much the worse of the two promises is missed there, as a ratio.
     """
 
-    def __init__(self, step_model: StepModel, workload: Workload, most: int, quick: bool) -> None:
+    def __init__(
+        self,
+        step_model: StepModel,
+        workload: Workload,
+        most: int,
+        quick: bool = False,
+        run: Callable[[Step], StepCost] | None = None,
+    ) -> None:
+        """Evaluates all batches.
+
+        Args:
+            step_model: one replica.
+            workload: what is asked of the whole system.
+            most: sequences that the replica's memory holds.
+            quick: read the step model's tables instead of walking the operators.
+            run: evaluates steps in place of the step model, for callers that have evaluated them before.
+        """
         self.model, self.workload, self.most = step_model, workload, most
         self.depth = step_model.depth
-        self.batches = _batches(workload, most, self.depth, step_model.plan.dp)
-        cost = step_model.quick if quick else step_model.cost
-        inside = np.maximum(1.0, self.batches / self.depth)
+        self.batches = batch_grid(workload, most, self.depth, step_model.plan.dp)
+        cost = run or (step_model.quick if quick else step_model.cost)
+        inside = inside_groups(self.batches, self.depth)
         self.context = workload.prompt + workload.output / 2
         self.decode = cost(Step.decode(inside, self.context))
         self.together = _prompts_together(step_model, workload)
@@ -55,12 +76,12 @@ class Mixture:
         busy = np.where(self.batches > 1, 1.0 - decoding / self.tpot, 0.0)
         wait = np.where(self.batches > 1, 0.5, 0.0) * self.decode.time_s / self.depth
         self.ttft = self.first.time_s + wait + busy / (2.0 * (1.0 - busy)) * seconds / self.depth
-        rate = self.batches / self.tpot
+        self.rate = self.batches / self.tpot
         kept = (self.tpot <= workload.tpot_s) & (self.ttft <= workload.ttft_s)
-        self.index = best_index(rate, kept)
+        self.index = best_index(self.rate, kept)
         self.keeps = bool(kept[self.index])
         plan = step_model.plan
-        self.rate_per_chip = float(rate[self.index]) / (plan.tp * plan.pp)
+        self.rate_per_chip = float(self.rate[self.index]) / (plan.tp * plan.pp)
         self.distance = float(max(self.tpot[self.index] / workload.tpot_s, self.ttft[self.index] / workload.ttft_s))
 
     def _per_prompt(self, alone: Array, joint: Array) -> Array:
@@ -71,6 +92,17 @@ class Mixture:
         k = np.minimum(self.batches, self.together)
         share = (k - 1.0) / max(1.0, self.together - 1.0)
         return np.asarray((alone + (joint - alone) * share) / k)
+
+    def prompt_s(self) -> float:
+        """Seconds that a replica needs per prompt when it does nothing else."""
+        joint = float(self.joint.time_s) / self.together
+        return min(float(self.alone.time_s), joint) * self.model.imbalance / self.depth
+
+    def dynamic_w(self) -> Array:
+        """Power above idle of the replica at every batch: energy of a token's share of the steps over its time."""
+        groups = np.minimum(self.depth, self.batches)
+        prompt = self._per_prompt(self.alone.energy_j, self.joint.energy_j)
+        return np.asarray((self.decode.energy_j * groups + prompt * self.batches / self.workload.output) / self.tpot)
 
     def _prompt(self, index: int) -> StepCost:
         """One prompt's cost at the chosen batch, by resource."""
@@ -90,16 +122,10 @@ class Mixture:
         kept = self.alone.floor_s if prompts == 1.0 else self.joint.floor_s
         return float(self.model.floor(Step.prefill(prompts, self.workload.prompt)) if kept is None else kept)
 
-    def _missed(self) -> str:
-        slow = []
-        for name, got, wanted in (("TTFT", self.ttft, self.workload.ttft_s), ("TPOT", self.tpot, self.workload.tpot_s)):
-            if got[self.index] > wanted:
-                slow.append(f"{name} {_time(float(got[self.index]))} > {_time(wanted)}")
-        return "misses " + ", ".join(slow)
-
-    def estimate(self) -> Estimate:
-        """The figures at the chosen batch, with their intervals."""
-        index, model, batch = self.index, self.model, float(self.batches[self.index])
+    def estimate(self, at: int | None = None) -> Estimate:
+        """The figures at a batch, the chosen one where none is named, with their intervals."""
+        index = self.index if at is None else at
+        model, batch = self.model, float(self.batches[index])
         decode = self.decode.at(index)
         prompt = self._prompt(index)
         mixed = _mix(decode, prompt, float(self.stall[index]), float(self.per_token[index]))
@@ -108,10 +134,7 @@ class Mixture:
         tpot_s = Interval.around(tpot, *log_widths(model, mixed, "tpot")).at_least(floor)
         rate = Interval.around(batch / tpot, *reversed(log_widths(model, mixed, "throughput")))
         rate = rate.at_most(batch / floor) if floor > 0 else rate
-        # Energy of one token's share of the steps, spread over the time that a token takes.
-        groups = min(self.depth, batch)
-        dynamic = (float(decode.energy_j) * groups + float(prompt.energy_j) * batch / self.workload.output) / tpot
-        watts = power(model, dynamic)
+        watts = power(model, float(self.dynamic_w()[index]))
         dp = model.plan.dp
         final = self.workload.prompt + self.workload.output
         return Estimate(
@@ -129,16 +152,24 @@ class Mixture:
             joules=per_item(watts, rate),
             bound_by={"prefill": self.first.bound_by(), "decode": decode.bound_by()},
             grade=grade(model, mixed, "tpot"),
-            misses="" if self.keeps else self._missed(),
+            misses=missed(self.workload, ttft, tpot),
             phases={"prefill": self.first, "decode": decode},
         )
 
 
+def missed(workload: Workload, ttft_s: float, tpot_s: float) -> str:
+    """Which promises these times break, empty if none."""
+    pairs = (("TTFT", ttft_s, workload.ttft_s), ("TPOT", tpot_s, workload.tpot_s))
+    slow = [f"{name} {_time(got)} > {_time(wanted)}" for name, got, wanted in pairs if got > wanted]
+    return f"misses {', '.join(slow)}" if slow else ""
+
+
 def _prompts_together(step_model: StepModel, workload: Workload) -> float:
-    """Prompts that fill one engine step; 1 on machines that pipeline them one by one."""
+    """Prompts that fill one engine step, on every rank of attention; 1 on machines that pipeline them one by one."""
     if not step_model.mechanism.batches_prompts:
         return 1.0
-    return float(max(1, assumptions("engine")["prefill.batched_tokens"].value // workload.prompt))
+    each = max(1, assumptions("engine")["prefill.batched_tokens"].value // workload.prompt)
+    return float(step_model.plan.ranks * each)
 
 
 def best_index(rate: Array, kept: NDArray[np.bool_]) -> int:
@@ -147,7 +178,13 @@ def best_index(rate: Array, kept: NDArray[np.bool_]) -> int:
     return int(np.argmax(allowed >= 0.98 * allowed.max())) if kept.any() else 0
 
 
-def _batches(workload: Workload, most: int, depth: int, dp: int) -> Array:
+def inside_groups(batches: Array, depth: int) -> Array:
+    """Sequences of one decode step, of which a pipeline has `depth` in flight."""
+    return np.maximum(1.0, batches / depth)
+
+
+def batch_grid(workload: Workload, most: int, depth: int, dp: int) -> Array:
+    """Sequences in flight worth trying on a replica: four per octave, alone and times the depth, and the most."""
     if workload.users is not None:
         return np.array([float(math.ceil(workload.users / dp))])
     steps = [eighths * 2**i // 8 for i in range(21) for eighths in (8, 10, 12, 14)]

@@ -110,12 +110,17 @@ def cut(model: Model, target: Target, precision: Precision, place: Placement) ->
     tiered = place.weights == "sram" and "memory.main.capacity" in chip.figures
     tp = 1 if tiered else _tensor_ways(target.count, min(target.system.group, 64))
     pp = target.count // tp
-    experts, inner = _expert_shape(model)
+    experts, inner = expert_shape(model)
     ep = math.gcd(tp, experts) if experts and inner / tp < 512 else 1
+    return Plan(precision=precision, tp=tp, pp=pp, ep=ep, placement=placed(model, chip, precision, place, pp))
+
+
+def placed(model: Model, chip: Chip, precision: Precision, place: Placement, pp: int) -> Placement:
+    """The placement with the region that a layer is best given on a wafer, where so many stages share the layers."""
     layers = max(1, model.layer_count)
     layer_bytes = _CACHE_ROOM * model.weight_bytes(FORMATS[precision.weights].bits) / layers
     side = family(chip.family).region(chip, math.ceil(layers / pp), layer_bytes, model.active_parameters / layers)
-    return Plan(precision=precision, tp=tp, pp=pp, ep=ep, placement=replace(place, region=side))
+    return replace(place, region=side)
 
 
 def _tensor_ways(count: int, most: int) -> int:
@@ -125,6 +130,6 @@ def _tensor_ways(count: int, most: int) -> int:
 
 
 @lru_cache(maxsize=64)
-def _expert_shape(model: Model) -> tuple[int, int]:
+def expert_shape(model: Model) -> tuple[int, int]:
     """(experts, width of one) of the model's routed layers; (0, 0) if it has none."""
     return next(((op.experts, op.inner) for op in probe(model) if isinstance(op, Experts)), (0, 0))

@@ -126,15 +126,16 @@ class StepModel:
     def sharded(self, step: Step) -> Graph:
         """What each chip runs in the given steps, collectives and pipeline sends included."""
         graph = shard(self.model.lower(step), self.plan)
+        return (*graph, *self.sends(step))
+
+    def sends(self, step: Step) -> tuple[Collective, ...]:
+        """What pipeline stages send each other in the given steps."""
         if self.plan.pp == 1:
-            return graph
+            return ()
         message = step.tokens * self.model.hidden * self.plan.precision.activation_bytes
         level: Literal["up", "out"] = "out" if self.target.units > 1 else "up"
         hops = self.plan.pp if step.phase == "decode" else self.plan.pp - 1  # decode returns to the first stage
-        return (
-            *graph,
-            Collective(name="pipeline.send", count=hops, pattern="send", bytes_=message, group=2, level=level),
-        )
+        return (Collective(name="pipeline.send", count=hops, pattern="send", bytes_=message, group=2, level=level),)
 
     def shares(self, step: Step) -> Iterable[OpShare]:
         """Every sharded operator of the steps with its cost."""
