@@ -83,6 +83,7 @@ def estimate(
     pp: Count | None = None,
     dp: Count | None = None,
     ep: Count | None = None,
+    cp: Count = 1,
     batch: Count | Sequence[Count] = "auto",
     workload: str = "chat",
     prompt: Count | None = None,
@@ -103,6 +104,7 @@ def estimate(
         model: catalogue name, path of a `config.json`, or `hf:owner/name`.
         on: `8x:nvidia-h100-sxm5-80gb`, a system's id, a `.toml` file, or a target already loaded.
         tp, pp, dp, ep: the cut; what is not given is the usual cut for the rest of the chips.
+        cp: groups of tp chips that divide the tokens of every sequence (context parallelism).
         batch: sequences in flight on the whole system: a number, several, "1,2,4", or "auto".
         workload, prompt, output, ttft, tpot: as in `compare`.
         precision: a format, "weights:compute[:kv]", or "default".
@@ -119,7 +121,8 @@ def estimate(
         raise BadValue("maturity", maturity, "own or equal")
     loaded, target = models.load(model), systems.target(on) if isinstance(on, str) else on
     ways = tuple(
-        None if way is None else question.whole(n, way) for n, way in (("tp", tp), ("pp", pp), ("dp", dp), ("ep", ep))
+        None if way is None else question.whole(n, way)
+        for n, way in (("tp", tp), ("pp", pp), ("dp", dp), ("ep", ep), ("cp", cp))
     )
     if attention not in ("heads", "batch"):
         raise BadValue("attention", attention, "heads or batch")
@@ -169,7 +172,7 @@ def _batches(batch: Count | Sequence[Count]) -> list[Count]:
 def _plan(
     model: Model, target: Target, ways: tuple[int | None, ...], precision_name: str, tiers: tuple[str, str], region: int
 ) -> Plan:
-    tp, pp, dp, ep = ways
+    tp, pp, dp, ep, cp = *ways[:4], ways[4] or 1
     wanted = question.precision(precision_name, target.chip)
     places = placements(target.chip, model.kind)
     fitting = [p for p in places if all(t in ("auto", own) for t, own in zip(tiers, (p.weights, p.kv), strict=True))]
@@ -179,8 +182,8 @@ def _plan(
     place = fitting[-1] if tiers == ("auto", "auto") else fitting[0]
     replicas = dp or 1
     if tp is not None and pp is None and dp is None and tp >= least_chips(model, target.chip, wanted, place):
-        replicas = max(1, target.count // tp)  # what a replica leaves over serves others
-    each = target.count // replicas
+        replicas = max(1, target.count // (tp * cp))  # what a replica leaves over serves others
+    each = target.count // (replicas * cp)
     usual = cut(model, replace(target, count=max(1, each)), wanted, place)
     tp = tp or (usual.tp if pp is None else max(1, each // pp))
     pp = pp or max(1, each // tp)
@@ -190,10 +193,11 @@ def _plan(
         pp=pp,
         dp=replicas,
         ep=ep or (usual.ep if usual.tp == tp else 1),
+        cp=cp,
         placement=Placement(place.weights, place.kv, region or usual.placement.region),
     )
     if plan.chips > target.count:
-        raise BadValue("tp x pp x dp", plan.chips, f"at most {target.count}, the chips of {target.name}")
+        raise BadValue("tp x cp x pp x dp", plan.chips, f"at most {target.count}, the chips of {target.name}")
     return plan
 
 

@@ -81,7 +81,7 @@ class Mixture:
         self.index = best_index(self.rate, kept)
         self.keeps = bool(kept[self.index])
         plan = step_model.plan
-        self.rate_per_chip = float(self.rate[self.index]) / (plan.tp * plan.pp)
+        self.rate_per_chip = float(self.rate[self.index]) / plan.replica_chips
         self.distance = float(max(self.tpot[self.index] / workload.tpot_s, self.ttft[self.index] / workload.ttft_s))
 
     def _per_prompt(self, alone: Array, joint: Array) -> Array:

@@ -21,7 +21,7 @@ def power_figures(step_model: StepModel) -> dict[str, Figure]:
 
 def host_w(step_model: StepModel) -> float:
     """Host power of the replica: its share of its units' hosts."""
-    target, chips = step_model.target, step_model.plan.tp * step_model.plan.pp
+    target, chips = step_model.target, step_model.plan.replica_chips
     host = target.system.figures.get("power.host")
     if host is not None:
         return host.value * chips / target.system.chips

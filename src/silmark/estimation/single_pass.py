@@ -39,7 +39,7 @@ class Pass:
         self.index = best_index(self.rates, kept)
         self.keeps = bool(kept[self.index])
         plan = step_model.plan
-        self.rate_per_chip = float(self.rates[self.index]) / (plan.tp * plan.pp)
+        self.rate_per_chip = float(self.rates[self.index]) / plan.replica_chips
         self.distance = float(self.latency[self.index]) / workload.ttft_s
 
     def estimate(self) -> Estimate:

@@ -73,6 +73,8 @@ class Attention(_Operator):
         selected: most tokens that a query attends to, chosen for it by an indexer; None: all in sight.
         kv_bits: stored bits per cached element where the model fixes them, else None.
         causal: False for encoders.
+        ways: chips that divide every sequence among them (context parallelism); shapes are of all of them together.
+        whole_queries: each of them has all new tokens and a part of the cache, instead of a part of both.
     """
 
     kind: ClassVar[str] = "attention"
@@ -88,6 +90,8 @@ class Attention(_Operator):
     selected: int | None = None
     kv_bits: float | None = None
     causal: bool = True
+    ways: int = 1
+    whole_queries: bool = False
     split: Split = "heads"
 
     @property

@@ -10,6 +10,7 @@ from silmark.chips import Chip
 from silmark.figures import assumptions
 from silmark.formats import FORMATS
 from silmark.graph import Array, Attention, Experts
+from silmark.mapping.context import lower
 from silmark.mapping.plan import Infeasible, Plan
 from silmark.mapping.sharding import shard
 from silmark.models import Model
@@ -34,7 +35,7 @@ class Memory:
         """Bytes of cache and state that one sequence of that many tokens takes on one chip."""
         if self.model.kind != "decoder":
             return np.zeros(())
-        graph = shard(self.model.lower(Step.decode(1, max(context - 1, 0))), self.plan)
+        graph = shard(lower(self.model, Step.decode(1, max(context - 1, 0)), self.plan), self.plan)
         usual = self.plan.precision.kv_bytes
         cache = sum(
             (op.count * op.held() * (op.kv_width * op.kv_bytes(usual)) for op in graph if isinstance(op, Attention)),
@@ -42,7 +43,7 @@ class Memory:
         )
         if self.plan.attention == "batch":
             cache = cache / self.plan.tp
-        cache = cache / self.plan.ranks  # a sequence lies on one of them
+        cache = cache / (self.plan.ranks * self.plan.cp)  # a sequence lies on one rank, divided over a context group
         state = self.model.state_elements / self.plan.tp
         return np.asarray((cache + state * 4.0) / self.plan.pp)
 
@@ -66,7 +67,7 @@ def memory(model: Model, chip: Chip, plan: Plan) -> Memory | Infeasible:
     if weights > room:
         where = chip.kinds.get(f"memory.{place.weights}", place.weights)
         return Infeasible(
-            f"weights take {weights / 1e9:.3g} GB per chip at {plan.tp * plan.pp} chips, "
+            f"weights take {weights / 1e9:.3g} GB per chip at {plan.replica_chips} chips, "
             f"{where} holds {room / 1e9:.3g} GB"
         )
     cache_room = room - weights if place.kv == place.weights else usable(chip, place.kv)

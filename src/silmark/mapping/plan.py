@@ -33,6 +33,7 @@ class Plan:
     Attributes:
         precision: of weights, matrix products and cache.
         tp: chips that share every layer (tensor parallelism).
+        cp: groups of tp chips that divide the tokens of every sequence (context parallelism); each has all weights.
         pp: consecutive groups of layers (pipeline parallelism).
         dp: independent replicas.
         ep: parts into which the experts are divided among the tp chips; 1 cuts each expert instead.
@@ -55,9 +56,10 @@ class Plan:
     ranks: int = 1
     placement: Placement = field(default_factory=Placement)
     expert_imbalance: float = 1.0
+    cp: int = 1
 
     def __post_init__(self) -> None:
-        sizes = {"tp": self.tp, "pp": self.pp, "dp": self.dp, "ep": self.ep, "ranks": self.ranks}
+        sizes = {"tp": self.tp, "cp": self.cp, "pp": self.pp, "dp": self.dp, "ep": self.ep, "ranks": self.ranks}
         for label, value in sizes.items():
             if not 1 <= value <= 100_000:
                 raise BadValue(label, value, "a whole number from 1 to 100,000")
@@ -69,16 +71,22 @@ class Plan:
             raise BadValue("ranks", self.ranks, f"a divisor of tp = {self.tp}")
         if self.ranks > 1 and self.attention == "batch":
             raise BadValue("attention", self.attention, "heads: ranks divide the sequences already")
+        if self.cp > 1 and (self.ranks > 1 or self.attention == "batch"):
+            raise BadValue("cp", self.cp, "1 where attention is divided by sequences or ranks")
+
+    @property
+    def replica_chips(self) -> int:
+        """Chips of one replica."""
+        return self.tp * self.cp * self.pp
 
     @property
     def chips(self) -> int:
         """Chips that the plan takes."""
-        return self.tp * self.pp * self.dp
+        return self.replica_chips * self.dp
 
     def __str__(self) -> str:
-        cuts = [
-            f"{n.upper()}{v}" for n, v in (("tp", self.tp), ("pp", self.pp), ("ep", self.ep), ("dp", self.dp)) if v > 1
-        ]
+        ways = {"TP": self.tp, "CP": self.cp, "PP": self.pp, "EP": self.ep, "DP": self.dp}
+        cuts = [f"{name}{count}" for name, count in ways.items() if count > 1]
         places = f", weights in {self.placement.weights}" if self.placement.weights == "sram" else ""
         split = ", attention by sequences" if self.attention == "batch" else ""
         split += f", attention on {self.ranks} ranks" if self.ranks > 1 else ""

@@ -84,7 +84,7 @@ def _curve(row: Row) -> tuple[Array, Array] | None:
     found = prepare(answer.step_model, replace(answer.workload, users=None))
     if isinstance(found, Infeasible):
         return None
-    chips = answer.step_model.plan.tp * answer.step_model.plan.pp
+    chips = answer.step_model.plan.replica_chips
     if isinstance(found, Mixture):
         return 1 / found.tpot, found.batches / found.tpot / chips
     return 1 / found.latency, found.rates / chips

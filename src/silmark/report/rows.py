@@ -125,6 +125,7 @@ def _plan(answer: Estimate | None) -> dict[str, Any] | None:
         "pp": plan.pp,
         "dp": plan.dp,
         "ep": plan.ep,
+        "cp": plan.cp,
         "attention": plan.attention,
         "precision": str(plan.precision),
         "weights_in": plan.placement.weights,

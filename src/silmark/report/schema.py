@@ -24,6 +24,7 @@ class PlanDocument(Strict):
     pp: int
     dp: int
     ep: int
+    cp: int = Field(default=1, description="groups of tp chips that divide every sequence")
     attention: Literal["heads", "batch"] = Field(description="how tp chips divide the cache")
     precision: str = Field(description="weights:compute:kv formats, one word where they agree")
     weights_in: Literal["main", "sram"]

@@ -82,7 +82,7 @@ def _usd(row: Row) -> str:
 def _system(_: Row, answer: Estimate) -> str:
     target, plan = answer.step_model.target, answer.step_model.plan
     units = f"{target.units} x " if target.units > 1 else ""
-    replica = plan.tp * plan.pp
+    replica = plan.replica_chips
     chips = f"{plan.dp} x {replica}" if plan.dp > 1 else f"{replica}"
     return f"{chips} chip{'s' if plan.chips > 1 else ''}, {units}{target.system.id}"
 

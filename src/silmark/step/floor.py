@@ -7,6 +7,7 @@ import numpy as np
 from silmark.chips import Chip
 from silmark.graph import Array, Attention, Conv, Experts, Gemm, Graph, count
 from silmark.mapping import Plan
+from silmark.mapping.context import own
 
 _MATRIX = (Gemm, Experts, Conv, Attention)
 
@@ -16,7 +17,7 @@ def floor_s(chip: Chip, plan: Plan, graph: Graph) -> Array:
 
     Upper ends of the chip's figures count; weights that a cache or on-die memory may keep are taken off.
     """
-    ops = tuple(op for op in graph if isinstance(op, _MATRIX))
+    ops = tuple(own(op) if isinstance(op, Attention) else op for op in graph if isinstance(op, _MATRIX))
     peak, bandwidth = (
         chip.figures.get(key)
         for key in (f"peak.{plan.precision.compute}", f"memory.{plan.placement.weights}.bandwidth")

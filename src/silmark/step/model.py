@@ -14,7 +14,7 @@ from silmark import fabric
 from silmark.chips.mechanisms import AbstractMechanism, Cost, Placement, Resource, build
 from silmark.figures import Figure
 from silmark.graph import Array, Attention, Collective, Graph, Op
-from silmark.mapping import Infeasible, Memory, Plan, memory, probe, refusal, shard
+from silmark.mapping import Infeasible, Memory, Plan, context, memory, probe, refusal, shard
 from silmark.models import Model
 from silmark.step.cost import OpShare, StepCost
 from silmark.step.floor import floor_s
@@ -96,7 +96,7 @@ class StepModel:
     @property
     def idle_w(self) -> float:
         """Idle power of the replica's chips."""
-        return self.mechanism.idle_w * self.plan.tp * self.plan.pp
+        return self.mechanism.idle_w * self.plan.replica_chips
 
     @cached_property
     def figures(self) -> dict[str, Figure]:
@@ -106,12 +106,12 @@ class StepModel:
         used |= {k: f for k, f in self.target.chip.figures.items() if k in {f"memory.{t}.capacity" for t in tiers}}
         if self.maturity is not None:
             used["software.maturity"] = self.maturity
-        if self.plan.tp > 1:
+        if self.plan.tp * self.plan.cp > 1:
             used |= self.target.figures("up")
-        spans = self.target.reach(self.plan.tp).units > 1
+        spans = self.target.reach(self.plan.tp * self.plan.cp).units > 1
         if spans or (self.plan.pp > 1 and self.target.units > 1):
             used |= self.target.figures("out")
-        if self.plan.tp * self.plan.pp > 1:
+        if self.plan.replica_chips > 1:
             library = self.target.system.library
             names = (f"{library}.", *(["pace."] if self.target.several_dies else []))
             names += (f"network.{library}",) if spans else ()
@@ -125,14 +125,15 @@ class StepModel:
 
     def sharded(self, step: Step) -> Graph:
         """What each chip runs in the given steps, collectives and pipeline sends included."""
-        graph = shard(self.model.lower(step), self.plan)
+        graph = shard(context.lower(self.model, step, self.plan), self.plan)
         return (*graph, *self.sends(step))
 
     def sends(self, step: Step) -> tuple[Collective, ...]:
         """What pipeline stages send each other in the given steps."""
         if self.plan.pp == 1:
             return ()
-        message = step.tokens * self.model.hidden * self.plan.precision.activation_bytes
+        tokens = step.tokens if step.phase == "decode" else step.tokens / self.plan.cp
+        message = tokens * self.model.hidden * self.plan.precision.activation_bytes
         level: Literal["up", "out"] = "out" if self.target.units > 1 else "up"
         hops = self.plan.pp if step.phase == "decode" else self.plan.pp - 1  # decode returns to the first stage
         return (Collective(name="pipeline.send", count=hops, pattern="send", bytes_=message, group=2, level=level),)
@@ -146,10 +147,29 @@ class StepModel:
         if isinstance(op, Collective):
             seconds = self._link_s(op) * op.count
             return Cost({"link": seconds}, self.mechanism.busy_energy({"link": seconds}))
+        if isinstance(op, Attention) and op.ways > 1:
+            return self._over_context(op)
         cost = self.mechanism.cost(op)
         if self.maturity is None or self.maturity.value == 1.0:
             return cost
         return Cost({r: p / self.maturity.value for r, p in cost.parts.items()}, cost.energy_j)
+
+    def _over_context(self, op: Attention) -> Cost:
+        """Attention over a divided context; exchanges hide behind it where they can, and the quickest is taken."""
+        cost, ways = self.op_cost(context.own(op)), op.ways
+        reach = self.target.reach(ways, apart=self.plan.tp)
+
+        def seconds(parts: tuple[tuple[str, Array], ...]) -> Array:
+            total = sum((fabric.group_time(name, bytes_, reach) for name, bytes_ in parts), np.zeros(()))
+            return total * op.count
+
+        exposed = [
+            np.maximum(0.0, seconds(way.hidden) - cost.time_s) + seconds(way.open)
+            for way in context.exchanges(op, self.plan)
+        ]
+        extra: dict[Resource, Array] = {"link": np.minimum.reduce(np.broadcast_arrays(*exposed))}
+        parts = {**cost.parts, "link": cost.parts.get("link", np.zeros(())) + extra["link"]}
+        return Cost(parts, cost.energy_j + self.mechanism.busy_energy(extra))
 
     def _link_s(self, op: Collective) -> Array:
         """Seconds of one collective."""
@@ -172,7 +192,7 @@ class StepModel:
             for resource, seconds in share.cost.parts.items():
                 parts[resource] = parts[resource] + seconds if resource in parts else seconds
             energy = energy + share.cost.energy_j
-        return StepCost(parts, energy * (self.plan.tp / self.mechanism.regions()), ops)
+        return StepCost(parts, energy * (self.plan.tp * self.plan.cp / self.mechanism.regions()), ops)
 
     def table(self, phase: str) -> Table:
         """The phase's table, built at first use."""
@@ -214,6 +234,9 @@ def compile_step(
     reason = refusal(target.chip, probe(model), plan.precision)
     if reason is not None:
         return Infeasible(reason, cannot=True)
+    reason = context.undividable(model, plan)
+    if reason is not None:
+        return Infeasible(reason)
     place = memory(model, target.chip, plan)
     if isinstance(place, Infeasible):
         return place

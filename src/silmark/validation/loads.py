@@ -141,7 +141,7 @@ def power(model: StepModel, row: Row) -> Work | str:
     run = static(model, row)
     if isinstance(run, str):
         return run
-    chips = model.plan.tp * model.plan.pp
+    chips = model.plan.replica_chips
     watts = (model.idle_w + float(np.sum(run.cost.energy_j)) / run.seconds) / chips
     return Work("power", model, watts, run.cost)
 
