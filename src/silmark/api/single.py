@@ -14,7 +14,7 @@ from silmark.api.question import Count, Duration
 from silmark.chips.mechanisms import Placement
 from silmark.economics import price
 from silmark.errors import BadValue
-from silmark.estimation import Estimate
+from silmark.estimation import Estimate, Serving
 from silmark.estimation import estimate as run_estimate
 from silmark.figures.own import remark
 from silmark.mapping import Infeasible, Plan
@@ -91,6 +91,7 @@ def estimate(
     ttft: Duration | None = None,
     tpot: Duration | None = None,
     precision: str = "default",
+    chunk: Count | None = None,
     attention: Literal["heads", "batch"] = "heads",
     weights_in: Literal["auto", "main", "sram"] = "auto",
     kv_in: Literal["auto", "main", "sram"] = "auto",
@@ -108,6 +109,7 @@ def estimate(
         batch: sequences in flight on the whole system: a number, several, "1,2,4", or "auto".
         workload, prompt, output, ttft, tpot: as in `compare`.
         precision: a format, "weights:compute[:kv]", or "default".
+        chunk: most prompt tokens of one pass (chunked prefill); None: whole prompts.
         attention: how tp chips divide the cache: by heads, or by sequences ("batch").
         weights_in, kv_in: memory tiers of weights and cache on chips that have a choice.
         region: cores per side of a layer's region on a wafer, 0 for the default.
@@ -129,13 +131,14 @@ def estimate(
     side = question.whole("region", region, least=0)
     plan = _plan(loaded, target, ways, precision, (weights_in, kv_in), side)
     plan = replace(plan, attention=attention, expert_imbalance=uneven(imbalance, loaded, plan))
+    serving = Serving(chunk=None if chunk is None else question.whole("chunk", chunk))
     compiled = _compiled(loaded, target, plan, maturity)
     rows = []
     for users in _batches(batch):
         asked = question.workload(workload, prompt, output, ttft, tpot, users)
         if asked.users is not None and asked.users < plan.dp:
             raise BadValue("batch", asked.users, f"at least one sequence for each of the {plan.dp} replicas")
-        answer = compiled if isinstance(compiled, Infeasible) else run_estimate(compiled, asked, quick=True)
+        answer = compiled if isinstance(compiled, Infeasible) else run_estimate(compiled, asked, True, serving)
         rows.append(_row(target, answer))
     said = {
         "model": loaded.name,
@@ -145,6 +148,8 @@ def estimate(
         "batch": str(batch),
         "maturity": maturity,
     }
+    if serving.chunk is not None:
+        said["chunk"] = str(serving.chunk)
     if remark():
         said["calibration"] = remark()
     return Depth(said, None if isinstance(compiled, Infeasible) else compiled, tuple(rows))

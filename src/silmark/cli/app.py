@@ -127,6 +127,9 @@ def estimate(
     ttft: Ttft = None,
     tpot: Tpot = None,
     precision: PrecisionName = "default",
+    chunk: Annotated[
+        str | None, typer.Option(help="most prompt tokens in one pass [whole prompts]", show_default=False)
+    ] = None,
     attention: Annotated[str, typer.Option(help="division of the cache among tp chips: heads or batch")] = "heads",
     weights_in: Annotated[str, typer.Option(help="memory tier of the weights: auto, main or sram")] = "auto",
     kv_in: Annotated[str, typer.Option(help="memory tier of the cache: auto, main or sram")] = "auto",
@@ -154,6 +157,7 @@ def estimate(
         ttft=ttft,
         tpot=tpot,
         precision=precision,
+        chunk=chunk,
         attention=cast("Literal['heads', 'batch']", attention),
         weights_in=cast("Literal['auto', 'main', 'sram']", weights_in),
         kv_in=cast("Literal['auto', 'main', 'sram']", kv_in),

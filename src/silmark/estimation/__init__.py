@@ -3,5 +3,6 @@
 from silmark.estimation.choose import Asked, choose
 from silmark.estimation.request import estimate
 from silmark.estimation.result import Estimate
+from silmark.estimation.serving import Serving
 
-__all__ = ["Asked", "Estimate", "choose", "estimate"]
+__all__ = ["Asked", "Estimate", "Serving", "choose", "estimate"]

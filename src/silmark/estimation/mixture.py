@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silmark.chips.mechanisms import Resource
+from silmark.estimation.chunks import prompts
 from silmark.estimation.power import power
 from silmark.estimation.result import Estimate
-from silmark.figures import Interval, assumptions
+from silmark.estimation.serving import PLAIN, Serving
+from silmark.figures import Interval
 from silmark.figures.figure import quadrature
 from silmark.graph import Array
 from silmark.step import StepCost, StepModel, grade, log_widths
@@ -30,7 +32,9 @@ class Mixture:
 
     Attributes:
         batches: sequences in flight on the replica.
+        decoders: of these, sequences that decode: where every step carries a chunk, others wait for theirs.
         tpot, ttft: mean seconds at each of them.
+        itl_max: longest seconds between two tokens of a sequence: a step that waits for a full pass of prompts.
         rate: output tokens per second of the replica.
         keeps: whether any batch keeps the workload's promises.
         index: of the chosen batch.
@@ -45,6 +49,7 @@ class Mixture:
         most: int,
         quick: bool = False,
         run: Callable[[Step], StepCost] | None = None,
+        serving: Serving = PLAIN,
     ) -> None:
         """Evaluates all batches.
 
@@ -54,44 +59,40 @@ class Mixture:
             most: sequences that the replica's memory holds.
             quick: read the step model's tables instead of walking the operators.
             run: evaluates steps in place of the step model, for callers that have evaluated them before.
+            serving: what the engine is told beside the plan.
         """
-        self.model, self.workload, self.most = step_model, workload, most
+        self.model, self.workload, self.most, self.serving = step_model, workload, most, serving
         self.depth = step_model.depth
         self.batches = batch_grid(workload, most, self.depth, step_model.plan.dp)
         cost = run or (step_model.quick if quick else step_model.cost)
-        inside = inside_groups(self.batches, self.depth)
+        self.prompts = prompts(step_model, workload.prompt, 0, serving.chunk, cost)
+        self.decoders = np.minimum(self.batches, self.depth * workload.output * self.prompts.per_step)
+        inside = inside_groups(self.decoders, self.depth)
         self.context = workload.prompt + workload.output / 2
         self.decode = cost(Step.decode(inside, self.context))
-        self.together = _prompts_together(step_model, workload)
-        prompts = cost(Step.prefill(np.array([1.0, self.together]), workload.prompt))
-        self.alone, self.joint = prompts.at(0), prompts.at(1)
-        self.first = _plus_overhead(self.alone, step_model.mechanism.request_s)
-        seconds = self._per_prompt(self.alone.time_s, self.joint.time_s) * step_model.imbalance
-        full = np.minimum(1.0, self.batches / self.depth)
+        self.together, self.alone, self.joint = self.prompts.together, self.prompts.alone, self.prompts.joint
+        self.first = _plus_overhead(self.prompts.first, step_model.mechanism.request_s)
+        seconds = self.prompts.seconds(self.batches) * step_model.imbalance
+        full = np.minimum(1.0, self.decoders / self.depth)
         self.stall = 1.0 + (step_model.imbalance - 1.0) * full
-        self.per_token = self.batches / (self.depth * workload.output)
+        self.per_token = self.decoders / (self.depth * workload.output)
         decoding = self.decode.time_s * self.stall
         self.tpot = decoding + seconds * self.per_token
         # A prompt waits for the step in progress and for prompts before it (Pollaczek-Khinchine, M/D/1).
         busy = np.where(self.batches > 1, 1.0 - decoding / self.tpot, 0.0)
-        wait = np.where(self.batches > 1, 0.5, 0.0) * self.decode.time_s / self.depth
+        steps = self.prompts.passes - 0.5  # half a step before the first pass, and one that each of the others carries
+        wait = np.where(self.batches > 1, steps, 0.0) * self.decode.time_s / self.depth
         self.ttft = self.first.time_s + wait + busy / (2.0 * (1.0 - busy)) * seconds / self.depth
-        self.rate = self.batches / self.tpot
+        pause = self.prompts.longest_s(self.batches) * step_model.imbalance / self.depth
+        self.itl_max = np.maximum(decoding + np.where(self.batches > 1, pause, 0.0), self.tpot)
+        self.rate = self.decoders / self.tpot
+        self.ttft = np.maximum(self.ttft, (self.batches - self.decoders) * workload.output / self.rate)
         kept = (self.tpot <= workload.tpot_s) & (self.ttft <= workload.ttft_s)
         self.index = best_index(self.rate, kept)
         self.keeps = bool(kept[self.index])
         plan = step_model.plan
         self.rate_per_chip = float(self.rate[self.index]) / plan.replica_chips
         self.distance = float(max(self.tpot[self.index] / workload.tpot_s, self.ttft[self.index] / workload.ttft_s))
-
-    def _per_prompt(self, alone: Array, joint: Array) -> Array:
-        """Cost of one prompt when as many as there are sequences, at most `together`, share a pass.
-
-        A pass of k prompts costs a + b k, known at 1 and at `together`.
-        """
-        k = np.minimum(self.batches, self.together)
-        share = (k - 1.0) / max(1.0, self.together - 1.0)
-        return np.asarray((alone + (joint - alone) * share) / k)
 
     def prompt_s(self) -> float:
         """Seconds that a replica needs per prompt when it does nothing else."""
@@ -100,21 +101,17 @@ class Mixture:
 
     def dynamic_w(self) -> Array:
         """Power above idle of the replica at every batch: energy of a token's share of the steps over its time."""
-        groups = np.minimum(self.depth, self.batches)
-        prompt = self._per_prompt(self.alone.energy_j, self.joint.energy_j)
-        return np.asarray((self.decode.energy_j * groups + prompt * self.batches / self.workload.output) / self.tpot)
+        groups = np.minimum(self.depth, self.decoders)
+        prompt = self.prompts.each(self.batches, self.alone.energy_j, self.joint.energy_j)
+        return np.asarray((self.decode.energy_j * groups + prompt * self.decoders / self.workload.output) / self.tpot)
 
     def _prompt(self, index: int) -> StepCost:
-        """One prompt's cost at the chosen batch, by resource."""
-        resources = {*self.alone.parts, *self.joint.parts}
-        zero = np.zeros(())
-        parts = {r: self._per_prompt(self.alone.parts.get(r, zero), self.joint.parts.get(r, zero)) for r in resources}
-        energy = self._per_prompt(self.alone.energy_j, self.joint.energy_j)
-        return StepCost(parts, energy).at(index)
+        """One prompt's cost at a batch, by resource."""
+        return self.prompts.cost(self.batches).at(index)
 
     def _floor(self, decode: StepCost, index: int) -> float:
         """Seconds per token that no software could beat: its decode step, and its share of a full pass of prompts."""
-        step = Step.decode(max(1.0, self.batches[index] / self.depth), self.context)
+        step = Step.decode(max(1.0, self.decoders[index] / self.depth), self.context)
         own = self.model.floor(step) if decode.floor_s is None else decode.floor_s
         return float(own) + self._prompt_floor(self.together) / self.together * float(self.per_token[index])
 
@@ -132,8 +129,8 @@ class Mixture:
         tpot, ttft = float(self.tpot[index]), float(self.ttft[index])
         floor = self._floor(decode, index)
         tpot_s = Interval.around(tpot, *log_widths(model, mixed, "tpot")).at_least(floor)
-        rate = Interval.around(batch / tpot, *reversed(log_widths(model, mixed, "throughput")))
-        rate = rate.at_most(batch / floor) if floor > 0 else rate
+        rate = Interval.around(float(self.rate[index]), *reversed(log_widths(model, mixed, "throughput")))
+        rate = rate.at_most(float(self.decoders[index]) / floor) if floor > 0 else rate
         watts = power(model, float(self.dynamic_w()[index]))
         dp = model.plan.dp
         final = self.workload.prompt + self.workload.output
@@ -145,6 +142,7 @@ class Mixture:
             kv_tokens=self.most * final * dp,
             ttft_s=Interval.around(ttft, *log_widths(model, self.first, "ttft")).at_least(self._prompt_floor(1.0)),
             tpot_s=tpot_s,
+            itl_max_s=Interval.around(float(self.itl_max[index]), *log_widths(model, mixed, "tpot")).at_least(floor),
             tokens_per_s=rate.scaled(dp),
             latency_s=None,
             items_per_s=None,
@@ -154,6 +152,8 @@ class Mixture:
             grade=grade(model, mixed, "tpot"),
             misses=missed(self.workload, ttft, tpot),
             phases={"prefill": self.first, "decode": decode},
+            decoders=float(self.decoders[index]) * dp,
+            serving=self.serving,
         )
 
 
@@ -162,14 +162,6 @@ def missed(workload: Workload, ttft_s: float, tpot_s: float) -> str:
     pairs = (("TTFT", ttft_s, workload.ttft_s), ("TPOT", tpot_s, workload.tpot_s))
     slow = [f"{name} {_time(got)} > {_time(wanted)}" for name, got, wanted in pairs if got > wanted]
     return f"misses {', '.join(slow)}" if slow else ""
-
-
-def _prompts_together(step_model: StepModel, workload: Workload) -> float:
-    """Prompts that fill one engine step, on every rank of attention; 1 on machines that pipeline them one by one."""
-    if not step_model.mechanism.batches_prompts:
-        return 1.0
-    each = max(1, assumptions("engine")["prefill.batched_tokens"].value // workload.prompt)
-    return float(step_model.plan.ranks * each)
 
 
 def best_index(rate: Array, kept: NDArray[np.bool_]) -> int:

@@ -6,19 +6,23 @@ import math
 
 from silmark.estimation.mixture import Mixture
 from silmark.estimation.result import Estimate
+from silmark.estimation.serving import PLAIN, Serving
 from silmark.estimation.single_pass import Pass
 from silmark.mapping import Infeasible
 from silmark.step import StepModel
 from silmark.workloads import Workload
 
 
-def prepare(step_model: StepModel, workload: Workload, quick: bool = False) -> Mixture | Pass | Infeasible:
+def prepare(
+    step_model: StepModel, workload: Workload, quick: bool = False, serving: Serving = PLAIN
+) -> Mixture | Pass | Infeasible:
     """Evaluates the steps of a workload over batches and picks the best, without its error bars yet.
 
     Args:
         step_model: one replica.
         workload: what is asked of the whole system.
         quick: read the step model's tables instead of walking the operators.
+        serving: what the engine is told beside the plan.
 
     Returns:
         The evaluated batches; Infeasible if the cache of one sequence, or of all that are asked, does not fit.
@@ -36,13 +40,15 @@ def prepare(step_model: StepModel, workload: Workload, quick: bool = False) -> M
     replicas = step_model.plan.dp
     if workload.users is not None and math.ceil(workload.users / replicas) > most:
         return Infeasible(f"the cache of {workload.users} sequences does not fit; that of {most * replicas} does")
-    return Mixture(step_model, workload, most, quick)
+    return Mixture(step_model, workload, most, quick, serving=serving)
 
 
-def estimate(step_model: StepModel, workload: Workload, quick: bool = False) -> Estimate | Infeasible:
+def estimate(
+    step_model: StepModel, workload: Workload, quick: bool = False, serving: Serving = PLAIN
+) -> Estimate | Infeasible:
     """Steady state at the batch that maximises throughput within the workload's promises.
 
     The estimate's `misses` names a promise that no batch keeps.
     """
-    prepared = prepare(step_model, workload, quick)
+    prepared = prepare(step_model, workload, quick, serving)
     return prepared if isinstance(prepared, Infeasible) else prepared.estimate()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from silmark.estimation.power import power_figures
+from silmark.estimation.serving import PLAIN, Serving
 from silmark.figures import Figure, Grade, Interval
 from silmark.step import StepCost, StepModel
 from silmark.workloads import Step, Workload
@@ -22,6 +23,9 @@ class Estimate:
         batch_max: most that the memory holds.
         kv_tokens: tokens of cache that the whole system holds, None without a cache.
         tokens_per_s: output tokens per second of the whole system.
+        itl_max_s: longest time between two tokens of a sequence: a step behind the longest pass of prompts.
+        decoders: sequences of the batch that decode while the others wait for their chunks; None: all of them.
+        serving: what the engine is told beside the plan.
         power_w: of the whole system, hosts included.
         joules: per output token, or per item.
         bound_by: resource that takes the largest share, by phase.
@@ -44,13 +48,18 @@ class Estimate:
     grade: Grade
     misses: str = ""
     phases: Mapping[str, StepCost] = field(default_factory=dict)
+    itl_max_s: Interval | None = None
+    decoders: float | None = None
+    serving: Serving = PLAIN
 
     def steps(self) -> dict[str, Step]:
         """The steps behind the estimate, by phase: what one replica's chips run."""
         work, model = self.workload, self.step_model
-        each = max(1.0, self.batch / model.plan.dp / model.depth)
+        each = max(1.0, (self.decoders or self.batch) / model.plan.dp / model.depth)
         if model.model.kind == "decoder":
-            return {"prefill": Step.prefill(1, work.prompt), "decode": Step.decode(each, work.prompt + work.output / 2)}
+            last = work.prompt if self.serving.chunk is None else min(work.prompt, self.serving.chunk)
+            prefill = Step.prefill(1, last, work.prompt - last)
+            return {"prefill": prefill, "decode": Step.decode(each, work.prompt + work.output / 2)}
         tokens = min(work.prompt, model.model.max_context) if model.model.kind == "encoder" else 1
         return {"forward": Step.forward(self.batch / model.plan.dp, tokens)}
 

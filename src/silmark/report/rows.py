@@ -76,6 +76,7 @@ class Row:
             "grade": str(answer.grade) if answer else None,
             "ttft_s": _dict(answer.ttft_s if answer else None),
             "tpot_s": _dict(answer.tpot_s if answer else None),
+            "itl_max_s": _dict(answer.itl_max_s if answer else None),
             "tokens_per_s_user": _dict(self.tokens_per_s_user),
             "tokens_per_s_chip": _dict(self.per_chip if tokens else None),
             "tokens_per_s": _dict(answer.tokens_per_s if answer else None),

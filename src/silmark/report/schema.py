@@ -24,7 +24,7 @@ class PlanDocument(Strict):
     pp: int
     dp: int
     ep: int
-    cp: int = Field(default=1, description="groups of tp chips that divide every sequence")
+    cp: int = Field(description="groups of tp chips that divide every sequence")
     attention: Literal["heads", "batch"] = Field(description="how tp chips divide the cache")
     precision: str = Field(description="weights:compute:kv formats, one word where they agree")
     weights_in: Literal["main", "sram"]
@@ -44,6 +44,7 @@ class RowDocument(Strict):
     grade: str | None = Field(description="worst grade of the evidence that matters")
     ttft_s: Bounds | None
     tpot_s: Bounds | None
+    itl_max_s: Bounds | None = Field(description="longest time between two tokens of a sequence")
     tokens_per_s_user: Bounds | None
     tokens_per_s_chip: Bounds | None
     tokens_per_s: Bounds | None = Field(description="output tokens per second of the whole system")
