@@ -9,7 +9,7 @@ B / D sequences at once (PaLM inference: Pope et al., arXiv:2211.05102, section 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -104,6 +104,14 @@ class Mixture:
         groups = np.minimum(self.depth, self.decoders)
         prompt = self.prompts.each(self.batches, self.alone.energy_j, self.joint.energy_j)
         return np.asarray((self.decode.energy_j * groups + prompt * self.decoders / self.workload.output) / self.tpot)
+
+    def token_s(self, index: int) -> dict[str, Mapping[Resource, Array]]:
+        """Seconds of the time per token at a batch, by phase and resource: its step, and its share of prompts."""
+        stall, prompts = float(self.stall[index]), float(self.per_token[index]) * self.model.imbalance
+        return {
+            "decode": {r: s * stall for r, s in self.decode.at(index).parts.items()},
+            "prefill": {r: s * prompts for r, s in self._prompt(index).parts.items()},
+        }
 
     def _prompt(self, index: int) -> StepCost:
         """One prompt's cost at a batch, by resource."""

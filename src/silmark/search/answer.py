@@ -1,0 +1,123 @@
+"""Answer: everything that a search found; figures with error bars are made for what is looked at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from silmark.figures import Interval
+from silmark.search import found, objectives, pools, points, why
+from silmark.search.evaluate import Curve, evaluate
+from silmark.search.found import Found
+from silmark.search.frontier import frontier, thinned
+from silmark.search.objectives import Best, Objective
+from silmark.search.points import ALONE, Indices, Points
+from silmark.search.space import Asked, Tally
+from silmark.workloads import Workload
+
+MODES = ("both", "aggregated", "disaggregated")
+SHOWN = 16
+"""Points of a frontier that are shown with their error bars."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The best at an objective, the runner-up, and why it lost."""
+
+    objective: Objective
+    winner: Found
+    second: Found | None
+    why: str
+    alike: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What a search found.
+
+    Attributes:
+        work: what was asked.
+        prefill, decode: plans by index of `points`; the same where chips are shared.
+        points: every plan at every load that was evaluated.
+        tally: how many plans were tried, and why others were not.
+        seconds: CPU time of the search.
+    """
+
+    work: Workload
+    prefill: Sequence[Curve]
+    decode: Sequence[Curve]
+    points: Points
+    tally: Tally
+    seconds: float
+    _found: dict[int, Found] = field(default_factory=dict, repr=False)
+
+    def at(self, index: int) -> Found:
+        """One point in full."""
+        if index not in self._found:
+            decode = self.decode[self.points.decode[index]]
+            first = int(self.points.prefill[index])
+            self._found[index] = (
+                found.aggregated(decode, float(self.points.batch[index]))
+                if first == ALONE
+                else found.disaggregated(self.prefill[first], decode, self.points, index)
+            )
+        return self._found[index]
+
+    @cached_property
+    def best(self) -> tuple[Best, ...]:
+        """Winner and runner-up of every objective; empty where no plan keeps the promises."""
+        return objectives.best(self.points, self.work) if self.points.size else ()
+
+    @cached_property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The same with figures and reasons."""
+        return tuple(self._verdict(best) for best in self.best)
+
+    def _verdict(self, best: Best) -> Verdict:
+        winner = self.at(best.winner)
+        if best.second is None:
+            return Verdict(best.objective, winner, None, "no other plan keeps the promises", alike=False)
+        second = self.at(best.second)
+        ended = why.ends(self.points, best.second, self.decode, (self.work.ttft_s, self.work.tpot_s))
+        return Verdict(best.objective, winner, second, why.why(best, winner, second, ended), why.alike(best, winner))
+
+    @cached_property
+    def nearest(self) -> Found | None:
+        """Where no plan keeps the promises, the one that misses them by the smallest factor."""
+        return self.at(objectives.nearest(self.points, self.work)) if self.points.size and not self.best else None
+
+    @cached_property
+    def frontier(self) -> Indices:
+        """Undominated points by falling speed of a user, of those that keep the promise for the first token."""
+        allowed = (self.points.ttft <= self.work.ttft_s).nonzero()[0]
+        return allowed[frontier(1.0 / self.points.tpot[allowed], self.points.rate[allowed])]
+
+    @cached_property
+    def shown(self) -> tuple[Found, ...]:
+        """Some of the frontier in full, evenly along the speed of a user."""
+        return tuple(self.at(int(i)) for i in thinned(self.frontier, 1.0 / self.points.tpot, SHOWN))
+
+
+def search(prefill: Asked | None, decode: Asked, mode: str) -> Answer:
+    """Tries all plans.
+
+    Args:
+        prefill: chips of a prefill pool of their own; None where both phases share the chips.
+        decode: chips that decode, or all.
+        mode: aggregated, disaggregated or both.
+    """
+    start = time.process_time()
+    tally = Tally()
+    decoding = evaluate(decode, tally)
+    sending = decoding if prefill is None else evaluate(prefill, tally)
+    parts = list(_parts(sending, decoding, decode, "disaggregated" if prefill else mode))
+    return Answer(decode.workload, sending, decoding, points.joined(parts), tally, time.process_time() - start)
+
+
+def _parts(sending: Sequence[Curve], decoding: Sequence[Curve], asked: Asked, mode: str) -> Iterator[Points]:
+    if mode != "disaggregated":
+        yield points.aggregated(asked.target, decoding)
+    if mode != "aggregated":
+        yield pools.disaggregated(sending, decoding, asked.workload)

@@ -1,0 +1,242 @@
+"""Prefill and decode on separate workers: which plans for each pool, and how many workers of each.
+
+Source of the split: DistServe (Zhong et al., arXiv:2401.09670, section 3) and Splitwise (Patel et al.,
+arXiv:2311.18677). Requests come at random, are prefilled one after another by x workers (a queue of deterministic
+service, Pollaczek-Khinchine, M/D/1), cross the network, and are decoded by y workers at a fixed batch. In a steady
+state both pools serve the same X requests per second:
+
+    X = min(y B / ((output - 1) TPOT(B)), x rho / s)
+    TTFT = first pass + rho / (2 (1 - rho)) s + transfer
+
+with s the seconds of work of one prompt and rho the share of its time that the prefill pool works: as high as the
+promise for the first token allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from silmark.estimation.mixture import inside_groups
+from silmark.graph import Array
+from silmark.search.evaluate import Curve
+from silmark.search.points import Indices, Points, joined, none, usd_per_s
+from silmark.systems import Target
+from silmark.systems.spec import Level
+from silmark.workloads import Step, Workload
+
+FULLEST = 0.98
+"""Highest share of its time that a prefill pool works: beyond it a queue of random arrivals has no bound in practice."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Senders:
+    """Plans of the prefill pool; arrays run along them.
+
+    Attributes:
+        target: the chips that they are laid on.
+        index: of each plan among the curves.
+        chips: of one worker.
+        first: seconds of a prompt that meets no other.
+        work: seconds of work per prompt when prompts are many.
+        joules: above idle, per prompt.
+        idle: watts of a worker that rests, hosts included.
+        send: seconds in which one worker sends a prompt's cache.
+    """
+
+    target: Target
+    index: Indices
+    chips: Indices
+    first: Array
+    work: Array
+    joules: Array
+    idle: Array
+    send: Array
+
+    @classmethod
+    def of(cls, curves: Sequence[Curve], level: Level) -> Senders:
+        """All plans but those that another of the same size beats in everything."""
+        prompt = curves[0].steady.workload.prompt
+        facts = np.array([_prompt_facts(curve, prompt, level) for curve in curves])
+        chips = np.array([curve.worker for curve in curves])
+        kept = undominated(facts, chips)
+        return cls(curves[0].step_model.target, kept, chips[kept], *facts[kept].T)
+
+
+def undominated(facts: Array, size: Indices) -> Indices:
+    """Rows of smaller-is-better facts that no other row of the same size beats or equals in all; first of equals."""
+    kept = []
+    for one in range(len(facts)):
+        no_worse = (size == size[one]) & (facts <= facts[one]).all(axis=1)
+        better = (facts < facts[one]).any(axis=1)
+        earlier = np.arange(len(facts)) < one
+        if not (no_worse & (better | earlier)).any():
+            kept.append(one)
+    return np.array(kept, dtype=np.int64)
+
+
+def _prompt_facts(curve: Curve, prompt: int, level: Level) -> tuple[float, ...]:
+    first, work = float(curve.steady.first.time_s), curve.steady.prompt_s()
+    return first, work, prompt_j(curve), rest_w(curve), transfer_s(curve, prompt, level)
+
+
+def prompt_j(curve: Curve) -> float:
+    """Joules above idle of a prompt when prompts are many."""
+    steady = curve.steady
+    joint = float(steady.joint.time_s) / steady.together < float(steady.alone.time_s)
+    return float(steady.joint.energy_j) / steady.together if joint else float(steady.alone.energy_j)
+
+
+def rest_w(curve: Curve) -> float:
+    """Watts of a worker that rests, hosts included."""
+    return float((curve.watts - curve.steady.dynamic_w())[0])
+
+
+def transfer_s(curve: Curve, prompt: int, level: Level) -> float:
+    """Seconds in which a prompt's cache crosses the links of one worker: each chip carries its own part."""
+    link = curve.step_model.target.link(level)
+    own = float(curve.step_model.memory.per_sequence(prompt)) * curve.plan.ranks
+    return link.latency_s + own / link.bandwidth_bytes_per_s
+
+
+def disaggregated(prefill: Sequence[Curve], decode: Sequence[Curve], work: Workload) -> Points:
+    """Every pair of plans at every split of the chips and every batch.
+
+    Args:
+        prefill, decode: plans of each pool, laid on its chips; on the same target the pools share its chips.
+        work: requests and promises.
+    """
+    if not prefill or not decode:
+        return none()
+    level = link_level(prefill[0], decode[0])
+    senders = Senders.of(prefill, level)
+    pairings = [
+        Pairing.of(senders, index, curve, transfer_s(curve, work.prompt, level)) for index, curve in enumerate(decode)
+    ]
+    for shared in {id(curve.shared): curve.shared for curve in decode}.values():
+        shared.announce(each.inside for each in pairings if each.curve.shared is shared)
+    return joined([each.points() for each in pairings])
+
+
+def link_level(prefill: Curve, decode: Curve) -> Level:
+    """Which links caches cross: those between units unless both pools share one."""
+    one, other = prefill.step_model.target, decode.step_model.target
+    return "up" if one == other and one.units == 1 else "out"
+
+
+def _splits(senders: Senders, curve: Curve) -> tuple[Indices, Indices, Indices]:
+    """Which sender, how many of it, and how many decoding workers: all ways to share the chips, or all chips of each."""
+    target = curve.step_model.target
+    most = senders.target.count // senders.chips
+    if senders.target != target:
+        which = np.arange(most.size)
+        return which, most, np.full(most.size, target.count // curve.worker)
+    which = np.repeat(np.arange(most.size), most)
+    counts = np.concatenate([np.arange(1, n + 1) for n in most])
+    workers = (target.count - counts * senders.chips[which]) // curve.worker
+    fits = workers >= 1
+    return which[fits], counts[fits], workers[fits]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairing:
+    """One decoding plan with all prefill plans, at every split of the chips and every batch.
+
+    The arrays run along what is kept of splits and batches.
+
+    Attributes:
+        senders: the prefill plans.
+        index: of the decoding plan among the curves.
+        curve: the decoding plan.
+        which, counts, workers: the prefill plan, how many workers of it, and how many decode.
+        moving: seconds in which a prompt's cache moves.
+        limit: requests per second that prefill and network allow.
+        batch: whole sequences in each decoding worker.
+    """
+
+    senders: Senders
+    index: int
+    curve: Curve
+    which: Indices
+    counts: Indices
+    workers: Indices
+    moving: Array
+    limit: Array
+    batch: Array
+
+    @classmethod
+    def of(cls, senders: Senders, index: int, curve: Curve, receive: float) -> Pairing:
+        """Chooses batches: those that prefill can feed, and the one at which it feeds no more."""
+        which, counts, workers = _splits(senders, curve)
+        steady = curve.steady
+        moving = np.maximum(senders.send[which], receive)
+        seconds = senders.work[which]
+        share = fullest(senders.first[which] + moving, seconds, steady.workload.ttft_s)
+        limit = np.minimum(counts * share / seconds, np.minimum(counts, workers) / moving)
+        each = np.maximum.accumulate(steady.batches / _answer_s(curve, steady.decode.time_s * steady.stall))
+        bound = workers[:, None] * each[None, :] >= limit[:, None]
+        # Of the batches that wait for prompts the first stands for all: it falls to what the prompts fill.
+        row, column = np.nonzero(~bound | (bound & (np.cumsum(bound, axis=1) == 1)))
+        filled = np.interp(limit[row] / workers[row], each, steady.batches)
+        batch = np.maximum(1.0, np.floor(np.where(bound[row, column], filled, steady.batches[column])))
+        chosen = (which[row], counts[row], workers[row], moving[row], limit[row])
+        return cls(senders, index, curve, *chosen, batch)
+
+    @property
+    def inside(self) -> Array:
+        """Sequences of the decode steps."""
+        return inside_groups(self.batch, self.curve.steady.depth)
+
+    def points(self) -> Points:
+        """Evaluates the batches."""
+        curve, senders, work = self.curve, self.senders, self.curve.steady.workload
+        model = curve.step_model
+        step = curve.shared.cost(model, Step.decode(self.inside, curve.steady.context))
+        tpot = step.time_s * (1.0 + (model.imbalance - 1.0) * np.minimum(1.0, self.batch / model.depth))
+        decoded = self.workers * self.batch / _answer_s(curve, tpot)
+        requests = np.minimum(decoded, self.limit)
+        seconds = senders.work[self.which]
+        busy = requests * seconds / self.counts
+        dynamic = step.energy_j * np.minimum(model.depth, self.batch) / tpot * (requests / decoded)
+        sending = self.counts * senders.idle[self.which] + requests * senders.joules[self.which]
+        decoding = self.workers * (rest_w(curve) + dynamic)
+        return Points(
+            prefill=senders.index[self.which],
+            decode=np.full(self.batch.size, self.index),
+            senders=self.counts,
+            workers=self.workers,
+            batch=self.batch,
+            ttft=senders.first[self.which] + self.moving + waiting(busy, seconds),
+            tpot=tpot,
+            rate=requests * work.output,
+            watts=sending + decoding,
+            usd=_usd(senders.target, model.target, sending, decoding),
+        )
+
+
+def _answer_s(curve: Curve, tpot: Array) -> Array:
+    """Seconds for which a sequence decodes: the first token comes from the prefill pool."""
+    return max(1, curve.steady.workload.output - 1) * tpot
+
+
+def _usd(one: Target, other: Target, sending: Array, decoding: Array) -> Array:
+    """Dollars per second of both pools' chips."""
+    if one == other:
+        return usd_per_s(one, sending + decoding)
+    return usd_per_s(one, sending) + usd_per_s(other, decoding)
+
+
+def fullest(first: Array, seconds: Array, promise: float) -> Array:
+    """Highest share of its time that the prefill pool may work so that the wait keeps the promise."""
+    slack = np.maximum(promise - first, 0.0)
+    if np.isinf(promise):
+        return np.full(np.shape(first), FULLEST)
+    allowed = 2.0 * slack / (seconds + 2.0 * slack)
+    return np.where(slack > 0, np.minimum(FULLEST, allowed), FULLEST)
+
+
+def waiting(busy: Array, seconds: Array) -> Array:
+    """Mean wait of an M/D/1 queue at a share of its capacity."""
+    return np.asarray(busy / (2.0 * (1.0 - busy)) * seconds)

@@ -1,0 +1,135 @@
+"""Which plans exist for a model on some chips: every cut, precision and placement, refused early where it cannot be.
+
+The cuts: tp chips share every layer, inside the group that a unit's links allow; pp stages follow each other; dp
+replicas repeat that. Of a model with routed experts, ep parts of the tp chips hold whole experts, and with ranks of
+attention the group may span units, since then only experts are exchanged (arXiv:2412.19437, section 3.4).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from silmark.chips.mechanisms import Placement
+from silmark.formats import Precision
+from silmark.graph import Attention
+from silmark.mapping import Plan, probe, refusal
+from silmark.mapping.candidates import expert_shape, placed, placements
+from silmark.models import Model
+from silmark.step import Maturity
+from silmark.systems import Target
+from silmark.workloads import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What plans are wanted for.
+
+    Attributes:
+        model: what to run.
+        target: all chips that there are.
+        workload: requests and promises.
+        precisions: formats to try.
+        maturity: "own" software or "equal".
+    """
+
+    model: Model
+    target: Target
+    workload: Workload
+    precisions: tuple[Precision, ...]
+    maturity: Maturity = "own"
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many plans were tried and why others were not.
+
+    Attributes:
+        tried: plans in all.
+        refused: number of plans by kind of reason, and the first of its sentences.
+    """
+
+    tried: int = 0
+    refused: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def refuse(self, kind: str, reason: str) -> None:
+        """Counts one more plan that cannot be."""
+        count, first = self.refused.get(kind, (0, reason))
+        self.refused[kind] = (count + 1, first)
+
+    def add(self, other: Tally) -> None:
+        """Counts another search's plans too."""
+        self.tried += other.tried
+        for kind, (count, reason) in other.refused.items():
+            before, first = self.refused.get(kind, (0, reason))
+            self.refused[kind] = (before + count, first)
+
+    @property
+    def rejected(self) -> int:
+        """Plans that cannot be, for whatever reason."""
+        return sum(count for count, _ in self.refused.values())
+
+
+def plans(asked: Asked, tally: Tally) -> Iterator[Plan]:
+    """Every plan that divides the model and the chips; what cannot run or divide is counted in the tally."""
+    for precision in asked.precisions:
+        cannot = refusal(asked.target.chip, probe(asked.model), precision)
+        for place in placements(asked.target.chip, asked.model.kind):
+            for plan in _cuts(asked, precision, place):
+                tally.tried += 1
+                kind, reason = ("operators and formats", cannot) if cannot else _uneven(asked.model, plan)
+                if kind:
+                    tally.refuse(kind, str(reason))
+                else:
+                    yield plan
+
+
+def _cuts(asked: Asked, precision: Precision, place: Placement) -> Iterator[Plan]:
+    model, target = asked.model, asked.target
+    for tp, ep, ranks in _groups(model, target):
+        rest = target.count // tp
+        for pp in divisors(rest):
+            if pp > max(1, model.layer_count):
+                break
+            where = placed(model, target.chip, precision, place, pp)
+            yield Plan(precision, tp=tp, pp=pp, dp=rest // pp, ep=ep, ranks=ranks, placement=where)
+
+
+def _groups(model: Model, target: Target) -> Iterator[tuple[int, int, int]]:
+    """(tp, ep, ranks): experts whole or cut inside a group; with ranks, experts whole and over any number of units."""
+    experts, _ = expert_shape(model)
+    inside = _ways(target.system.group, target.count)
+    for tp in inside:
+        for ep in divisors(math.gcd(tp, experts)) if experts else (1,):
+            yield tp, ep, 1
+    if not experts:
+        return
+    for tp in _ways(target.count, min(target.count, experts)):
+        for ranks in divisors(tp)[1:]:
+            if tp // ranks in inside:
+                yield tp, tp, ranks
+
+
+def _ways(group: int, most: int) -> list[int]:
+    """Divisors of a group's size and powers of two in it, up to the chips that there are."""
+    powers = {2**i for i in range(group.bit_length())}
+    return sorted(n for n in powers | set(divisors(group)) if n <= min(group, most))
+
+
+def divisors(number: int) -> list[int]:
+    """All divisors, ascending."""
+    small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
+    return sorted({*small, *(number // n for n in small)})
+
+
+def _uneven(model: Model, plan: Plan) -> tuple[str, str]:
+    """Kind and sentence of what does not divide, empty if everything does."""
+    each = plan.tp // plan.ranks
+    heads = max((op.heads for op in probe(model) if isinstance(op, Attention)), default=0)
+    if heads % each:
+        return "divisibility", f"{heads} attention heads do not divide by {each} chips"
+    experts, _ = expert_shape(model)
+    if experts % plan.ep:
+        return "divisibility", f"{experts} experts do not divide by {plan.ep} parts"
+    return "", ""

@@ -1,0 +1,83 @@
+"""Why one plan loses against another: where its chip time goes, and what ends its batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from silmark.figures import Interval
+from silmark.search.evaluate import Curve
+from silmark.search.found import Found
+from silmark.search.objectives import Best
+from silmark.search.points import ALONE, Points
+
+_ALIKE = 0.005
+"""Scores within half a percent are called equal."""
+_TELLING = 0.2
+"""Share of the difference in chip time that a single cause must explain to be named."""
+
+
+def why(best: Best, winner: Found, second: Found, ended: str) -> str:
+    """One sentence about the runner-up.
+
+    Args:
+        best: the contest.
+        winner, second: both in full.
+        ended: what ends the runner-up's batch, from `ends`.
+    """
+    gap = 100.0 * (best.ratio - 1.0)
+    first = "as good" if gap < 100 * _ALIKE else f"{gap:.2g} % {best.objective.worse}"
+    parts = [first]
+    if best.objective.name == "latency":
+        parts.append(
+            f"TTFT {_ms(second.ttft_s)} and TPOT {_ms(second.tpot_s)} against "
+            f"{_ms(winner.ttft_s)} and {_ms(winner.tpot_s)}"
+        )
+    elif gap >= 100 * _ALIKE:
+        cause = max(second.chip_s, key=lambda part: second.chip_s[part] - winner.chip_s.get(part, 0.0))
+        ours, theirs = winner.chip_s.get(cause, 0.0), second.chip_s[cause]
+        if theirs - ours > _TELLING * (1 / second.per_chip.mid - 1 / winner.per_chip.mid) > 0:
+            parts.append(f"{1e3 * theirs:.3g} ms of chip time per token on {cause} against {1e3 * ours:.3g} ms")
+        parts.append(ended)
+    if alike(best, winner):
+        parts.append("within the error bar: the two cannot be told apart")
+    return "; ".join(filter(None, parts))
+
+
+def alike(best: Best, winner: Found) -> bool:
+    """Whether the runner-up's score lies within the winner's error bar."""
+    around = {
+        "throughput": winner.tokens_per_s.inverse(),
+        "latency": winner.tpot_s,
+        "cost": winner.usd_per_mtok,
+        "energy": winner.joules,
+    }[best.objective.name]
+    return around is not None and best.ratio <= around.high / around.mid
+
+
+def ends(points: Points, index: int, curves: Sequence[Curve], promises: tuple[float, float]) -> str:
+    """What keeps a point's plan from a larger batch: a promise, memory, or nothing gained.
+
+    Args:
+        points: all.
+        index: which.
+        curves: of the plans that decode.
+        promises: TTFT and TPOT in seconds.
+    """
+    if points.prefill[index] != ALONE:
+        return ""
+    steady = curves[points.decode[index]].steady
+    at = int(np.searchsorted(steady.batches, points.batch[index]))
+    batch = f"{int(steady.batches[at]):,} sequences per replica"
+    if at + 1 >= steady.batches.size:
+        return f"memory ends its batch at {batch}"
+    if steady.tpot[at + 1] > promises[1]:
+        return f"the TPOT promise ends its batch at {batch}"
+    if steady.ttft[at + 1] > promises[0]:
+        return f"the TTFT promise ends its batch at {batch}"
+    return ""
+
+
+def _ms(interval: Interval) -> str:
+    return f"{1e3 * interval.mid:.3g} ms"
