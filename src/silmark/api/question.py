@@ -11,6 +11,7 @@ from dataclasses import replace
 from silmark import chips as catalogue
 from silmark.chips import HOST, Chip
 from silmark.errors import BadValue, UnknownName
+from silmark.figures import Interval
 from silmark.formats import Precision
 from silmark.workloads import WORKLOADS, Workload
 
@@ -53,6 +54,20 @@ def whole(label: str, value: Count, least: int = 1) -> int:
     if isinstance(value, bool) or not least <= number <= _LARGEST:
         raise BadValue(label, value, expected)
     return number
+
+
+def share(label: str, value: str | float) -> Interval:
+    """A share from 0 to 1, alone or as low:mid:high; raises BadValue."""
+    parts = value.split(":") if isinstance(value, str) else [value]
+    try:
+        numbers = [float(part) for part in parts]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) == 1:
+        numbers *= 3
+    if len(numbers) != 3 or not 0 <= numbers[0] <= numbers[1] <= numbers[2] <= 1:
+        raise BadValue(label, value, "a share from 0 to 1, or low:mid:high such as 0.6:0.7:0.8")
+    return Interval(*numbers)
 
 
 def workload(

@@ -8,14 +8,13 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from silmark import models, systems
-from silmark.api import question
+from silmark.api import question, serving
 from silmark.api.imbalance import imbalance as uneven
 from silmark.api.question import Count, Duration
 from silmark.chips.mechanisms import Placement
 from silmark.economics import price
 from silmark.errors import BadValue
-from silmark.estimation import Estimate, Serving
-from silmark.estimation import estimate as run_estimate
+from silmark.estimation import Estimate
 from silmark.figures.own import remark
 from silmark.mapping import Infeasible, Plan
 from silmark.mapping.candidates import cut, least_chips, placements
@@ -92,6 +91,9 @@ def estimate(
     tpot: Duration | None = None,
     precision: str = "default",
     chunk: Count | None = None,
+    draft: str | None = None,
+    acceptance: str | float | None = None,
+    draft_tokens: Count = "auto",
     attention: Literal["heads", "batch"] = "heads",
     weights_in: Literal["auto", "main", "sram"] = "auto",
     kv_in: Literal["auto", "main", "sram"] = "auto",
@@ -110,6 +112,8 @@ def estimate(
         workload, prompt, output, ttft, tpot: as in `compare`.
         precision: a format, "weights:compute[:kv]", or "default".
         chunk: most prompt tokens of one pass (chunked prefill); None: whole prompts.
+        draft, acceptance, draft_tokens: a model that drafts, the chance that its tokens are kept (0.7, or
+            "0.6:0.7:0.8" with an interval), and how many it drafts ("auto": the best number).
         attention: how tp chips divide the cache: by heads, or by sequences ("batch").
         weights_in, kv_in: memory tiers of weights and cache on chips that have a choice.
         region: cores per side of a layer's region on a wafer, 0 for the default.
@@ -131,14 +135,14 @@ def estimate(
     side = question.whole("region", region, least=0)
     plan = _plan(loaded, target, ways, precision, (weights_in, kv_in), side)
     plan = replace(plan, attention=attention, expert_imbalance=uneven(imbalance, loaded, plan))
-    serving = Serving(chunk=None if chunk is None else question.whole("chunk", chunk))
+    engine = serving.asked(chunk, draft, acceptance, draft_tokens)
     compiled = _compiled(loaded, target, plan, maturity)
     rows = []
     for users in _batches(batch):
         asked = question.workload(workload, prompt, output, ttft, tpot, users)
         if asked.users is not None and asked.users < plan.dp:
             raise BadValue("batch", asked.users, f"at least one sequence for each of the {plan.dp} replicas")
-        answer = compiled if isinstance(compiled, Infeasible) else run_estimate(compiled, asked, True, serving)
+        answer = compiled if isinstance(compiled, Infeasible) else engine.answer(compiled, asked, maturity)
         rows.append(_row(target, answer))
     said = {
         "model": loaded.name,
@@ -148,8 +152,7 @@ def estimate(
         "batch": str(batch),
         "maturity": maturity,
     }
-    if serving.chunk is not None:
-        said["chunk"] = str(serving.chunk)
+    said |= engine.words
     if remark():
         said["calibration"] = remark()
     return Depth(said, None if isinstance(compiled, Infeasible) else compiled, tuple(rows))

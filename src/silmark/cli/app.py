@@ -130,6 +130,11 @@ def estimate(
     chunk: Annotated[
         str | None, typer.Option(help="most prompt tokens in one pass [whole prompts]", show_default=False)
     ] = None,
+    draft: Annotated[str | None, typer.Option(help="model that drafts tokens", show_default=False)] = None,
+    acceptance: Annotated[
+        str | None, typer.Option(help="chance that a draft is kept: 0.7, or 0.6:0.7:0.8", show_default=False)
+    ] = None,
+    draft_tokens: Annotated[str, typer.Option(help="tokens drafted per cycle, or auto")] = "auto",
     attention: Annotated[str, typer.Option(help="division of the cache among tp chips: heads or batch")] = "heads",
     weights_in: Annotated[str, typer.Option(help="memory tier of the weights: auto, main or sram")] = "auto",
     kv_in: Annotated[str, typer.Option(help="memory tier of the cache: auto, main or sram")] = "auto",
@@ -158,6 +163,9 @@ def estimate(
         tpot=tpot,
         precision=precision,
         chunk=chunk,
+        draft=draft,
+        acceptance=acceptance,
+        draft_tokens=draft_tokens,
         attention=cast("Literal['heads', 'batch']", attention),
         weights_in=cast("Literal['auto', 'main', 'sram']", weights_in),
         kv_in=cast("Literal['auto', 'main', 'sram']", kv_in),

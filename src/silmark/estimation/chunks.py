@@ -71,6 +71,26 @@ class Prompts:
         one, joint = self.last_s
         return np.maximum(np.where(batches > 1, self.full_s[1], self.full_s[0]), one + (joint - one) * share)
 
+    def beside(self, other: Prompts, share: float) -> Prompts:
+        """Prompts that another model on the same chips runs as well.
+
+        Args:
+            other: the other model's.
+            share: seconds of these chips per second of the other's.
+        """
+        each = other.cost(np.asarray(self.together))
+        longest = tuple(float(other.longest_s(np.asarray(b))) * share for b in (1.0, self.together))
+        return Prompts(
+            together=self.together,
+            passes=self.passes,
+            first=_added(self.first, other.first, 1.0),
+            alone=_added(self.alone, other.alone, share),
+            joint=_added(self.joint, each, share, self.together),
+            last_s=(self.last_s[0] + longest[0], self.last_s[1] + longest[1]),
+            full_s=(self.full_s[0] + longest[0], self.full_s[1] + longest[1]),
+            per_step=self.per_step,
+        )
+
     def _sharing(self, batches: Array) -> tuple[Array, Array]:
         k = np.minimum(batches, self.together)
         return k, (k - 1.0) / max(1.0, self.together - 1.0)
@@ -123,6 +143,14 @@ def prompts(step_model: StepModel, new: int, past: int, chunk: int | None, run: 
         full_s=(float(np.max(times[2 : 2 + before])), float(np.max(times[2 + before :]))),
         per_step=per_step,
     )
+
+
+def _added(cost: StepCost, other: StepCost, share: float, times: float = 1.0) -> StepCost:
+    """A cost and so many times another, of whose seconds only a share counts; the floor is that of the first."""
+    parts: dict[Resource, Array] = dict(cost.parts)
+    for resource, seconds in other.parts.items():
+        parts[resource] = np.asarray(parts.get(resource, np.zeros(())) + seconds * (share * times))
+    return StepCost(parts, np.asarray(cost.energy_j + other.energy_j * times), floor_s=cost.floor_s)
 
 
 def _summed(cost: StepCost, weights: Array) -> StepCost:

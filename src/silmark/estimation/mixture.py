@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silmark.chips.mechanisms import Resource
-from silmark.estimation.chunks import prompts
+from silmark.estimation.chunks import Prompts, prompts
 from silmark.estimation.power import power
 from silmark.estimation.result import Estimate
 from silmark.estimation.serving import PLAIN, Serving
-from silmark.figures import Interval
+from silmark.figures import Grade, Interval
 from silmark.figures.figure import quadrature
 from silmark.graph import Array
 from silmark.step import StepCost, StepModel, grade, log_widths
@@ -65,11 +65,10 @@ class Mixture:
         self.depth = step_model.depth
         self.batches = batch_grid(workload, most, self.depth, step_model.plan.dp)
         cost = run or (step_model.quick if quick else step_model.cost)
-        self.prompts = prompts(step_model, workload.prompt, 0, serving.chunk, cost)
+        self.prompts = self._prompts(cost)
         self.decoders = np.minimum(self.batches, self.depth * workload.output * self.prompts.per_step)
-        inside = inside_groups(self.decoders, self.depth)
         self.context = workload.prompt + workload.output / 2
-        self.decode = cost(Step.decode(inside, self.context))
+        self.decode = self._decode(cost)
         self.together, self.alone, self.joint = self.prompts.together, self.prompts.alone, self.prompts.joint
         self.first = _plus_overhead(self.prompts.first, step_model.mechanism.request_s)
         seconds = self.prompts.seconds(self.batches) * step_model.imbalance
@@ -81,10 +80,10 @@ class Mixture:
         # A prompt waits for the step in progress and for prompts before it (Pollaczek-Khinchine, M/D/1).
         busy = np.where(self.batches > 1, 1.0 - decoding / self.tpot, 0.0)
         steps = self.prompts.passes - 0.5  # half a step before the first pass, and one that each of the others carries
-        wait = np.where(self.batches > 1, steps, 0.0) * self.decode.time_s / self.depth
+        wait = np.where(self.batches > 1, steps, 0.0) * self.decode.time_s * self.tokens / self.depth
         self.ttft = self.first.time_s + wait + busy / (2.0 * (1.0 - busy)) * seconds / self.depth
         pause = self.prompts.longest_s(self.batches) * step_model.imbalance / self.depth
-        self.itl_max = np.maximum(decoding + np.where(self.batches > 1, pause, 0.0), self.tpot)
+        self.itl_max = np.maximum(decoding * self.tokens + np.where(self.batches > 1, pause, 0.0), self.tpot)
         self.rate = self.decoders / self.tpot
         self.ttft = np.maximum(self.ttft, (self.batches - self.decoders) * workload.output / self.rate)
         kept = (self.tpot <= workload.tpot_s) & (self.ttft <= workload.ttft_s)
@@ -93,6 +92,30 @@ class Mixture:
         plan = step_model.plan
         self.rate_per_chip = float(self.rate[self.index]) / plan.replica_chips
         self.distance = float(max(self.tpot[self.index] / workload.tpot_s, self.ttft[self.index] / workload.ttft_s))
+
+    @property
+    def tokens(self) -> float:
+        """Tokens that a sequence gains with a step, or with a cycle of drafts and their check."""
+        return 1.0 if self.serving.speculation is None else self.serving.speculation.per_cycle().mid
+
+    def beats(self, other: Mixture) -> bool:
+        """Whether it keeps more promises than another, or as many at a higher rate or a nearer miss."""
+        if self.keeps != other.keeps:
+            return self.keeps
+        return self.rate_per_chip > other.rate_per_chip if self.keeps else self.distance < other.distance
+
+    def _prompts(self, run: Callable[[Step], StepCost]) -> Prompts:
+        """What a prompt costs, on the draft too."""
+        new, chunk, speculation = self.workload.prompt, self.serving.chunk, self.serving.speculation
+        own = prompts(self.model, new, 0, chunk, run)
+        return own if speculation is None else speculation.prompts(self.model, own, new, 0, chunk)
+
+    def _decode(self, run: Callable[[Step], StepCost]) -> StepCost:
+        """What a token costs."""
+        speculation = self.serving.speculation
+        if speculation is None:
+            return run(Step.decode(inside_groups(self.decoders, self.depth), self.context))
+        return speculation.decode(self.model, self.decoders, self.context, run)
 
     def prompt_s(self) -> float:
         """Seconds that a replica needs per prompt when it does nothing else."""
@@ -127,6 +150,16 @@ class Mixture:
         kept = self.alone.floor_s if prompts == 1.0 else self.joint.floor_s
         return float(self.model.floor(Step.prefill(prompts, self.workload.prompt)) if kept is None else kept)
 
+    def _log_widths(self, mixed: StepCost, metric: str, index: int) -> tuple[float, float]:
+        """Widths of a time per token; an uncertain acceptance joins with the share of time that decodes take."""
+        below, above = log_widths(self.model, mixed, metric)
+        if self.serving.speculation is None:
+            return below, above
+        share = float(self.decode.at(index).time_s * self.stall[index] / self.tpot[index])
+        cycle = self.serving.speculation.per_cycle()
+        quick, slow = math.log(cycle.high / cycle.mid), math.log(cycle.mid / cycle.low)
+        return quadrature([below, quick * share]), quadrature([above, slow * share])
+
     def estimate(self, at: int | None = None) -> Estimate:
         """The figures at a batch, the chosen one where none is named, with their intervals."""
         index = self.index if at is None else at
@@ -136,8 +169,9 @@ class Mixture:
         mixed = _mix(decode, prompt, float(self.stall[index]), float(self.per_token[index]))
         tpot, ttft = float(self.tpot[index]), float(self.ttft[index])
         floor = self._floor(decode, index)
-        tpot_s = Interval.around(tpot, *log_widths(model, mixed, "tpot")).at_least(floor)
-        rate = Interval.around(float(self.rate[index]), *reversed(log_widths(model, mixed, "throughput")))
+        below, above = self._log_widths(mixed, "tpot", index)
+        tpot_s = Interval.around(tpot, below, above).at_least(floor)
+        rate = Interval.around(float(self.rate[index]), *reversed(self._log_widths(mixed, "throughput", index)))
         rate = rate.at_most(float(self.decoders[index]) / floor) if floor > 0 else rate
         watts = power(model, float(self.dynamic_w()[index]))
         dp = model.plan.dp
@@ -150,14 +184,14 @@ class Mixture:
             kv_tokens=self.most * final * dp,
             ttft_s=Interval.around(ttft, *log_widths(model, self.first, "ttft")).at_least(self._prompt_floor(1.0)),
             tpot_s=tpot_s,
-            itl_max_s=Interval.around(float(self.itl_max[index]), *log_widths(model, mixed, "tpot")).at_least(floor),
+            itl_max_s=Interval.around(float(self.itl_max[index]), below, above).at_least(floor),
             tokens_per_s=rate.scaled(dp),
             latency_s=None,
             items_per_s=None,
             power_w=watts.scaled(dp),
             joules=per_item(watts, rate),
             bound_by={"prefill": self.first.bound_by(), "decode": decode.bound_by()},
-            grade=grade(model, mixed, "tpot"),
+            grade=Grade.ASSUMED if self.serving.speculation else grade(model, mixed, "tpot"),
             misses=missed(self.workload, ttft, tpot),
             phases={"prefill": self.first, "decode": decode},
             decoders=float(self.decoders[index]) * dp,

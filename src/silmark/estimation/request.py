@@ -30,7 +30,10 @@ def prepare(
     if step_model.model.kind != "decoder":
         return Pass(step_model, workload)
     final = workload.prompt + workload.output
-    most = step_model.memory.sequences(final)
+    speculation = serving.speculation
+    most = step_model.memory.sequences(final) if speculation is None else speculation.sequences(step_model, final)
+    if isinstance(most, Infeasible):
+        return most
     if most < 1:
         need = float(step_model.memory.per_sequence(final))
         return Infeasible(

@@ -59,7 +59,9 @@ class Estimate:
         if model.model.kind == "decoder":
             last = work.prompt if self.serving.chunk is None else min(work.prompt, self.serving.chunk)
             prefill = Step.prefill(1, last, work.prompt - last)
-            return {"prefill": prefill, "decode": Step.decode(each, work.prompt + work.output / 2)}
+            context, speculation = work.prompt + work.output / 2, self.serving.speculation
+            plain = Step.decode(each, context)
+            return {"prefill": prefill, "decode": speculation.step(plain.seqs, context) if speculation else plain}
         tokens = min(work.prompt, model.model.max_context) if model.model.kind == "encoder" else 1
         return {"forward": Step.forward(self.batch / model.plan.dp, tokens)}
 
@@ -78,4 +80,6 @@ class Estimate:
     @property
     def figures(self) -> dict[str, Figure]:
         """Every figure behind the numbers, by key."""
-        return self.step_model.figures | power_figures(self.step_model)
+        speculation = self.serving.speculation
+        asked = {} if speculation is None else {"question.acceptance": speculation.figure()}
+        return self.step_model.figures | power_figures(self.step_model) | asked

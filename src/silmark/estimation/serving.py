@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from silmark.errors import BadValue
+from silmark.estimation.speculation import Speculation
 
 MAX_CHUNK = 10_000_000
 
@@ -16,13 +17,19 @@ class Serving:
     Attributes:
         chunk: most tokens of prompts in one pass (vLLM: max_num_batched_tokens); None: as many prompts as the usual
             limit holds, a longer prompt in one piece.
+        speculation: a draft model and how it is used; None: every token is a step.
     """
 
     chunk: int | None = None
+    speculation: Speculation | None = None
 
     def __post_init__(self) -> None:
         if self.chunk is not None and not 1 <= self.chunk <= MAX_CHUNK:
             raise BadValue("chunk", self.chunk, f"a number of tokens from 1 to {MAX_CHUNK:,}")
+
+    def __str__(self) -> str:
+        """What the engine chose by itself, in words."""
+        return "" if self.speculation is None else str(self.speculation)
 
 
 PLAIN = Serving()

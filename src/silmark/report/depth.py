@@ -59,7 +59,8 @@ def _over_batches(rows: Sequence[Row]) -> Table:
             shown(usd),
         ]
         bound = ", ".join(f"{phase}: {what}" for phase, what in answer.bound_by.items())
-        cells.append([f"{answer.batch:,}", f"{answer.batch_max:,}", *times, *rates, bound, row.reason])
+        remark = "; ".join(part for part in (row.reason, str(answer.serving)) if part)
+        cells.append([f"{answer.batch:,}", f"{answer.batch_max:,}", *times, *rates, bound, remark])
     return grid(headers, cells, numeric=range(10))
 
 

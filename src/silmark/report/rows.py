@@ -92,6 +92,7 @@ class Row:
             "batch_max": answer.batch_max if answer else None,
             "kv_tokens": answer.kv_tokens if answer else None,
             "plan": _plan(answer),
+            "speculation": _speculation(answer),
             "bound_by": dict(answer.bound_by) if answer else None,
             "sources": self.sources(),
             "figures": [figure.as_dict(key) for key, figure in sorted(self.figures.items())] if explain else None,
@@ -115,6 +116,19 @@ class Comparison:
 
 def _dict(interval: Interval | None) -> dict[str, float] | None:
     return None if interval is None else interval.as_dict()
+
+
+def _speculation(answer: Estimate | None) -> dict[str, Any] | None:
+    if answer is None or answer.serving.speculation is None:
+        return None
+    used = answer.serving.speculation
+    return {
+        "draft": used.draft.model.name,
+        "chips": used.draft.plan.replica_chips,
+        "tokens": used.tokens,
+        "acceptance": used.acceptance.as_dict(),
+        "tokens_per_cycle": used.per_cycle().as_dict(),
+    }
 
 
 def _plan(answer: Estimate | None) -> dict[str, Any] | None:

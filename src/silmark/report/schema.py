@@ -33,6 +33,32 @@ class PlanDocument(Strict):
 
 
 class RowDocument(Strict):
+class SpeculationDocument(_Strict):
+    """A draft model and how it is used."""
+
+    draft: str
+    chips: int = Field(description="chips of one copy of the draft model")
+    tokens: int = Field(description="drafted per cycle")
+    acceptance: Bounds
+    tokens_per_cycle: Bounds
+
+
+class FigureDocument(_Strict):
+    """One input figure, in SI."""
+
+    key: str
+    value: float
+    low: float
+    high: float
+    unit: str
+    source: str = Field(description="key into the table of sources")
+    grade: Literal["measured", "datasheet", "paper", "third-party", "derived", "claimed", "assumed"]
+    note: str
+    date: str
+    derived_from: str = Field(description="the claim that it was derived from, or empty")
+
+
+class RowDocument(_Strict):
     """One chip's answer."""
 
     chip: str
@@ -60,6 +86,7 @@ class RowDocument(Strict):
     batch_max: int | None
     kv_tokens: int | None
     plan: PlanDocument | None
+    speculation: SpeculationDocument | None
     bound_by: dict[str, str] | None = Field(description="phase -> resource that takes the largest share")
     sources: list[str]
     figures: list[FigureDocument] | None = Field(description="with --explain: every input figure")

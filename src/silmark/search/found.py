@@ -234,9 +234,7 @@ def _spent(parts: Mapping[tuple[str, Resource], float], total: float) -> dict[st
     return named_ | {"idle chips": max(0.0, total - sum(named_.values()))}
 
 
-def _priced(
-    drawn: Sequence[tuple[Target, Interval]], rate: Interval
-) -> tuple[Interval | None, str, dict[str, Figure]]:
+def _priced(drawn: Sequence[tuple[Target, Interval]], rate: Interval) -> tuple[Interval | None, str, dict[str, Figure]]:
     """Dollars per million tokens of all chips that there are, how they are paid, and the figures behind."""
     parts, bases, found = [], [], dict[str, Figure]()
     for target, watts in drawn:
