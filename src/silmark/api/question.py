@@ -78,6 +78,10 @@ def workload(
     tpot: Duration | None = None,
     batch: Count = "auto",
     power: float | None = None,
+    *,
+    reuse: Count = 0,
+    reuse_share: str | float = 1.0,
+    think: Duration | None = None,
 ) -> Workload:
     """A named workload with the given fields in place of its own."""
     if name not in WORKLOADS:
@@ -91,6 +95,9 @@ def workload(
         tpot_s=base.tpot_s if tpot is None else duration("tpot", tpot),
         users=base.users if batch == "auto" else whole("batch", batch),
         power_w=base.power_w if power is None else power,
+        reuse=whole("reuse", reuse, least=0),
+        reuse_share=share("reuse-share", reuse_share).mid,
+        think_s=0.0 if think is None else duration("think", think),
     )
 
 

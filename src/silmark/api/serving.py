@@ -1,4 +1,4 @@
-"""What is asked of the engine beside the plan: chunks of prompts, and a draft model."""
+"""What is asked of the engine beside the plan: chunks of prompts, a draft model, caches that wait elsewhere."""
 
 from __future__ import annotations
 
@@ -65,6 +65,8 @@ class Asked:
         said = {}
         if self.serving.chunk is not None:
             said["chunk"] = str(self.serving.chunk)
+        if self.serving.offload:
+            said["offload"] = self.serving.offload
         if self.draft is not None:
             share = self.draft.acceptance
             said["draft"] = self.draft.model.name
@@ -75,6 +77,7 @@ class Asked:
 
 def asked(
     chunk: Count | None = None,
+    offload: str = "none",
     draft: str | None = None,
     acceptance: str | float | None = None,
     draft_tokens: Count = "auto",
@@ -83,6 +86,7 @@ def asked(
 
     Args:
         chunk: most prompt tokens of one pass; None: whole prompts.
+        offload: memory tier of caches that wait for their session's next request; "none": they are dropped.
         draft: name or file of a draft model.
         acceptance: chance that a drafted token is kept: 0.7, or "0.6:0.7:0.8" with its interval.
         draft_tokens: tokens drafted per cycle, "auto" for the best number.
@@ -90,7 +94,9 @@ def asked(
     Raises:
         SilmarkError: a name that is unknown or a value that makes no sense.
     """
-    serving = Serving(chunk=None if chunk is None else question.whole("chunk", chunk))
+    serving = Serving(
+        chunk=None if chunk is None else question.whole("chunk", chunk), offload="" if offload == "none" else offload
+    )
     if draft is None:
         if acceptance is not None:
             raise BadValue("acceptance", acceptance, "a draft model beside it, such as --draft llama-3.2-1b")

@@ -91,12 +91,16 @@ def estimate(
     tpot: Duration | None = None,
     precision: str = "default",
     chunk: Count | None = None,
+    reuse: Count = 0,
+    reuse_share: str | float = 1.0,
+    think: Duration | None = None,
+    offload: str = "none",
     draft: str | None = None,
     acceptance: str | float | None = None,
     draft_tokens: Count = "auto",
     attention: Literal["heads", "batch"] = "heads",
     weights_in: Literal["auto", "main", "sram"] = "auto",
-    kv_in: Literal["auto", "main", "sram"] = "auto",
+    kv_in: str = "auto",
     region: Count = 0,
     imbalance: str | float = 1.0,
     maturity: Literal["own", "equal"] = "own",
@@ -112,10 +116,14 @@ def estimate(
         workload, prompt, output, ttft, tpot: as in `compare`.
         precision: a format, "weights:compute[:kv]", or "default".
         chunk: most prompt tokens of one pass (chunked prefill); None: whole prompts.
+        reuse, reuse_share, think: tokens of a prompt that an earlier request of its session left in a cache, share of
+            the requests that have some, and mean time from an answer to the session's next request.
+        offload: memory tier in which such caches wait: "main", a tier of the system such as "host", or "none".
         draft, acceptance, draft_tokens: a model that drafts, the chance that its tokens are kept (0.7, or
             "0.6:0.7:0.8" with an interval), and how many it drafts ("auto": the best number).
         attention: how tp chips divide the cache: by heads, or by sequences ("batch").
-        weights_in, kv_in: memory tiers of weights and cache on chips that have a choice.
+        weights_in, kv_in: memory tiers of weights and cache on chips that have a choice; the cache may also lie in a
+            tier of the system ("host"), which attention then reads over the host link.
         region: cores per side of a layer's region on a wafer, 0 for the default.
         imbalance: rows of the fullest chip's experts over the mean, or "power-law:1.2".
         maturity: "own" or "equal".
@@ -135,11 +143,13 @@ def estimate(
     side = question.whole("region", region, least=0)
     plan = _plan(loaded, target, ways, precision, (weights_in, kv_in), side)
     plan = replace(plan, attention=attention, expert_imbalance=uneven(imbalance, loaded, plan))
-    engine = serving.asked(chunk, draft, acceptance, draft_tokens)
+    engine = serving.asked(chunk, offload, draft, acceptance, draft_tokens)
     compiled = _compiled(loaded, target, plan, maturity)
     rows = []
     for users in _batches(batch):
-        asked = question.workload(workload, prompt, output, ttft, tpot, users)
+        asked = question.workload(
+            workload, prompt, output, ttft, tpot, users, reuse=reuse, reuse_share=reuse_share, think=think
+        )
         if asked.users is not None and asked.users < plan.dp:
             raise BadValue("batch", asked.users, f"at least one sequence for each of the {plan.dp} replicas")
         answer = compiled if isinstance(compiled, Infeasible) else engine.answer(compiled, asked, maturity)
@@ -182,12 +192,7 @@ def _plan(
 ) -> Plan:
     tp, pp, dp, ep, cp = *ways[:4], ways[4] or 1
     wanted = question.precision(precision_name, target.chip)
-    places = placements(target.chip, model.kind)
-    fitting = [p for p in places if all(t in ("auto", own) for t, own in zip(tiers, (p.weights, p.kv), strict=True))]
-    if not fitting:
-        known = "; ".join(f"{p.weights} and {p.kv}" for p in places)
-        raise BadValue("tiers of weights and cache", " and ".join(tiers), f"one of: {known}")
-    place = fitting[-1] if tiers == ("auto", "auto") else fitting[0]
+    place = _place(model, target, tiers)
     replicas = dp or 1
     if tp is not None and pp is None and dp is None and tp >= least_chips(model, target.chip, wanted, place):
         replicas = max(1, target.count // (tp * cp))  # what a replica leaves over serves others
@@ -207,6 +212,20 @@ def _plan(
     if plan.chips > target.count:
         raise BadValue("tp x cp x pp x dp", plan.chips, f"at most {target.count}, the chips of {target.name}")
     return plan
+
+
+def _place(model: Model, target: Target, tiers: tuple[str, str]) -> Placement:
+    """Where weights and cache lie as asked; the system's memory may hold the cache of any chip."""
+    weights, kv = tiers
+    places, beyond = placements(target.chip, model.kind), target.tiers()
+    free = kv == "auto" or kv in beyond
+    fitting = [p for p in places if weights in ("auto", p.weights) and (free or p.kv == kv)]
+    if not fitting:
+        known = "; ".join(f"{p.weights} and {p.kv}" for p in places)
+        more = f"; or the cache in {', '.join(beyond)}" if beyond else ""
+        raise BadValue("tiers of weights and cache", " and ".join(tiers), f"one of: {known}{more}")
+    place = fitting[-1] if weights == "auto" and free else fitting[0]
+    return replace(place, kv=kv) if kv in beyond else place
 
 
 @lru_cache(maxsize=256)

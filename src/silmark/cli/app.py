@@ -130,6 +130,12 @@ def estimate(
     chunk: Annotated[
         str | None, typer.Option(help="most prompt tokens in one pass [whole prompts]", show_default=False)
     ] = None,
+    reuse: Annotated[str, typer.Option(help="prompt tokens that an earlier request of the session left cached")] = "0",
+    reuse_share: Annotated[str, typer.Option(help="share of the requests that have such tokens")] = "1",
+    think: Annotated[
+        str | None, typer.Option(help="mean time to a session's next request, such as 60s", show_default=False)
+    ] = None,
+    offload: Annotated[str, typer.Option(help="memory tier of such caches: main, host, ... or none")] = "none",
     draft: Annotated[str | None, typer.Option(help="model that drafts tokens", show_default=False)] = None,
     acceptance: Annotated[
         str | None, typer.Option(help="chance that a draft is kept: 0.7, or 0.6:0.7:0.8", show_default=False)
@@ -137,7 +143,7 @@ def estimate(
     draft_tokens: Annotated[str, typer.Option(help="tokens drafted per cycle, or auto")] = "auto",
     attention: Annotated[str, typer.Option(help="division of the cache among tp chips: heads or batch")] = "heads",
     weights_in: Annotated[str, typer.Option(help="memory tier of the weights: auto, main or sram")] = "auto",
-    kv_in: Annotated[str, typer.Option(help="memory tier of the cache: auto, main or sram")] = "auto",
+    kv_in: Annotated[str, typer.Option(help="memory tier of the cache: auto, main, sram, or host, ...")] = "auto",
     region: Annotated[str, typer.Option(help="cores per side of a layer's region on a wafer; 0: default")] = "0",
     imbalance: Annotated[str, typer.Option(help="fullest chip's tokens over the mean: 1.5, power-law:1.2")] = "1",
     maturity: Maturity = "own",
@@ -163,12 +169,16 @@ def estimate(
         tpot=tpot,
         precision=precision,
         chunk=chunk,
+        reuse=reuse,
+        reuse_share=reuse_share,
+        think=think,
+        offload=offload,
         draft=draft,
         acceptance=acceptance,
         draft_tokens=draft_tokens,
         attention=cast("Literal['heads', 'batch']", attention),
         weights_in=cast("Literal['auto', 'main', 'sram']", weights_in),
-        kv_in=cast("Literal['auto', 'main', 'sram']", kv_in),
+        kv_in=kv_in,
         region=region,
         imbalance=imbalance,
         maturity=cast("Literal['own', 'equal']", maturity),

@@ -58,12 +58,16 @@ class Prompts:
         """Seconds of work per prompt at every batch."""
         return self.each(batches, self.alone.time_s, self.joint.time_s)
 
+    def energy(self, batches: Array) -> Array:
+        """Joules per prompt at every batch."""
+        return self.each(batches, self.alone.energy_j, self.joint.energy_j)
+
     def cost(self, batches: Array) -> StepCost:
         """Work per prompt at every batch, by resource."""
         resources = {*self.alone.parts, *self.joint.parts}
         zero = np.zeros(())
         parts = {r: self.each(batches, self.alone.parts.get(r, zero), self.joint.parts.get(r, zero)) for r in resources}
-        return StepCost(parts, self.each(batches, self.alone.energy_j, self.joint.energy_j))
+        return StepCost(parts, self.energy(batches))
 
     def longest_s(self, batches: Array) -> Array:
         """Seconds of the longest pass that decodes wait for."""

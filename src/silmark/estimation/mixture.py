@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from silmark.chips.mechanisms import Resource
 from silmark.estimation.chunks import Prompts, prompts
+from silmark.estimation.offload import Blend, Load, Restored, blend, store
 from silmark.estimation.power import power
 from silmark.estimation.result import Estimate
 from silmark.estimation.serving import PLAIN, Serving
@@ -65,17 +66,15 @@ class Mixture:
         self.depth = step_model.depth
         self.batches = batch_grid(workload, most, self.depth, step_model.plan.dp)
         cost = run or (step_model.quick if quick else step_model.cost)
-        self.prompts = self._prompts(cost)
-        self.decoders = np.minimum(self.batches, self.depth * workload.output * self.prompts.per_step)
         self.context = workload.prompt + workload.output / 2
-        self.decode = self._decode(cost)
-        self.together, self.alone, self.joint = self.prompts.together, self.prompts.alone, self.prompts.joint
+        self.fresh = self._prompts(0, cost)
+        self.together, self.alone, self.joint = self.fresh.together, self.fresh.alone, self.fresh.joint
+        self.prompts: Prompts | Blend = self.fresh
+        decoding = self._decode(cost)
+        if serving.offload:
+            decoding = self._restore(decoding, cost)
         self.first = _plus_overhead(self.prompts.first, step_model.mechanism.request_s)
         seconds = self.prompts.seconds(self.batches) * step_model.imbalance
-        full = np.minimum(1.0, self.decoders / self.depth)
-        self.stall = 1.0 + (step_model.imbalance - 1.0) * full
-        self.per_token = self.decoders / (self.depth * workload.output)
-        decoding = self.decode.time_s * self.stall
         self.tpot = decoding + seconds * self.per_token
         # A prompt waits for the step in progress and for prompts before it (Pollaczek-Khinchine, M/D/1).
         busy = np.where(self.batches > 1, 1.0 - decoding / self.tpot, 0.0)
@@ -104,18 +103,43 @@ class Mixture:
             return self.keeps
         return self.rate_per_chip > other.rate_per_chip if self.keeps else self.distance < other.distance
 
-    def _prompts(self, run: Callable[[Step], StepCost]) -> Prompts:
-        """What a prompt costs, on the draft too."""
-        new, chunk, speculation = self.workload.prompt, self.serving.chunk, self.serving.speculation
-        own = prompts(self.model, new, 0, chunk, run)
-        return own if speculation is None else speculation.prompts(self.model, own, new, 0, chunk)
+    def _prompts(self, past: int, run: Callable[[Step], StepCost]) -> Prompts:
+        """What a prompt costs of which so many tokens are cached, on the draft too."""
+        new, chunk, speculation = self.workload.prompt - past, self.serving.chunk, self.serving.speculation
+        own = prompts(self.model, new, past, chunk, run)
+        return own if speculation is None else speculation.prompts(self.model, own, new, past, chunk)
 
-    def _decode(self, run: Callable[[Step], StepCost]) -> StepCost:
-        """What a token costs."""
-        speculation = self.serving.speculation
+    def _decode(self, run: Callable[[Step], StepCost]) -> Array:
+        """Sets how many sequences decode and what a token costs them; returns its seconds, stalls counted."""
+        output, speculation = self.workload.output, self.serving.speculation
+        self.decoders = np.minimum(self.batches, self.depth * output * self.prompts.per_step)
         if speculation is None:
-            return run(Step.decode(inside_groups(self.decoders, self.depth), self.context))
-        return speculation.decode(self.model, self.decoders, self.context, run)
+            self.decode = run(Step.decode(inside_groups(self.decoders, self.depth), self.context))
+        else:
+            self.decode = speculation.decode(self.model, self.decoders, self.context, run)
+        self.stall = 1.0 + (self.model.imbalance - 1.0) * np.minimum(1.0, self.decoders / self.depth)
+        self.per_token = self.decoders / (self.depth * output)
+        return np.asarray(self.decode.time_s * self.stall)
+
+    def _restore(self, decoding: Array, run: Callable[[Step], StepCost]) -> Array:
+        """Sets the prompts to a blend of restored and fresh ones; returns seconds of a token as `_decode`."""
+        work, restored = self.workload, self._prompts(self.workload.reuse, run)
+        self.kept = store(self.model, work, self.serving.offload, self.batches)
+        # Where steps carry one chunk each, restored prompts feed more sequences, which restore more.
+        for _ in range(1 if self.serving.chunk is None else 2):
+            new, old = (kind.seconds(self.batches) * self.model.imbalance for kind in (self.fresh, restored))
+            load = Load(decoding, new, old, self.per_token, self.decoders / work.output)
+            self.prompts = blend(self.kept, work, self.fresh, restored, load)
+            decoding = decoding if self.serving.chunk is None else self._decode(run)
+        return decoding
+
+    def restored(self, index: int) -> Restored | None:
+        """What came of caches that wait in a memory tier, at a batch; None where they do not."""
+        if not isinstance(self.prompts, Blend):
+            return None
+        kept, sessions = self.kept, np.broadcast_to(self.kept.sessions, self.batches.shape)
+        share, dp = float(self.prompts.share[index]), self.model.plan.dp
+        return Restored(kept.name, share, kept.read_s, float(sessions[index]) * dp, kept.figures)
 
     def prompt_s(self) -> float:
         """Seconds that a replica needs per prompt when it does nothing else."""
@@ -125,7 +149,7 @@ class Mixture:
     def dynamic_w(self) -> Array:
         """Power above idle of the replica at every batch: energy of a token's share of the steps over its time."""
         groups = np.minimum(self.depth, self.decoders)
-        prompt = self.prompts.each(self.batches, self.alone.energy_j, self.joint.energy_j)
+        prompt = self.prompts.energy(self.batches)
         return np.asarray((self.decode.energy_j * groups + prompt * self.decoders / self.workload.output) / self.tpot)
 
     def token_s(self, index: int) -> dict[str, Mapping[Resource, Array]]:
@@ -144,11 +168,13 @@ class Mixture:
         """Seconds per token that no software could beat: its decode step, and its share of a full pass of prompts."""
         step = Step.decode(max(1.0, self.decoders[index] / self.depth), self.context)
         own = self.model.floor(step) if decode.floor_s is None else decode.floor_s
-        return float(own) + self._prompt_floor(self.together) / self.together * float(self.per_token[index])
+        return float(own) + self._prompt_floor(self.together, index) / self.together * float(self.per_token[index])
 
-    def _prompt_floor(self, prompts: float) -> float:
+    def _prompt_floor(self, prompts: float, index: int) -> float:
+        """Seconds that no software could beat for so many prompts, of those that no cache is restored for."""
         kept = self.alone.floor_s if prompts == 1.0 else self.joint.floor_s
-        return float(self.model.floor(Step.prefill(prompts, self.workload.prompt)) if kept is None else kept)
+        all_ = float(self.model.floor(Step.prefill(prompts, self.workload.prompt)) if kept is None else kept)
+        return all_ * (1.0 - float(self.prompts.share[index])) if isinstance(self.prompts, Blend) else all_
 
     def _log_widths(self, mixed: StepCost, metric: str, index: int) -> tuple[float, float]:
         """Widths of a time per token; an uncertain acceptance joins with the share of time that decodes take."""
@@ -160,6 +186,17 @@ class Mixture:
         quick, slow = math.log(cycle.high / cycle.mid), math.log(cycle.mid / cycle.low)
         return quadrature([below, quick * share]), quadrature([above, slow * share])
 
+    def _first_widths(self, first: StepCost, index: int) -> tuple[float, float]:
+        """Widths of the time to the first token; the pace of a memory tier joins with the share of its copies."""
+        below, above = log_widths(self.model, first, "ttft")
+        restored = self.restored(index)
+        if restored is None:
+            return below, above
+        share = restored.share * restored.read_s / float(self.ttft[index])
+        widths = [(f.log_high, f.log_low) for f in restored.figures.values() if f.unit != "B"]
+        quick, slow = (max((width[side] for width in widths), default=0.0) for side in (0, 1))
+        return quadrature([below, quick * share]), quadrature([above, slow * share])
+
     def estimate(self, at: int | None = None) -> Estimate:
         """The figures at a batch, the chosen one where none is named, with their intervals."""
         index = self.index if at is None else at
@@ -167,6 +204,7 @@ class Mixture:
         decode = self.decode.at(index)
         prompt = self._prompt(index)
         mixed = _mix(decode, prompt, float(self.stall[index]), float(self.per_token[index]))
+        first = self.first if self.prompts is self.fresh else self.first.at(index)
         tpot, ttft = float(self.tpot[index]), float(self.ttft[index])
         floor = self._floor(decode, index)
         below, above = self._log_widths(mixed, "tpot", index)
@@ -182,7 +220,7 @@ class Mixture:
             batch=int(batch) * dp,
             batch_max=self.most * dp,
             kv_tokens=self.most * final * dp,
-            ttft_s=Interval.around(ttft, *log_widths(model, self.first, "ttft")).at_least(self._prompt_floor(1.0)),
+            ttft_s=Interval.around(ttft, *self._first_widths(first, index)).at_least(self._prompt_floor(1.0, index)),
             tpot_s=tpot_s,
             itl_max_s=Interval.around(float(self.itl_max[index]), below, above).at_least(floor),
             tokens_per_s=rate.scaled(dp),
@@ -190,10 +228,11 @@ class Mixture:
             items_per_s=None,
             power_w=watts.scaled(dp),
             joules=per_item(watts, rate),
-            bound_by={"prefill": self.first.bound_by(), "decode": decode.bound_by()},
+            bound_by={"prefill": first.bound_by(), "decode": decode.bound_by()},
             grade=Grade.ASSUMED if self.serving.speculation else grade(model, mixed, "tpot"),
             misses=missed(self.workload, ttft, tpot),
-            phases={"prefill": self.first, "decode": decode},
+            phases={"prefill": first, "decode": decode},
+            restored=self.restored(index),
             decoders=float(self.decoders[index]) * dp,
             serving=self.serving,
         )

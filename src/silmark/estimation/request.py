@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from silmark.errors import BadValue
 from silmark.estimation.mixture import Mixture
 from silmark.estimation.result import Estimate
 from silmark.estimation.serving import PLAIN, Serving
@@ -30,6 +31,8 @@ def prepare(
     if step_model.model.kind != "decoder":
         return Pass(step_model, workload)
     final = workload.prompt + workload.output
+    if serving.offload and not workload.reuse:
+        raise BadValue("offload", serving.offload, "prompts of which a cache is reused: --reuse above 0")
     speculation = serving.speculation
     most = step_model.memory.sequences(final) if speculation is None else speculation.sequences(step_model, final)
     if isinstance(most, Infeasible):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from silmark.estimation.offload import Restored
 from silmark.estimation.power import power_figures
 from silmark.estimation.serving import PLAIN, Serving
 from silmark.figures import Figure, Grade, Interval
@@ -25,6 +26,7 @@ class Estimate:
         tokens_per_s: output tokens per second of the whole system.
         itl_max_s: longest time between two tokens of a sequence: a step behind the longest pass of prompts.
         decoders: sequences of the batch that decode while the others wait for their chunks; None: all of them.
+        restored: what came of caches that wait in a memory tier, None where they do not.
         serving: what the engine is told beside the plan.
         power_w: of the whole system, hosts included.
         joules: per output token, or per item.
@@ -50,6 +52,7 @@ class Estimate:
     phases: Mapping[str, StepCost] = field(default_factory=dict)
     itl_max_s: Interval | None = None
     decoders: float | None = None
+    restored: Restored | None = None
     serving: Serving = PLAIN
 
     def steps(self) -> dict[str, Step]:
@@ -57,7 +60,8 @@ class Estimate:
         work, model = self.workload, self.step_model
         each = max(1.0, (self.decoders or self.batch) / model.plan.dp / model.depth)
         if model.model.kind == "decoder":
-            last = work.prompt if self.serving.chunk is None else min(work.prompt, self.serving.chunk)
+            new = work.prompt - (work.reuse if self.restored and self.restored.share else 0)
+            last = new if self.serving.chunk is None else min(new, self.serving.chunk)
             prefill = Step.prefill(1, last, work.prompt - last)
             context, speculation = work.prompt + work.output / 2, self.serving.speculation
             plain = Step.decode(each, context)
@@ -82,4 +86,5 @@ class Estimate:
         """Every figure behind the numbers, by key."""
         speculation = self.serving.speculation
         asked = {} if speculation is None else {"question.acceptance": speculation.figure()}
-        return self.step_model.figures | power_figures(self.step_model) | asked
+        tier = {} if self.restored is None else self.restored.figures
+        return self.step_model.figures | power_figures(self.step_model) | asked | tier

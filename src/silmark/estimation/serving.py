@@ -17,11 +17,13 @@ class Serving:
     Attributes:
         chunk: most tokens of prompts in one pass (vLLM: max_num_batched_tokens); None: as many prompts as the usual
             limit holds, a longer prompt in one piece.
+        offload: memory tier in which caches of sessions wait for their next request; empty: they are dropped.
         speculation: a draft model and how it is used; None: every token is a step.
     """
 
     chunk: int | None = None
     speculation: Speculation | None = None
+    offload: str = ""
 
     def __post_init__(self) -> None:
         if self.chunk is not None and not 1 <= self.chunk <= MAX_CHUNK:

@@ -53,8 +53,15 @@ class Memory:
         return int(1_000_000 if each == 0 else min(1_000_000, self.capacity / each))
 
 
-def memory(model: Model, chip: Chip, plan: Plan) -> Memory | Infeasible:
-    """Places weights and cache; Infeasible says which tier is too small and by how much."""
+def memory(model: Model, chip: Chip, plan: Plan, beyond: float = 0.0) -> Memory | Infeasible:
+    """Places weights and cache; Infeasible says which tier is too small and by how much.
+
+    Args:
+        model: what is to be held.
+        chip: one chip.
+        plan: how the model is cut.
+        beyond: one chip's share of the memory beyond the chips that the plan keeps the cache in, bytes.
+    """
     bits = FORMATS[plan.precision.weights].bits
     weights = model.weight_bytes(bits)
     if plan.ranks > 1:  # every rank keeps its own copy of all but the experts
@@ -70,7 +77,8 @@ def memory(model: Model, chip: Chip, plan: Plan) -> Memory | Infeasible:
             f"weights take {weights / 1e9:.3g} GB per chip at {plan.replica_chips} chips, "
             f"{where} holds {room / 1e9:.3g} GB"
         )
-    cache_room = room - weights if place.kv == place.weights else usable(chip, place.kv)
+    elsewhere = beyond if place.beyond else usable(chip, place.kv)
+    cache_room = room - weights if place.kv == place.weights else elsewhere
     return Memory(weights=weights, capacity=cache_room, model=model, plan=plan)
 
 

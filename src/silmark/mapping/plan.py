@@ -88,6 +88,7 @@ class Plan:
         ways = {"TP": self.tp, "CP": self.cp, "PP": self.pp, "EP": self.ep, "DP": self.dp}
         cuts = [f"{name}{count}" for name, count in ways.items() if count > 1]
         places = f", weights in {self.placement.weights}" if self.placement.weights == "sram" else ""
+        places += f", cache in {self.placement.kv}" if self.placement.beyond else ""
         split = ", attention by sequences" if self.attention == "batch" else ""
         split += f", attention on {self.ranks} ranks" if self.ranks > 1 else ""
         uneven = f", experts {self.expert_imbalance:.3g} times uneven" if self.expert_imbalance > 1.0 else ""

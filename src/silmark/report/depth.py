@@ -59,7 +59,8 @@ def _over_batches(rows: Sequence[Row]) -> Table:
             shown(usd),
         ]
         bound = ", ".join(f"{phase}: {what}" for phase, what in answer.bound_by.items())
-        remark = "; ".join(part for part in (row.reason, str(answer.serving)) if part)
+        words = (row.reason, str(answer.serving), str(answer.restored or ""))
+        remark = "; ".join(word for word in words if word)
         cells.append([f"{answer.batch:,}", f"{answer.batch_max:,}", *times, *rates, bound, remark])
     return grid(headers, cells, numeric=range(10))
 

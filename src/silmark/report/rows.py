@@ -93,6 +93,7 @@ class Row:
             "kv_tokens": answer.kv_tokens if answer else None,
             "plan": _plan(answer),
             "speculation": _speculation(answer),
+            "offload": _offload(answer),
             "bound_by": dict(answer.bound_by) if answer else None,
             "sources": self.sources(),
             "figures": [figure.as_dict(key) for key, figure in sorted(self.figures.items())] if explain else None,
@@ -129,6 +130,13 @@ def _speculation(answer: Estimate | None) -> dict[str, Any] | None:
         "acceptance": used.acceptance.as_dict(),
         "tokens_per_cycle": used.per_cycle().as_dict(),
     }
+
+
+def _offload(answer: Estimate | None) -> dict[str, Any] | None:
+    if answer is None or answer.restored is None:
+        return None
+    found = answer.restored
+    return {"tier": found.tier, "share": found.share, "read_s": found.read_s, "sessions": found.sessions}
 
 
 def _plan(answer: Estimate | None) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ class PlanDocument(Strict):
     attention: Literal["heads", "batch"] = Field(description="how tp chips divide the cache")
     precision: str = Field(description="weights:compute:kv formats, one word where they agree")
     weights_in: Literal["main", "sram"]
-    kv_in: Literal["main", "sram"]
+    kv_in: str = Field(description="main or sram of the chip, or a memory tier of the system")
     region: int | None = Field(description="cores per side of a layer's region on a wafer")
 
 
@@ -41,6 +41,15 @@ class SpeculationDocument(_Strict):
     tokens: int = Field(description="drafted per cycle")
     acceptance: Bounds
     tokens_per_cycle: Bounds
+
+
+class OffloadDocument(_Strict):
+    """Caches that wait in a memory tier for their session's next request."""
+
+    tier: str
+    share: float = Field(description="of the requests, those whose cache is restored")
+    read_s: float = Field(description="time of a restore")
+    sessions: float = Field(description="caches that the tier holds")
 
 
 class FigureDocument(_Strict):
@@ -87,6 +96,7 @@ class RowDocument(_Strict):
     kv_tokens: int | None
     plan: PlanDocument | None
     speculation: SpeculationDocument | None
+    offload: OffloadDocument | None
     bound_by: dict[str, str] | None = Field(description="phase -> resource that takes the largest share")
     sources: list[str]
     figures: list[FigureDocument] | None = Field(description="with --explain: every input figure")

@@ -26,6 +26,8 @@ _LEAST_WIDTH = 0.03
 _MATTERS = 0.1
 """Share of the time that makes a figure's grade count."""
 _LINKS = ("system.scale_", "link.scale_", "assumed.scale_")
+_TIERS = ("system.memory.", "link.host.", "assumed.link.host_share")
+"""Beyond the chips: in the figures of a step model only where the cache lies there."""
 _CLASS_WIDTH = 0.1
 """Widths (in logarithms) below this are what datasheet figures have anyway."""
 
@@ -101,6 +103,8 @@ def _joining(step_model: StepModel, resource: Resource, metric: str) -> tuple[Fi
     keys = sorted(step_model.mechanism.bounds.get(resource, set()))
     if resource == "link":
         keys += [key for key in step_model.figures if key.startswith(_LINKS)]
+        if step_model.tier is not None:
+            keys += [key for key in step_model.figures if key.startswith(_TIERS) and not key.endswith(".capacity")]
     figures = [step_model.figures[k] for k in keys if not (validated and k.startswith("calibration."))]
     return tuple(figure for figure in figures if _uncertain(chip, figure))
 

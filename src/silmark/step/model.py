@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike
 from silmark import fabric
 from silmark.chips.mechanisms import AbstractMechanism, Cost, Placement, Resource, build
 from silmark.figures import Figure
-from silmark.graph import Array, Attention, Collective, Graph, Op
+from silmark.graph import Array, Attention, Collective, Graph, Op, count
 from silmark.mapping import Infeasible, Memory, Plan, context, memory, probe, refusal, shard
 from silmark.models import Model
 from silmark.step.cost import OpShare, StepCost
 from silmark.step.floor import floor_s
 from silmark.step.table import Table
-from silmark.systems import Target
+from silmark.systems import MemoryTier, Target
 from silmark.workloads import Step
 
 Maturity = Literal["own", "equal"]
@@ -40,6 +40,7 @@ class StepModel:
         mechanism: of the target's chip, built for the plan's precision and placement.
         memory: weights, and room for cache, per chip.
         maturity: share of the mechanism's rate that the software stack reaches; None counts as 1.
+        tier: memory beyond the chips that holds the cache; None where the chips hold it.
     """
 
     model: Model
@@ -48,6 +49,7 @@ class StepModel:
     mechanism: AbstractMechanism
     memory: Memory
     maturity: Figure | None = None
+    tier: MemoryTier | None = None
     _tables: dict[str, Table] = field(default_factory=dict, repr=False, compare=False)
 
     def cost(self, step: Step) -> StepCost:
@@ -104,6 +106,8 @@ class StepModel:
         used = dict(self.mechanism.used)
         tiers = {self.plan.placement.weights, self.plan.placement.kv}
         used |= {k: f for k, f in self.target.chip.figures.items() if k in {f"memory.{t}.capacity" for t in tiers}}
+        if self.tier is not None:
+            used |= self.tier.figures
         if self.maturity is not None:
             used["software.maturity"] = self.maturity
         if self.plan.tp * self.plan.cp > 1:
@@ -149,6 +153,11 @@ class StepModel:
             return Cost({"link": seconds}, self.mechanism.busy_energy({"link": seconds}))
         if isinstance(op, Attention) and op.ways > 1:
             return self._over_context(op)
+        if isinstance(op, Attention) and self.tier is not None:
+            return self._over_host_link(op, self.tier)
+        return self._on_chip(op)
+
+    def _on_chip(self, op: Op) -> Cost:
         cost = self.mechanism.cost(op)
         if self.maturity is None or self.maturity.value == 1.0:
             return cost
@@ -167,9 +176,19 @@ class StepModel:
             np.maximum(0.0, seconds(way.hidden) - cost.time_s) + seconds(way.open)
             for way in context.exchanges(op, self.plan)
         ]
-        extra: dict[Resource, Array] = {"link": np.minimum.reduce(np.broadcast_arrays(*exposed))}
-        parts = {**cost.parts, "link": cost.parts.get("link", np.zeros(())) + extra["link"]}
-        return Cost(parts, cost.energy_j + self.mechanism.busy_energy(extra))
+        return self._exposed(cost, np.minimum.reduce(np.broadcast_arrays(*exposed)))
+
+    def _over_host_link(self, op: Attention, tier: MemoryTier) -> Cost:
+        """Attention over a cache beyond the chip, which it streams in while it computes."""
+        cost = self._on_chip(op)
+        bytes_ = count(op).kv * op.kv_bytes(self.plan.precision.kv_bytes)
+        rate = min(tier.chip_bytes_per_s, tier.bandwidth_bytes_per_s / self.target.system.chips)
+        return self._exposed(cost, np.maximum(0.0, bytes_ / rate + tier.latency_s * op.count - cost.time_s))
+
+    def _exposed(self, cost: Cost, seconds: Array) -> Cost:
+        """A cost with so many seconds of links behind it."""
+        parts = {**cost.parts, "link": cost.parts.get("link", np.zeros(())) + seconds}
+        return Cost(parts, cost.energy_j + self.mechanism.busy_energy({"link": seconds}))
 
     def _link_s(self, op: Collective) -> Array:
         """Seconds of one collective."""
@@ -237,14 +256,18 @@ def compile_step(
     reason = context.undividable(model, plan)
     if reason is not None:
         return Infeasible(reason)
-    place = memory(model, target.chip, plan)
+    tier = target.tiers().get(plan.placement.kv) if plan.placement.beyond else None
+    if plan.placement.beyond and tier is None:
+        return Infeasible(f"{target.system.id} has no memory named {plan.placement.kv} beyond its chips")
+    place = memory(model, target.chip, plan, tier.capacity_bytes / target.system.chips if tier else 0.0)
     if isinstance(place, Infeasible):
         return place
     known = {} if built is None else built
-    mechanism = known.get(plan.placement) or build(target.chip, plan.precision, plan.placement)
-    known[plan.placement] = mechanism
+    on_chip = plan.placement.on_chip()
+    mechanism = known.get(on_chip) or build(target.chip, plan.precision, on_chip)
+    known[on_chip] = mechanism
     too_large = next(filter(None, map(mechanism.refuses, probe(model))), None)
     if too_large is not None:
         return Infeasible(f"cannot run: {too_large}", cannot=True)
     own = target.chip.figure("software.maturity") if maturity == "own" else None
-    return StepModel(model, target, plan, mechanism, place, own)
+    return StepModel(model, target, plan, mechanism, place, own, tier)

@@ -22,6 +22,9 @@ class Workload:
         ttft_s, tpot_s: what the service promises (infinite: nothing).
         users: sequences in flight, None for as many as the promise allows.
         power_w: power limit of the whole system, None for no limit.
+        reuse: tokens of a prompt that an earlier request of its session left in a cache (vLLM: cached tokens).
+        reuse_share: share of the requests that have such tokens.
+        think_s: mean seconds from an answer to the next request of its session.
     """
 
     name: str
@@ -31,6 +34,9 @@ class Workload:
     tpot_s: float = float("inf")
     users: int | None = None
     power_w: float | None = None
+    reuse: int = 0
+    reuse_share: float = 1.0
+    think_s: float = 0.0
 
     def __post_init__(self) -> None:
         for label, value, top in (("prompt", self.prompt, MAX_TOKENS), ("output", self.output, MAX_TOKENS)):
@@ -43,6 +49,12 @@ class Workload:
             raise BadValue("batch", self.users, f"a number of sequences from 1 to {MAX_BATCH:,}, or auto")
         if self.power_w is not None and not 0 < self.power_w <= MAX_POWER_W:
             raise BadValue("power", self.power_w, "a power above 0 W, at most 1 TW")
+        if not 0 <= self.reuse < self.prompt:
+            raise BadValue("reuse", self.reuse, f"fewer tokens than the prompt of {self.prompt:,}: at least one is new")
+        if not 0 <= self.reuse_share <= 1:
+            raise BadValue("reuse-share", self.reuse_share, "a share from 0 to 1")
+        if not 0 <= self.think_s <= LONGEST_S:
+            raise BadValue("think", self.think_s, "a time from 0 to 30 years, such as 60s")
 
 
 WORKLOADS: dict[str, Workload] = {

@@ -26,16 +26,26 @@ class Placement:
     """Where a plan keeps things on one chip.
 
     Attributes:
-        weights, kv: memory tier that holds them (`main` or `sram`).
+        weights, kv: memory tier that holds them (`main` or `sram`); the cache may also lie in a tier of the system
+            beyond the chip, named as its file does (`host`).
         region: cores per side of the region that one layer uses on a wafer (0: not a wafer).
         engine: whose kernels run, `engine[:scheme[:kernel]]` (`vllm`, `trtllm:fp8_block`); empty: what the measured
             engines have in common. Only GPUs have several.
     """
 
     weights: Literal["main", "sram"] = "main"
-    kv: Literal["main", "sram"] = "main"
+    kv: str = "main"
     region: int = 0
     engine: str = ""
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the cache lies in a tier that the chip reaches through its host link."""
+        return self.kv not in ("main", "sram")
+
+    def on_chip(self) -> Placement:
+        """The placement as the chip's own mechanism sees it: what comes over the host link passes its memory."""
+        return replace(self, kv=self.weights) if self.beyond else self
 
 
 @dataclass(frozen=True, slots=True)
