@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,15 +30,15 @@ class Memory:
     capacity: float
     model: Model
     plan: Plan
+    _kept: list[Attention] = field(default_factory=list, repr=False, compare=False)
 
     def per_sequence(self, context: float) -> Array:
         """Bytes of cache and state that one sequence of that many tokens takes on one chip."""
         if self.model.kind != "decoder":
             return np.zeros(())
-        graph = shard(lower(self.model, Step.decode(1, max(context - 1, 0)), self.plan), self.plan)
-        usual = self.plan.precision.kv_bytes
+        usual, past = self.plan.precision.kv_bytes, np.asarray(max(context - 1, 0), dtype=np.float64)
         cache = sum(
-            (op.count * op.held() * (op.kv_width * op.kv_bytes(usual)) for op in graph if isinstance(op, Attention)),
+            (op.count * replace(op, past=past).held() * (op.kv_width * op.kv_bytes(usual)) for op in self._attention()),
             start=np.zeros(()),
         )
         if self.plan.attention == "batch":
@@ -46,6 +46,13 @@ class Memory:
         cache = cache / (self.plan.ranks * self.plan.cp)  # a sequence lies on one rank, divided over a context group
         state = self.model.state_elements / self.plan.tp
         return np.asarray((cache + state * 4.0) / self.plan.pp)
+
+    def _attention(self) -> list[Attention]:
+        """What caches, on one chip, for one sequence; lowered once."""
+        if not self._kept:
+            graph = shard(lower(self.model, Step.decode(1, 0), self.plan), self.plan)
+            self._kept.extend(op for op in graph if isinstance(op, Attention))
+        return self._kept
 
     def sequences(self, context: float) -> int:
         """Largest number of sequences of that many tokens that one replica holds."""
