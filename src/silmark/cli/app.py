@@ -147,6 +147,7 @@ def estimate(
     region: Annotated[str, typer.Option(help="cores per side of a layer's region on a wafer; 0: default")] = "0",
     imbalance: Annotated[str, typer.Option(help="fullest chip's tokens over the mean: 1.5, power-law:1.2")] = "1",
     maturity: Maturity = "own",
+    brief: Annotated[bool, typer.Option("--brief", help="leave the tables of operators out")] = False,
     json_: Json = False,
     explain: Explain = False,
 ) -> None:
@@ -190,7 +191,7 @@ def estimate(
     from silmark.report.table import console, explanation  # noqa: PLC0415
 
     screen = console()
-    for part in page.tables(depth.question, depth.rows, depth.operators()):
+    for part in page.tables(depth.question, depth.rows, [] if brief else depth.operators()):
         screen.print(part)
         screen.print()
     if explain:

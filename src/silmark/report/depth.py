@@ -29,11 +29,13 @@ def tables(
 
 
 def _over_batches(rows: Sequence[Row]) -> Table:
+    chunked = any(row.estimate and row.estimate.serving.chunk for row in rows)
     headers = [
         "batch",
         "at most",
         "TTFT",
         "TPOT",
+        *(["ITL at most"] if chunked else []),
         "latency",
         "per s",
         "per s and chip",
@@ -47,10 +49,11 @@ def _over_batches(rows: Sequence[Row]) -> Table:
     for row in rows:
         answer = row.estimate
         if answer is None:
-            cells.append([*["-"] * 11, row.reason])
+            cells.append([*["-"] * (len(headers) - 1), row.reason])
             continue
         usd = row.price.usd_per_million if row.price else None
-        times = [shown(x, "s") for x in (answer.ttft_s, answer.tpot_s, answer.latency_s)]
+        worst = [answer.itl_max_s] if chunked else []
+        times = [shown(x, "s") for x in (answer.ttft_s, answer.tpot_s, *worst, answer.latency_s)]
         rates = [
             shown(answer.rate),
             shown(row.per_chip),
@@ -62,7 +65,7 @@ def _over_batches(rows: Sequence[Row]) -> Table:
         words = (row.reason, str(answer.serving), str(answer.restored or ""))
         remark = "; ".join(word for word in words if word)
         cells.append([f"{answer.batch:,}", f"{answer.batch_max:,}", *times, *rates, bound, remark])
-    return grid(headers, cells, numeric=range(10))
+    return grid(headers, cells, numeric=range(len(headers) - 2))
 
 
 def _operators(phase: str, entries: Sequence[Mapping[str, Any]]) -> Table:
