@@ -139,6 +139,7 @@ words = st.one_of(
 )  # fmt: skip
 COMPARE = ("workload", "prompt", "output", "ttft", "tpot", "batch", "power", "chips", "precision", "maturity", "sort")
 ESTIMATE = ("on", "tp", "pp", "dp", "ep", "batch", "workload", "precision", "weights-in", "region", "maturity")
+ENGINE = ("cp", "chunk", "kv-in", "reuse", "reuse-share", "think", "offload", "draft", "acceptance", "draft-tokens")
 
 
 def check(found: Any) -> None:
@@ -164,6 +165,14 @@ def test_options_of_compare(options: dict[str, str], run: Run) -> None:
 def test_options_of_estimate(options: dict[str, str], run: Run) -> None:
     given_ = [f"--{name}={value}" for name, value in ({"on": "8x:h100"} | options).items()]
     check(run("estimate", "llama-3.2-1b", "--json", *given_))
+
+
+@bounded(150)
+@given(options=st.dictionaries(st.sampled_from(ENGINE), words, min_size=1, max_size=2))
+def test_options_of_the_engine(options: dict[str, str], run: Run) -> None:
+    usual = {"reuse": "500", "draft": "llama-3.2-1b", "acceptance": "0.5", "draft-tokens": "2"}
+    given_ = [f"--{name}={value}" for name, value in (usual | options).items()]
+    check(run("estimate", "llama-3.2-1b", "--on=8x:h100", "--json", *given_))
 
 
 @bounded(100)
