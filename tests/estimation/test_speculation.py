@@ -179,6 +179,18 @@ def test_an_uncertain_acceptance_widens_the_answer() -> None:
     assert two.grade is Grade.ASSUMED
 
 
+def test_chunks_ride_on_checks_and_not_on_drafts() -> None:
+    """A step of the target carries one chunk and yields several tokens: fewer sequences are fed by the same chunk."""
+    work = Workload("w", 8192, 256, users=64)
+    plain, spoken = (
+        prepare(compiled(0), work, True, Serving(512, speculation))
+        for speculation in (None, Speculation(drafts(0)[0], 4, sure(0.8)))
+    )
+    assert isinstance(plain, Mixture)
+    assert isinstance(spoken, Mixture)
+    assert spoken.decoders[0] == pytest.approx(plain.decoders[0] / expected(0.8, 4))
+
+
 def test_the_document_says_what_drafts() -> None:
     depth = api.estimate("llama-3.1-70b", "8x:h200", batch=1, precision="fp8", draft="llama-3.2-1b", acceptance=0.7)
     document = depth.as_dict(explain=True)

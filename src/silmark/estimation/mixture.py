@@ -33,6 +33,7 @@ class Mixture:
 
     Attributes:
         batches: sequences in flight on the replica.
+        fresh, prompts: what prompts cost without any cache, and what they cost as they are served.
         decoders: of these, sequences that decode: where every step carries a chunk, others wait for theirs.
         tpot, ttft: mean seconds at each of them.
         itl_max: longest seconds between two tokens of a sequence: a step that waits for a full pass of prompts.
@@ -112,7 +113,7 @@ class Mixture:
     def _decode(self, run: Callable[[Step], StepCost]) -> Array:
         """Sets how many sequences decode and what a token costs them; returns its seconds, stalls counted."""
         output, speculation = self.workload.output, self.serving.speculation
-        self.decoders = np.minimum(self.batches, self.depth * output * self.prompts.per_step)
+        self.decoders = np.minimum(self.batches, self.depth * output / self.tokens * self.prompts.per_step)
         if speculation is None:
             self.decode = run(Step.decode(inside_groups(self.decoders, self.depth), self.context))
         else:

@@ -184,6 +184,8 @@ def blend(kept: Store, work: Workload, fresh: Prompts, restored: Prompts, load: 
     if work.think_s > 0:
         held = work.reuse_share * kept.sessions
         share = np.minimum(share, held * a / (load.requests * work.think_s + held * b))
+    if kept.busy_s == 0:
+        return Blend(fresh, restored, share, np.full(np.shape(a), kept.read_s))
     # A queue of deterministic service (M/D/1) in which no copy waits longer than it gains.
     full = min(_FULLEST, 2 * gain / (kept.busy_s + 2 * gain))
     share = np.minimum(share, full * a / (load.requests * kept.busy_s + full * b))
