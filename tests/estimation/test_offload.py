@@ -16,6 +16,7 @@ from silmark.estimation import Estimate, Serving, estimate
 from silmark.estimation.mixture import Mixture
 from silmark.estimation.offload import Blend
 from silmark.estimation.request import prepare
+from silmark.estimation.stores import store
 from silmark.formats import Precision
 from silmark.graph import Attention
 from silmark.mapping import Infeasible, Plan
@@ -33,7 +34,7 @@ PAIRS = (
 )
 few = settings(max_examples=20, deadline=None, derandomize=True)
 pairs = st.sampled_from(range(len(PAIRS)))
-tiers = st.sampled_from(["main", "host", "cxl"])
+tiers = st.sampled_from(["main", "host", "cxl", "host+cxl", "main+host+cxl"])
 thinks = st.sampled_from([0.0, 1.0, 30.0, 600.0, 36_000.0])
 
 
@@ -103,9 +104,9 @@ def test_the_steady_state_closes(pair: int, work: Workload, tier: str) -> None:
     requests = found.rate / work.output
     share = shares(found)
     if work.think_s:
-        held = np.broadcast_to(found.kept.sessions, requests.shape)
-        assert np.all(share * requests * work.think_s <= work.reuse_share * held * (1 + 1e-6))
-    assert np.all(share * requests * found.kept.busy_s <= 0.9 * (1 + 1e-6))
+        assert np.all(share * requests * work.think_s <= work.reuse_share * found.kept.sessions * (1 + 1e-6))
+    _, busy = found.kept.pace(requests * work.think_s)
+    assert np.all(share * requests * busy <= 0.9 * (1 + 1e-6))
 
 
 @few
@@ -142,6 +143,26 @@ def test_more_memory_finds_more_sessions() -> None:
     batches = [float(one.batches[one.index]) for one in found]
     assert batches == sorted(batches)
     assert batches[3] > batches[2] > batches[0]
+    both = served(compiled(0), work, Serving(offload="host+cxl"))
+    assert shares(both)[both.index] > shares(found[3])[found[3].index]
+    np.testing.assert_allclose(both.kept.sessions, found[2].kept.sessions + found[3].kept.sessions)
+
+
+@few
+@given(idle=st.floats(0, 1e6))
+def test_a_row_of_tiers_is_as_fast_as_where_caches_lie(idle: float) -> None:
+    batches = np.array([1.0, 64.0])
+    work = Workload("w", 4096, 256, reuse=3584)
+    one, two, row = (
+        store(compiled(0), work, name, batches, lambda n: float(compiled(0).memory.per_sequence(n)))
+        for name in ("host", "cxl", "host+cxl")
+    )
+    read, busy = row.pace(np.full(2, idle))
+    first, second = one.pace(np.full(2, idle))[0], two.pace(np.full(2, idle))[0]
+    assert np.all((read >= first * (1 - 1e-9)) & (read <= second * (1 + 1e-9)))
+    assert np.all(busy <= two.pace(np.full(2, idle))[1] * (1 + 1e-9))
+    if idle <= float(one.sessions[0]):
+        np.testing.assert_allclose(read, first)
 
 
 def most_users(model: StepModel, work: Workload, serving: Serving) -> int:
@@ -215,7 +236,12 @@ def test_what_a_system_lacks_is_said() -> None:
     assert isinstance(found, Infeasible)
     assert "cxl" in found.reason
     ask = {"precision": "fp8", "batch": 1}
-    for words in ({"offload": "cxl", "reuse": 100}, {"offload": "host"}, {"kv_in": "cxl"}):
+    for words in (
+        {"offload": "cxl", "reuse": 9},
+        {"offload": "host"},
+        {"offload": "host+host", "reuse": 9},
+        {"kv_in": "cxl"},
+    ):
         with pytest.raises(BadValue):
             api.estimate("llama-3.1-8b", "hgx-h100-8", **ask, **words)  # type: ignore[arg-type]
 

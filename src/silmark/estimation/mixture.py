@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from silmark.chips.mechanisms import Resource
 from silmark.estimation.chunks import Prompts, prompts
-from silmark.estimation.offload import Blend, Load, Restored, blend, store
+from silmark.estimation.offload import Blend, Load, Restored, blend
 from silmark.estimation.power import power
 from silmark.estimation.result import Estimate
 from silmark.estimation.serving import PLAIN, Serving
+from silmark.estimation.stores import store
 from silmark.figures import Grade, Interval
 from silmark.figures.figure import quadrature
 from silmark.graph import Array
@@ -125,7 +126,7 @@ class Mixture:
     def _restore(self, decoding: Array, run: Callable[[Step], StepCost]) -> Array:
         """Sets the prompts to a blend of restored and fresh ones; returns seconds of a token as `_decode`."""
         work, restored = self.workload, self._prompts(self.workload.reuse, run)
-        self.kept = store(self.model, work, self.serving.offload, self.batches)
+        self.kept = store(self.model, work, self.serving.offload, self.batches, self._held)
         # Where steps carry one chunk each, restored prompts feed more sequences, which restore more.
         for _ in range(1 if self.serving.chunk is None else 2):
             new, old = (kind.seconds(self.batches) * self.model.imbalance for kind in (self.fresh, restored))
@@ -138,9 +139,14 @@ class Mixture:
         """What came of caches that wait in a memory tier, at a batch; None where they do not."""
         if not isinstance(self.prompts, Blend):
             return None
-        kept, sessions = self.kept, np.broadcast_to(self.kept.sessions, self.batches.shape)
-        share, dp = float(self.prompts.share[index]), self.model.plan.dp
-        return Restored(kept.name, share, kept.read_s, float(sessions[index]) * dp, kept.figures)
+        sessions = float(self.kept.sessions[index]) * self.model.plan.dp
+        share, wait = float(self.prompts.share[index]), float(self.prompts.wait_s[index])
+        return Restored(self.kept.name, share, wait, sessions, self.kept.figures)
+
+    def _held(self, tokens: float) -> float:
+        """Bytes on one chip of a sequence's cache, the draft's included."""
+        own, speculation = float(self.model.memory.per_sequence(tokens)), self.serving.speculation
+        return own if speculation is None else own + speculation.held(self.model, tokens)
 
     def prompt_s(self) -> float:
         """Seconds that a replica needs per prompt when it does nothing else."""
@@ -234,6 +240,7 @@ class Mixture:
             misses=missed(self.workload, ttft, tpot),
             phases={"prefill": first, "decode": decode},
             restored=self.restored(index),
+            prefill_share=1.0 - float(self.decode.time_s[index] * self.stall[index]) / tpot,
             decoders=float(self.decoders[index]) * dp,
             serving=self.serving,
         )

@@ -16,36 +16,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from silmark.chips.mechanisms import RESOURCES, Resource
-from silmark.errors import BadValue
 from silmark.estimation.chunks import Prompts
+from silmark.estimation.stores import Store
 from silmark.figures import Figure
 from silmark.graph import Array
-from silmark.step import StepCost, StepModel
+from silmark.step import StepCost
 from silmark.workloads import Workload
 
-OWN = "main"
-"""The chips' own memory, as far as the batch leaves it."""
 _FULLEST = 0.9
 """Utilisation of a link above which an engine prefills instead of waiting."""
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Where caches wait, as one replica sees it.
-
-    Attributes:
-        name: of the tier.
-        sessions: caches that it holds, at every batch.
-        read_s: until all chips of a session have its cache.
-        busy_s: time of the links, or of the tier's share, that a request takes: its old cache in, its new part out.
-        figures: what these were taken from, by key.
-    """
-
-    name: str
-    sessions: Array
-    read_s: float
-    busy_s: float
-    figures: dict[str, Figure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +34,7 @@ class Restored:
     Attributes:
         tier: where caches wait.
         share: of the requests, those whose cache is restored.
-        read_s: seconds of a restore.
+        read_s: mean seconds until a cache is back, its wait for links included.
         sessions: caches that the tier holds, of the whole system.
         figures: behind the tier, by key.
     """
@@ -68,27 +47,6 @@ class Restored:
 
     def __str__(self) -> str:
         return f"{self.share:.0%} of the requests restored from {self.tier}, in {self.read_s * 1e3:.3g} ms"
-
-
-def store(model: StepModel, work: Workload, name: str, batches: Array) -> Store:
-    """The tier of that name for one replica; raises BadValue for one that the system does not have."""
-    memory, plan, target = model.memory, model.plan, model.target
-    old, final = (float(memory.per_sequence(tokens)) for tokens in (work.reuse, work.prompt + work.output))
-    if name == OWN:
-        free = np.maximum(0.0, memory.capacity - batches * final)
-        return Store(name, free / old, 0.0, 0.0, {})
-    tiers = target.tiers()
-    if name not in tiers:
-        raise BadValue("offload", name, f"one of {', '.join((OWN, *tiers))}: {target.system.id} has these")
-    tier, chips = tiers[name], target.system.chips
-    share = tier.bandwidth_bytes_per_s / chips
-    busy = max(max(old, final - old) / tier.chip_bytes_per_s, final / share)
-    # A sequence lies on the chips of one rank, which hold more of it than the mean chip of the replica.
-    pulling = min(chips, plan.replica_chips // plan.ranks)
-    elements = float(model.model.kv_elements(np.asarray(float(work.reuse))))
-    session = elements * plan.precision.kv_bytes + model.model.state_elements * 4.0
-    held = tier.capacity_bytes / chips * plan.replica_chips / session
-    return Store(name, np.asarray(held), tier.seconds(old * plan.ranks, pulling), busy, dict(tier.figures))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,18 +134,16 @@ def blend(kept: Store, work: Workload, fresh: Prompts, restored: Prompts, load: 
     """
     a = load.decoding_s + load.fresh_s * load.per_token
     b = np.maximum(0.0, load.fresh_s - load.restored_s) * load.per_token
-    gain = float(fresh.first.time_s) - float(restored.first.time_s) - kept.read_s
-    if gain <= 0:  # prefilling is sooner
-        none = np.zeros(np.shape(a))
-        return Blend(fresh, restored, none, none)
-    share = np.full(np.shape(a), work.reuse_share)
-    if work.think_s > 0:
-        held = work.reuse_share * kept.sessions
-        share = np.minimum(share, held * a / (load.requests * work.think_s + held * b))
-    if kept.busy_s == 0:
-        return Blend(fresh, restored, share, np.full(np.shape(a), kept.read_s))
+    # Tiers in a row: how deep a cache lies is taken from the most idle sessions that there can be.
+    read, busy = kept.pace(load.requests * work.think_s / (a - b * work.reuse_share))
+    gain = float(fresh.first.time_s) - float(restored.first.time_s) - read
+    held = work.reuse_share * kept.sessions
+    idle = np.maximum(load.requests * work.think_s + held * b, 1e-300)
+    share = np.minimum(work.reuse_share, np.where(work.think_s > 0, held * a / idle, work.reuse_share))
     # A queue of deterministic service (M/D/1) in which no copy waits longer than it gains.
-    full = min(_FULLEST, 2 * gain / (kept.busy_s + 2 * gain))
-    share = np.minimum(share, full * a / (load.requests * kept.busy_s + full * b))
-    used = share * kept.busy_s * load.requests / (a - b * share)
-    return Blend(fresh, restored, share, kept.read_s + used / (2 * (1 - used)) * kept.busy_s)
+    most = np.maximum(0.0, 2 * gain)
+    full = np.minimum(_FULLEST, most / np.maximum(busy + most, 1e-300))
+    share = np.minimum(share, full * a / np.maximum(load.requests * busy + full * b, 1e-300))
+    share = np.where(gain > 0, share, 0.0)
+    used = share * busy * load.requests / (a - b * share)
+    return Blend(fresh, restored, share, read + used / (2 * (1 - used)) * busy)

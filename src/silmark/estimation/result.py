@@ -27,6 +27,7 @@ class Estimate:
         itl_max_s: longest time between two tokens of a sequence: a step behind the longest pass of prompts.
         decoders: sequences of the batch that decode while the others wait for their chunks; None: all of them.
         restored: what came of caches that wait in a memory tier, None where they do not.
+        prefill_share: of a replica's time, the part that prompts take.
         serving: what the engine is told beside the plan.
         power_w: of the whole system, hosts included.
         joules: per output token, or per item.
@@ -53,6 +54,7 @@ class Estimate:
     itl_max_s: Interval | None = None
     decoders: float | None = None
     restored: Restored | None = None
+    prefill_share: float | None = None
     serving: Serving = PLAIN
 
     def steps(self) -> dict[str, Step]:

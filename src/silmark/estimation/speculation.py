@@ -94,6 +94,10 @@ class Speculation:
         drafted = prompts(self.draft, new, past, chunk, self.draft.quick)
         return own.beside(drafted, target.depth / (self.draft.depth * self.copies(target)))
 
+    def held(self, target: StepModel, tokens: float) -> float:
+        """Bytes of the draft's cache of a sequence, per chip of the target."""
+        return float(self.draft.memory.per_sequence(tokens)) / self.copies(target)
+
     def sequences(self, target: StepModel, context: float) -> int | Infeasible:
         """Sequences of so many tokens that fit with both caches, beside both models' weights."""
         memory, draft, place = target.memory, self.draft.memory, target.plan.placement
@@ -104,7 +108,7 @@ class Speculation:
                 f"{room / 1e9:.3g} GB are there"
             )
         free = memory.capacity - (draft.weights if place.kv == place.weights else 0.0)
-        each = float(memory.per_sequence(context)) + float(draft.per_sequence(context)) / self.copies(target)
+        each = float(memory.per_sequence(context)) + self.held(target, context)
         return int(min(1_000_000, free / each))
 
     def figure(self) -> Figure:

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from silmark.estimation import Estimate
 from silmark.report.numbers import shown, si, three
 from silmark.report.rows import Row
 from silmark.report.table import grid
@@ -62,10 +63,16 @@ def _over_batches(rows: Sequence[Row]) -> Table:
             shown(usd),
         ]
         bound = ", ".join(f"{phase}: {what}" for phase, what in answer.bound_by.items())
-        words = (row.reason, str(answer.serving), str(answer.restored or ""))
+        words = (row.reason, str(answer.serving), _restored(answer))
         remark = "; ".join(word for word in words if word)
         cells.append([f"{answer.batch:,}", f"{answer.batch_max:,}", *times, *rates, bound, remark])
     return grid(headers, cells, numeric=range(len(headers) - 2))
+
+
+def _restored(answer: Estimate) -> str:
+    if answer.restored is None or answer.prefill_share is None:
+        return ""
+    return f"{answer.restored}; prompts take {answer.prefill_share:.0%} of the time"
 
 
 def _operators(phase: str, entries: Sequence[Mapping[str, Any]]) -> Table:

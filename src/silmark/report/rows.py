@@ -93,6 +93,7 @@ class Row:
             "kv_tokens": answer.kv_tokens if answer else None,
             "plan": _plan(answer),
             "speculation": _speculation(answer),
+            "prefill_share": answer.prefill_share if answer else None,
             "offload": _offload(answer),
             "bound_by": dict(answer.bound_by) if answer else None,
             "sources": self.sources(),

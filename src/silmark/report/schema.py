@@ -48,7 +48,7 @@ class OffloadDocument(_Strict):
 
     tier: str
     share: float = Field(description="of the requests, those whose cache is restored")
-    read_s: float = Field(description="time of a restore")
+    read_s: float = Field(description="mean time until a cache is back")
     sessions: float = Field(description="caches that the tier holds")
 
 
@@ -96,6 +96,7 @@ class RowDocument(_Strict):
     kv_tokens: int | None
     plan: PlanDocument | None
     speculation: SpeculationDocument | None
+    prefill_share: float | None = Field(description="part of a replica's time that prompts take")
     offload: OffloadDocument | None
     bound_by: dict[str, str] | None = Field(description="phase -> resource that takes the largest share")
     sources: list[str]
