@@ -86,6 +86,7 @@ class RowDocument(_Strict):
     latency_s: Bounds | None = Field(description="models that make no tokens: one pass")
     items_per_s: Bounds | None
     power_w: Bounds | None = Field(description="whole system, hosts included")
+    prefill_share: float | None = Field(description="part of a replica's time that prompts take")
     joules_per_token: Bounds | None
     joules_per_item: Bounds | None
     usd_per_mtok: Bounds | None
@@ -96,7 +97,6 @@ class RowDocument(_Strict):
     kv_tokens: int | None
     plan: PlanDocument | None
     speculation: SpeculationDocument | None
-    prefill_share: float | None = Field(description="part of a replica's time that prompts take")
     offload: OffloadDocument | None
     bound_by: dict[str, str] | None = Field(description="phase -> resource that takes the largest share")
     sources: list[str]
