@@ -124,6 +124,29 @@ def test_the_best_number_of_drafts_grows_with_acceptance() -> None:
     assert counts[0] < counts[-1]
 
 
+@pytest.mark.parametrize(
+    ("on", "published", "low", "high"), [("11x:groqrack-9", 1665.0, 0.90, 0.99), ("4x:cs-3", 2100.0, 0.75, 0.95)]
+)
+def test_what_published_speeds_imply(on: str, published: float, low: float, high: float) -> None:
+    """Llama-3.1-70B with speculation: Groq (Artificial Analysis) and Cerebras (vendor); the draft is not known."""
+    target, model = systems.target(on), models.load("llama-3.1-70b")
+    precision = Precision.of("fp16")
+    step_model = compile_step(model, target, cut(model, target, precision, placements(target.chip)[-1]))
+    assert not isinstance(step_model, Infeasible)
+    small = copies(step_model, models.load("llama-3.2-1b"))
+    assert not isinstance(small, Infeasible)
+    work = Workload("w", 1024, 256, users=1)
+    plain = prepare(step_model, work, True)
+    assert isinstance(plain, Mixture)
+    speeds = []
+    for share in (0.0, low, high):
+        found = speculate(step_model, work, small, sure(share))
+        assert isinstance(found, Mixture)
+        speeds.append(1 / float(found.decode.time_s[0]))
+    assert speeds[0] <= 1 / float(plain.decode.time_s[0])
+    assert speeds[1] < published < speeds[2]
+
+
 def test_the_check_gives_logits_for_every_token() -> None:
     model, draft = compiled(0), drafts(0)[0]
     step = Speculation(draft, 4, sure(0.5)).step(np.asarray(3.0), 1000.0)

@@ -5,13 +5,14 @@ drafted tokens and the one before them, of which the target gives logits for eve
 that a drafted token is kept, a cycle yields (1 - a^(k+1)) / (1 - a) tokens (equation 1).
 
 The draft runs on the chips of the replica: cut over all of them, or as copies on some of them that divide a batch.
-Copies are quicker where a small model cut over many chips mostly waits for exchanges.
+Copies are quicker where a small model cut over many chips mostly waits for exchanges. Machines that pipeline prompts one
+by one pipeline the tokens of a check as well.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -79,6 +80,8 @@ class Speculation:
         drafted = self.draft.quick(Step.decode(np.maximum(1.0, seqs / copies), context))
         # All groups of a pipeline draft on the same chips: where the draft has fewer stages they wait for each other.
         groups = np.minimum(target.depth, batches)
+        if not target.mechanism.batches_prompts:
+            checked = self._flowing(checked, run(Step.decode(seqs, context)), target.depth, groups)
         crowd = np.maximum(1.0, groups / self.draft.depth * np.minimum(1.0, seqs / copies))
         each = 1.0 / self.per_cycle().mid
         parts: dict[Resource, Array] = {r: np.asarray(p * each) for r, p in checked.parts.items()}
@@ -88,6 +91,18 @@ class Speculation:
         energy = checked.energy_j + drafted.energy_j * (self.tokens * np.minimum(copies, seqs))
         floor = target.floor(check) if checked.floor_s is None else checked.floor_s
         return StepCost(parts, np.asarray(energy * each), floor_s=np.asarray(floor * each))
+
+    def _flowing(self, together: StepCost, single: StepCost, depth: int, groups: Array) -> StepCost:
+        """A check whose tokens follow one another through a pipeline, where that is sooner than side by side.
+
+        Machines that pipeline prompts pipeline tokens: the last ends k / depth of a step after the first, and not
+        before the stages have done the work of all groups in flight.
+        """
+        whole, one, more = together.time_s, single.time_s, float(self.tokens)
+        work = np.minimum(whole, (1.0 + more) * one)
+        flowing = np.maximum(one * (1.0 + more / depth), groups / depth * work)
+        share = np.minimum(1.0, flowing / whole)
+        return replace(together, parts={r: np.asarray(p * share) for r, p in together.parts.items()})
 
     def prompts(self, target: StepModel, own: Prompts, new: int, past: int, chunk: int | None) -> Prompts:
         """The target's prompts with the draft's, whose cache must hold them as well."""
