@@ -23,6 +23,7 @@ from silmark.graph import Array
 from silmark.step import StepCost
 from silmark.workloads import Workload
 
+_TINY = 1e-300  # keeps quotients of nothing by nothing finite
 _FULLEST = 0.9
 """Utilisation of a link above which an engine prefills instead of waiting."""
 
@@ -138,12 +139,12 @@ def blend(kept: Store, work: Workload, fresh: Prompts, restored: Prompts, load: 
     read, busy = kept.pace(load.requests * work.think_s / (a - b * work.reuse_share))
     gain = float(fresh.first.time_s) - float(restored.first.time_s) - read
     held = work.reuse_share * kept.sessions
-    idle = np.maximum(load.requests * work.think_s + held * b, 1e-300)
+    idle = np.maximum(load.requests * work.think_s + held * b, _TINY)
     share = np.minimum(work.reuse_share, np.where(work.think_s > 0, held * a / idle, work.reuse_share))
     # A queue of deterministic service (M/D/1) in which no copy waits longer than it gains.
     most = np.maximum(0.0, 2 * gain)
-    full = np.minimum(_FULLEST, most / np.maximum(busy + most, 1e-300))
-    share = np.minimum(share, full * a / np.maximum(load.requests * busy + full * b, 1e-300))
+    full = np.minimum(_FULLEST, most / np.maximum(busy + most, _TINY))
+    share = np.minimum(share, full * a / np.maximum(load.requests * busy + full * b, _TINY))
     share = np.where(gain > 0, share, 0.0)
     used = share * busy * load.requests / (a - b * share)
     return Blend(fresh, restored, share, read + used / (2 * (1 - used)) * busy)

@@ -14,6 +14,7 @@ from silmark.graph import Array
 from silmark.step import StepModel
 from silmark.workloads import Workload
 
+_TINY = 1e-300  # keeps the share of nothing finite
 OWN = "main"
 """The chips' own memory, as far as the batch leaves it."""
 
@@ -66,7 +67,7 @@ class Store:
         for level, end in zip(self.levels, ends, strict=True):
             inside = np.clip(kept - (end - level.sessions), 0.0, level.sessions)
             # Nobody idle: what there is lies in the first tier.
-            part = np.where(kept > 0, inside / np.maximum(kept, 1e-300), float(level is self.levels[0]))
+            part = np.where(kept > 0, inside / np.maximum(kept, _TINY), float(level is self.levels[0]))
             read, link = read + part * level.read_s, link + part * level.link_s
             tier = np.maximum(tier, part * level.tier_s)
         return read, np.maximum(link, tier)
