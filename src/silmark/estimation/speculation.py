@@ -5,8 +5,8 @@ drafted tokens and the one before them, of which the target gives logits for eve
 that a drafted token is kept, a cycle yields (1 - a^(k+1)) / (1 - a) tokens (equation 1).
 
 The draft runs on the chips of the replica: cut over all of them, or as copies on some of them that divide a batch.
-Copies are quicker where a small model cut over many chips mostly waits for exchanges. Machines that pipeline prompts one
-by one pipeline the tokens of a check as well.
+Copies are quicker where a small model cut over many chips mostly waits for exchanges. Machines that pipeline prompts
+one by one pipeline the tokens of a check as well.
 """
 
 from __future__ import annotations
