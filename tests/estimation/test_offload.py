@@ -254,6 +254,23 @@ def test_reuse_is_checked(words: dict[str, object]) -> None:
         api.estimate("llama-3.1-8b", "hgx-h100-8", batch=1, **words)  # type: ignore[arg-type]
 
 
+def test_an_uncertain_tier_widens_what_it_bounds() -> None:
+    """A tier that holds all that is asked adds nothing to the rate; one that holds a part adds its uncertain room."""
+    asked = {"precision": "fp8", "prompt": 4096, "reuse": 3584, "offload": "cxl", "batch": 64}
+    all_, part = (
+        api.estimate("llama-3.1-70b", LEO, think=think, **asked).rows[0].estimate  # type: ignore[arg-type]
+        for think in ("1s", "30min")
+    )
+    assert isinstance(all_, Estimate)
+    assert isinstance(part, Estimate)
+    assert all_.restored is not None
+    assert part.restored is not None
+    assert part.restored.share < all_.restored.share == 1.0
+    assert all_.tpot_s is not None
+    assert part.tpot_s is not None
+    assert part.tpot_s.high / part.tpot_s.mid > all_.tpot_s.high / all_.tpot_s.mid
+
+
 def test_the_document_says_what_is_restored() -> None:
     depth = api.estimate("llama-3.1-70b", LEO, precision="fp8", prompt=4096, reuse=3584, think="10min", offload="cxl")
     document = depth.as_dict(explain=True)

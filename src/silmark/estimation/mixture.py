@@ -22,10 +22,11 @@ from silmark.estimation.power import power
 from silmark.estimation.result import Estimate
 from silmark.estimation.serving import PLAIN, Serving
 from silmark.estimation.stores import store
-from silmark.figures import Grade, Interval
+from silmark.estimation.widths import first_widths, token_grade, token_widths
+from silmark.figures import Interval
 from silmark.figures.figure import quadrature
 from silmark.graph import Array
-from silmark.step import StepCost, StepModel, grade, log_widths
+from silmark.step import StepCost, StepModel
 from silmark.workloads import Step, Workload
 
 
@@ -183,27 +184,6 @@ class Mixture:
         all_ = float(self.model.floor(Step.prefill(prompts, self.workload.prompt)) if kept is None else kept)
         return all_ * (1.0 - float(self.prompts.share[index])) if isinstance(self.prompts, Blend) else all_
 
-    def _log_widths(self, mixed: StepCost, metric: str, index: int) -> tuple[float, float]:
-        """Widths of a time per token; an uncertain acceptance joins with the share of time that decodes take."""
-        below, above = log_widths(self.model, mixed, metric)
-        if self.serving.speculation is None:
-            return below, above
-        share = float(self.decode.at(index).time_s * self.stall[index] / self.tpot[index])
-        cycle = self.serving.speculation.per_cycle()
-        quick, slow = math.log(cycle.high / cycle.mid), math.log(cycle.mid / cycle.low)
-        return quadrature([below, quick * share]), quadrature([above, slow * share])
-
-    def _first_widths(self, first: StepCost, index: int) -> tuple[float, float]:
-        """Widths of the time to the first token; the pace of a memory tier joins with the share of its copies."""
-        below, above = log_widths(self.model, first, "ttft")
-        restored = self.restored(index)
-        if restored is None:
-            return below, above
-        share = restored.share * restored.read_s / float(self.ttft[index])
-        widths = [(f.log_high, f.log_low) for f in restored.figures.values() if f.unit != "B"]
-        quick, slow = (max((width[side] for width in widths), default=0.0) for side in (0, 1))
-        return quadrature([below, quick * share]), quadrature([above, slow * share])
-
     def estimate(self, at: int | None = None) -> Estimate:
         """The figures at a batch, the chosen one where none is named, with their intervals."""
         index = self.index if at is None else at
@@ -214,9 +194,9 @@ class Mixture:
         first = self.first if self.prompts is self.fresh else self.first.at(index)
         tpot, ttft = float(self.tpot[index]), float(self.ttft[index])
         floor = self._floor(decode, index)
-        below, above = self._log_widths(mixed, "tpot", index)
+        below, above = token_widths(self, mixed, "tpot", index)
         tpot_s = Interval.around(tpot, below, above).at_least(floor)
-        rate = Interval.around(float(self.rate[index]), *reversed(self._log_widths(mixed, "throughput", index)))
+        rate = Interval.around(float(self.rate[index]), *reversed(token_widths(self, mixed, "throughput", index)))
         rate = rate.at_most(float(self.decoders[index]) / floor) if floor > 0 else rate
         watts = power(model, float(self.dynamic_w()[index]))
         dp = model.plan.dp
@@ -227,7 +207,7 @@ class Mixture:
             batch=int(batch) * dp,
             batch_max=self.most * dp,
             kv_tokens=self.most * final * dp,
-            ttft_s=Interval.around(ttft, *self._first_widths(first, index)).at_least(self._prompt_floor(1.0, index)),
+            ttft_s=Interval.around(ttft, *first_widths(self, first, index)).at_least(self._prompt_floor(1.0, index)),
             tpot_s=tpot_s,
             itl_max_s=Interval.around(float(self.itl_max[index]), below, above).at_least(floor),
             tokens_per_s=rate.scaled(dp),
@@ -236,7 +216,7 @@ class Mixture:
             power_w=watts.scaled(dp),
             joules=per_item(watts, rate),
             bound_by={"prefill": first.bound_by(), "decode": decode.bound_by()},
-            grade=Grade.ASSUMED if self.serving.speculation else grade(model, mixed, "tpot"),
+            grade=token_grade(self, mixed, index),
             misses=missed(self.workload, ttft, tpot),
             phases={"prefill": first, "decode": decode},
             restored=self.restored(index),
