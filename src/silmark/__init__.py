@@ -18,27 +18,17 @@ if TYPE_CHECKING:
     from silmark.api.build import build_or_buy
     from silmark.api.collective import collective
     from silmark.api.cost import cost
-    from silmark.api.port import port
     from silmark.api.links import cable, channel
     from silmark.api.memory import memory
+    from silmark.api.port import port
     from silmark.api.system import system
     from silmark.api.train import train
     from silmark.errors import SilmarkError
 
 __version__ = "0.1.0"
 __all__ = [
-    "Depth",
-    "SilmarkError",
-    "__version__",
-    "build_or_buy",
-    "collective",
-    "compare",
-    "cost",
-    "estimate",
-    "port",
-    "train",
-]
-    "Depth", "SilmarkError", "__version__", "cable", "channel", "compare", "estimate", "memory", "system", "train",
+    "Depth", "SilmarkError", "__version__", "build_or_buy", "cable", "channel", "collective", "compare", "cost",
+    "estimate", "memory", "port", "system", "train",
 ]  # fmt: skip
 
 _WHERE = {

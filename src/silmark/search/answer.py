@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from silmark.figures import Interval
-from silmark.search import found, objectives, pools, points, why
+from silmark.search import found, objectives, points, pools, why
 from silmark.search.evaluate import Curve, evaluate
 from silmark.search.found import Found
 from silmark.search.frontier import frontier, thinned
