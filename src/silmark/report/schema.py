@@ -32,8 +32,7 @@ class PlanDocument(Strict):
     region: int | None = Field(description="cores per side of a layer's region on a wafer")
 
 
-class RowDocument(Strict):
-class SpeculationDocument(_Strict):
+class SpeculationDocument(Strict):
     """A draft model and how it is used."""
 
     draft: str
@@ -43,7 +42,7 @@ class SpeculationDocument(_Strict):
     tokens_per_cycle: Bounds
 
 
-class OffloadDocument(_Strict):
+class OffloadDocument(Strict):
     """Caches that wait in a memory tier for their session's next request."""
 
     tier: str
@@ -52,22 +51,7 @@ class OffloadDocument(_Strict):
     sessions: float = Field(description="caches that the tier holds")
 
 
-class FigureDocument(_Strict):
-    """One input figure, in SI."""
-
-    key: str
-    value: float
-    low: float
-    high: float
-    unit: str
-    source: str = Field(description="key into the table of sources")
-    grade: Literal["measured", "datasheet", "paper", "third-party", "derived", "claimed", "assumed"]
-    note: str
-    date: str
-    derived_from: str = Field(description="the claim that it was derived from, or empty")
-
-
-class RowDocument(_Strict):
+class RowDocument(Strict):
     """One chip's answer."""
 
     chip: str
@@ -162,10 +146,6 @@ class SourceDocument(Strict):
 
 
 class PageDocument(Strict):
-    """`silmark chips show NAME --json` and `silmark systems show NAME --json`."""
-
-
-class PageDocument(_Strict):
     """`silmark chips show NAME --json`, and systems, links, media, parts."""
 
     schema_: Literal["silmark.chip/1", "silmark.system/1", "silmark.link/1", "silmark.medium/1", "silmark.part/1"] = (
@@ -177,10 +157,6 @@ class PageDocument(_Strict):
 
 
 class ListDocument(Strict):
-    """`silmark chips --json`, `silmark systems --json`, `silmark models --json`: names and plain facts."""
-
-
-class ListDocument(_Strict):
     """`silmark chips --json`, and systems, models, links, media, parts: names and plain facts."""
 
     schema_: Literal[
