@@ -10,7 +10,9 @@ Everything is imported when first used: importing the package alone costs next t
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,13 +24,14 @@ if TYPE_CHECKING:
     from silmark.api.memory import memory
     from silmark.api.port import port
     from silmark.api.system import system
+    from silmark.api.search import search
     from silmark.api.train import train
     from silmark.errors import SilmarkError
 
 __version__ = "0.1.0"
 __all__ = [
     "Depth", "SilmarkError", "__version__", "build_or_buy", "cable", "channel", "collective", "compare", "cost",
-    "estimate", "memory", "port", "system", "train",
+    "estimate", "memory", "port", "search", "system", "train",
 ]  # fmt: skip
 
 _WHERE = {
@@ -48,7 +51,28 @@ _WHERE = {
 }
 
 
+class _Search(ModuleType):
+    """The layer `silmark.search`, which can be called: it has the name of the public function."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the function's own types hold
+        return import_module("silmark.api.search").search(*args, **kwargs)
+
+
+class _Silmark(ModuleType):
+    """This package; makes the layer callable as the import system binds it."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "search" and isinstance(value, ModuleType):
+            value.__class__ = _Search
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Silmark
+
+
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type depends on the name
+    if name == "search":
+        return import_module("silmark.search")
     if name in _WHERE:
         return getattr(import_module(_WHERE[name]), name)
     raise AttributeError(f"module 'silmark' has no attribute {name!r}")

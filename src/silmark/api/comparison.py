@@ -84,8 +84,8 @@ def compare(
         "workload": asked.name,
         "prompt": asked.prompt,
         "output": asked.output,
-        "ttft_s": _finite(asked.ttft_s),
-        "tpot_s": _finite(asked.tpot_s),
+        "ttft_s": question.finite(asked.ttft_s),
+        "tpot_s": question.finite(asked.tpot_s),
         "batch": asked.users or "auto",
         "power_w": asked.power_w,
         "chips": chips if isinstance(chips, str) else ",".join(chips),
@@ -107,17 +107,4 @@ def _notes(chips: str | Sequence[str], model: Model, asked: Workload) -> tuple[s
     names = chips.split(",") if isinstance(chips, str) else chips
     table = aliases()
     notes = [f"{name.strip()} means {table[name.strip()]}" for name in names if name.strip() in table]
-    return tuple(dict.fromkeys(filter(None, [*notes, *model.notes, *_too_long(model, asked), remark()])))
-
-
-def _too_long(model: Model, asked: Workload) -> list[str]:
-    if model.kind == "encoder" and 0 < model.max_context < asked.prompt:
-        return [f"texts are cut to the {model.max_context:,} tokens that the model takes"]
-    total = asked.prompt + asked.output
-    if model.kind != "decoder" or not 0 < model.max_context < total:
-        return []
-    return [f"{total:,} tokens are more than the {model.max_context:,} that the model's configuration allows"]
-
-
-def _finite(seconds: float) -> float | None:
-    return seconds if seconds != float("inf") else None
+    return tuple(dict.fromkeys(filter(None, [*notes, *model.notes, *question.too_long(model, asked), remark()])))

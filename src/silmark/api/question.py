@@ -13,6 +13,7 @@ from silmark.chips import HOST, Chip
 from silmark.errors import BadValue, UnknownName
 from silmark.figures import Interval
 from silmark.formats import Precision
+from silmark.models import Model
 from silmark.workloads import WORKLOADS, Workload
 
 _DURATION = re.compile(r"([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(s|ms|us|min)?")
@@ -130,3 +131,18 @@ def known_format(name: str) -> str:
     if name != "default":
         Precision.of(name)
     return name
+
+
+def too_long(model: Model, asked: Workload) -> list[str]:
+    """What to say where a workload's texts are longer than the model takes."""
+    if model.kind == "encoder" and 0 < model.max_context < asked.prompt:
+        return [f"texts are cut to the {model.max_context:,} tokens that the model takes"]
+    total = asked.prompt + asked.output
+    if model.kind != "decoder" or not 0 < model.max_context < total:
+        return []
+    return [f"{total:,} tokens are more than the {model.max_context:,} that the model's configuration allows"]
+
+
+def finite(seconds: float) -> float | None:
+    """A promise for a JSON document: None where there is none."""
+    return seconds if seconds != math.inf else None

@@ -18,6 +18,7 @@ from silmark.cli.measure import measure
 from silmark.cli.moves import build_or_buy, port
 from silmark.cli.pages import show_page
 from silmark.cli.systems import systems_app
+from silmark.cli.search import search
 from silmark.cli.train import train
 from silmark.cli.validate import validate
 
@@ -244,6 +245,7 @@ app.command("build-or-buy")(build_or_buy)
 app.command()(measure)
 app.command()(train)
 app.command()(collective)
+app.command()(search)
 
 
 app.command()(predict)

@@ -15,6 +15,7 @@ from silmark.report import documents_links
 from silmark.report.documents import Bounds, FigureDocument, Strict
 from silmark.report.documents_collective import CollectiveDocument
 from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocument
+from silmark.report.documents_search import SearchDocument
 
 
 class PlanDocument(Strict):
@@ -176,6 +177,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "build-or-buy": BuildDocument,
     "collective": CollectiveDocument,
     **documents_links.DOCUMENTS,
+    "search": SearchDocument,
 }
 
 

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from silmark.search import found, objectives, points, pools, why
 from silmark.search.evaluate import Curve, evaluate
 from silmark.search.found import Found
@@ -14,6 +17,7 @@ from silmark.search.frontier import frontier, thinned
 from silmark.search.objectives import Best, Objective
 from silmark.search.points import ALONE, Indices, Points
 from silmark.search.space import Asked, Tally
+from silmark.systems import Target
 from silmark.workloads import Workload
 
 MODES = ("both", "aggregated", "disaggregated")
@@ -23,13 +27,20 @@ SHOWN = 16
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The best at an objective, the runner-up, and why it lost."""
+    """The best at an objective, the runner-up, and why it lost.
+
+    Attributes:
+        why: a sentence.
+        alike: whether the runner-up is within the winner's error bar.
+        other: the best of the other mode, aggregated or disaggregated.
+    """
 
     objective: Objective
     winner: Found
     second: Found | None
     why: str
     alike: bool
+    other: Found | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +49,7 @@ class Answer:
 
     Attributes:
         work: what was asked.
+        targets: the chips, of each pool where they are not shared.
         prefill, decode: plans by index of `points`; the same where chips are shared.
         points: every plan at every load that was evaluated.
         tally: how many plans were tried, and why others were not.
@@ -45,6 +57,7 @@ class Answer:
     """
 
     work: Workload
+    targets: tuple[Target, ...]
     prefill: Sequence[Curve]
     decode: Sequence[Curve]
     points: Points
@@ -70,6 +83,11 @@ class Answer:
         return objectives.best(self.points, self.work) if self.points.size else ()
 
     @cached_property
+    def kept(self) -> NDArray[np.bool_]:
+        """Which points keep the promises."""
+        return objectives.kept(self.points, self.work)
+
+    @cached_property
     def verdicts(self) -> tuple[Verdict, ...]:
         """The same with figures and reasons."""
         return tuple(self._verdict(best) for best in self.best)
@@ -77,10 +95,18 @@ class Answer:
     def _verdict(self, best: Best) -> Verdict:
         winner = self.at(best.winner)
         if best.second is None:
-            return Verdict(best.objective, winner, None, "no other plan keeps the promises", alike=False)
-        second = self.at(best.second)
+            return Verdict(best.objective, winner, None, "no other plan keeps the promises", alike=False, other=None)
+        second, other = self.at(best.second), None if best.other is None else self.at(best.other)
         ended = why.ends(self.points, best.second, self.decode, (self.work.ttft_s, self.work.tpot_s))
-        return Verdict(best.objective, winner, second, why.why(best, winner, second, ended), why.alike(best, winner))
+        reason = why.why(best, winner, second, ended)
+        if other is not None and other is not second:
+            reason += f"; {why.other_mode(best, other)}"
+        return Verdict(best.objective, winner, second, reason, why.alike(best, winner), other)
+
+    @property
+    def chips(self) -> int:
+        """All chips that there are."""
+        return sum(target.count for target in self.targets)
 
     @cached_property
     def nearest(self) -> Found | None:
@@ -112,7 +138,8 @@ def search(prefill: Asked | None, decode: Asked, mode: str) -> Answer:
     decoding = evaluate(decode, tally)
     sending = decoding if prefill is None else evaluate(prefill, tally)
     parts = list(_parts(sending, decoding, decode, "disaggregated" if prefill else mode))
-    return Answer(decode.workload, sending, decoding, points.joined(parts), tally, time.process_time() - start)
+    targets = tuple(asked.target for asked in (prefill, decode) if asked is not None)
+    return Answer(decode.workload, targets, sending, decoding, points.joined(parts), tally, time.process_time() - start)
 
 
 def _parts(sending: Sequence[Curve], decoding: Sequence[Curve], asked: Asked, mode: str) -> Iterator[Points]:

@@ -60,6 +60,11 @@ class Pool:
         """How many there are."""
         return self.plan.dp
 
+    def named(self, with_chip: bool) -> str:
+        """Workers and their plan, with the chip where pools have different ones."""
+        chip = f" on {self.target.chip.id}" if with_chip else ""
+        return f"{self.workers} x [{replace(self.plan, dp=1)}]{chip}"
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -108,14 +113,10 @@ class Found:
     @property
     def name(self) -> str:
         """The plans in a line."""
-        return named([pool.plan for pool in self.pools])
-
-
-def named(plans: Sequence[Plan]) -> str:
-    """One plan as it is written, or both pools."""
-    if len(plans) == 1:
-        return str(plans[0])
-    return " > ".join(f"{plan.dp} x [{str(plan).replace(f' DP{plan.dp}', '')}]" for plan in plans)
+        if len(self.pools) == 1:
+            return str(self.pools[0].plan)
+        mixed = self.pools[0].target != self.pools[1].target
+        return " > ".join(pool.named(mixed) for pool in self.pools)
 
 
 def aggregated(curve: Curve, batch: float) -> Found:

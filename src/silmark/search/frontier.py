@@ -28,4 +28,4 @@ def thinned(chosen: Indices, along: Array, most: int) -> Indices:
     place = np.log(along[chosen])
     wanted = np.linspace(place[0], place[-1], most)
     nearest = np.abs(place[:, None] - wanted[None, :]).argmin(axis=0)
-    return chosen[np.unique(nearest)]
+    return np.asarray(chosen[np.unique(nearest)], dtype=np.int64)

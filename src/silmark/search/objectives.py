@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silmark.graph import Array
-from silmark.search.points import Points
+from silmark.search.points import ALONE, Points
 from silmark.workloads import Workload
+
+_EQUAL = 1e-6
+"""Scores that differ by less are the same: a full prefill pool sets the rate of many decode plans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,16 @@ class Best:
         winner: index of the point.
         second: best point of any other plan, None if there is none.
         ratio: score of the second over the winner's.
+        other: best point of the other mode (aggregated or disaggregated), None if there is none.
+        other_ratio: its score over the winner's.
     """
 
     objective: Objective
     winner: int
     second: int | None
     ratio: float
+    other: int | None
+    other_ratio: float
 
 
 def kept(points: Points, work: Workload) -> NDArray[np.bool_]:
@@ -71,15 +78,27 @@ def best(points: Points, work: Workload) -> tuple[Best, ...]:
     for objective in OBJECTIVES:
         score = np.where(allowed, objective.score(points, work), np.inf)
         score = np.where(np.isnan(score), np.inf, score)  # without a public price
-        winner = int(np.argmin(score))
+        winner = _first(score, points)
         if not np.isfinite(score[winner]):
             continue
         same = (points.prefill == points.prefill[winner]) & (points.decode == points.decode[winner])
-        others = np.where(same, np.inf, score)
-        second = int(np.argmin(others))
-        ratio = float(others[second] / score[winner])
-        found.append(Best(objective, winner, second if np.isfinite(ratio) else None, ratio))
+        mode = (points.prefill == ALONE) == (points.prefill[winner] == ALONE)
+        found.append(Best(objective, winner, *_next(score, same, winner, points), *_next(score, mode, winner, points)))
     return tuple(found)
+
+
+def _next(score: Array, left_out: NDArray[np.bool_], winner: int, points: Points) -> tuple[int | None, float]:
+    """The best point of the others, and its score over the winner's; None and infinity if there is none."""
+    others = np.where(left_out, np.inf, score)
+    index = _first(others, points)
+    ratio = float(others[index] / score[winner])
+    return (index, ratio) if np.isfinite(ratio) else (None, np.inf)
+
+
+def _first(score: Array, points: Points) -> int:
+    """Index of the smallest score; of equal ones the quickest per token."""
+    equal = score <= score.min() * (1.0 + _EQUAL)
+    return int(np.argmin(np.where(equal, points.tpot, np.inf)))
 
 
 def nearest(points: Points, work: Workload) -> int:

@@ -28,7 +28,7 @@ from silmark.systems.spec import Level
 from silmark.workloads import Step, Workload
 
 FULLEST = 0.98
-"""Highest share of its time that a prefill pool works: beyond it a queue of random arrivals has no bound in practice."""
+"""Highest share of its time that a prefill pool works: beyond it its queue would have no end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +127,7 @@ def link_level(prefill: Curve, decode: Curve) -> Level:
 
 
 def _splits(senders: Senders, curve: Curve) -> tuple[Indices, Indices, Indices]:
-    """Which sender, how many of it, and how many decoding workers: all ways to share the chips, or all chips of each."""
+    """Prefill plan, its workers and decoding workers: all ways to share the chips, or all chips of each pool."""
     target = curve.step_model.target
     most = senders.target.count // senders.chips
     if senders.target != target:

@@ -47,7 +47,7 @@ class Tally:
 
     Attributes:
         tried: plans in all.
-        refused: number of plans by kind of reason, and the first of its sentences.
+        refused: number of plans by kind of reason, and the last of its sentences: plans grow, so the nearest to fit.
     """
 
     tried: int = 0
@@ -55,15 +55,8 @@ class Tally:
 
     def refuse(self, kind: str, reason: str) -> None:
         """Counts one more plan that cannot be."""
-        count, first = self.refused.get(kind, (0, reason))
-        self.refused[kind] = (count + 1, first)
-
-    def add(self, other: Tally) -> None:
-        """Counts another search's plans too."""
-        self.tried += other.tried
-        for kind, (count, reason) in other.refused.items():
-            before, first = self.refused.get(kind, (0, reason))
-            self.refused[kind] = (before + count, first)
+        count, _ = self.refused.get(kind, (0, ""))
+        self.refused[kind] = (count + 1, reason)
 
     @property
     def rejected(self) -> int:

@@ -45,6 +45,12 @@ def why(best: Best, winner: Found, second: Found, ended: str) -> str:
     return "; ".join(filter(None, parts))
 
 
+def other_mode(best: Best, other: Found) -> str:
+    """How far the best of the other mode is away."""
+    gap = 100.0 * (best.other_ratio - 1.0)
+    return f"{other.mode} at best {gap:.2g} % {best.objective.worse} ({other.name})"
+
+
 def alike(best: Best, winner: Found) -> bool:
     """Whether the runner-up's score lies within the winner's error bar."""
     around = {

@@ -1,0 +1,100 @@
+"""`silmark search` and `silmark size`: the best plans for a workload, and the fleet for a demand."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+
+import typer
+
+if TYPE_CHECKING:
+    from silmark.report.search import Searched
+
+Model = Annotated[str, typer.Argument(help="catalogue name, path of a config.json, or hf:owner/name")]
+WorkloadName = Annotated[str, typer.Option("--workload", help="chat, code, summarize, reasoning, offline or edge")]
+Prompt = Annotated[str | None, typer.Option(help="tokens of a prompt [chat: 1024]", show_default=False)]
+Output = Annotated[str | None, typer.Option(help="tokens of an answer [chat: 256]", show_default=False)]
+Ttft = Annotated[str | None, typer.Option(help="promise, such as 2s, or none [chat: 2s]", show_default=False)]
+Tpot = Annotated[str | None, typer.Option(help="promise, such as 50ms, or none [chat: 50ms]", show_default=False)]
+Precisions = Annotated[str, typer.Option("--precision", help="formats to try, comma-separated; default: the chip's")]
+Maturity = Annotated[str, typer.Option(help="own software as it is, or equal (a mature stack for everybody)")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema search)")]
+
+
+def search(
+    model: Model,
+    on: Annotated[str | None, typer.Option(help="32x:nvidia-h100-sxm5-80gb, a system's id, or a .toml file")] = None,
+    prefill_on: Annotated[str | None, typer.Option(help="chips of a prefill pool", show_default=False)] = None,
+    decode_on: Annotated[str | None, typer.Option(help="chips of a decode pool", show_default=False)] = None,
+    workload: WorkloadName = "chat",
+    prompt: Prompt = None,
+    output: Output = None,
+    ttft: Ttft = None,
+    tpot: Tpot = None,
+    precision: Precisions = "default",
+    mode: Annotated[str, typer.Option(help="aggregated, disaggregated or both")] = "both",
+    maturity: Maturity = "own",
+    json_: Json = False,
+    plot: Annotated[Path | None, typer.Option(help="write a picture (.png, .svg, .pdf)", show_default=False)] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(help="write every point, a row each (needs silmark[sweep])", show_default=False)
+    ] = None,
+) -> None:
+    """Every plan of some chips for a workload: the best of each objective, why the next lost, and the frontier."""
+    from silmark.api.search import search as ask  # noqa: PLC0415
+
+    answer = ask(
+        model,
+        on,
+        prefill_on=prefill_on,
+        decode_on=decode_on,
+        workload=workload,
+        prompt=prompt,
+        output=output,
+        ttft=ttft,
+        tpot=tpot,
+        precision=precision,
+        mode=mode,
+        maturity=cast("Literal['own', 'equal']", maturity),
+    )
+    if parquet is not None:
+        from silmark.search.table import write_parquet  # noqa: PLC0415
+
+        write_parquet(answer.columns(), parquet)
+    if plot is not None:
+        from silmark.report.search_plot import draw  # noqa: PLC0415
+
+        draw(answer, plot)
+    if json_:
+        _json(answer.as_dict())
+    else:
+        _print(answer)
+
+
+def _print(answer: Searched) -> None:
+    from silmark.report import search as page  # noqa: PLC0415
+    from silmark.report.table import console, grid  # noqa: PLC0415
+
+    screen = console()
+    screen.print(page.heading(answer), markup=False)
+    screen.print(page.summary(answer), markup=False)
+    for note in answer.notes:
+        screen.print(f"note: {note}", markup=False)
+    if answer.reason:
+        screen.print(f"\n{answer.status}: {answer.reason}", markup=False)
+    if answer.verdicts:
+        screen.print()
+        headers = ["best at", "plan", *page.COLUMNS, "batch", "bound by", "grade"]
+        screen.print(grid(headers, page.winners(answer), numeric=range(2, 9)))
+        screen.print()
+        screen.print(grid(["", "second", "why it lost"], page.losers(answer)))
+    if answer.frontier:
+        screen.print()
+        headers = ["tok/s/user", "tok/s/chip", "TTFT", "$/Mtok", "plan", "best at"]
+        screen.print(grid(headers, page.frontier_rows(answer), title="frontier", numeric=range(4)))
+
+
+def _json(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
