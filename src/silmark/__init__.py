@@ -25,13 +25,14 @@ if TYPE_CHECKING:
     from silmark.api.port import port
     from silmark.api.system import system
     from silmark.api.search import search
+    from silmark.api.search import search, size
     from silmark.api.train import train
     from silmark.errors import SilmarkError
 
 __version__ = "0.1.0"
 __all__ = [
     "Depth", "SilmarkError", "__version__", "build_or_buy", "cable", "channel", "collective", "compare", "cost",
-    "estimate", "memory", "port", "search", "system", "train",
+    "estimate", "memory", "port", "search", "size", "system", "train",
 ]  # fmt: skip
 
 _WHERE = {
@@ -46,6 +47,7 @@ _WHERE = {
     "channel": "silmark.api.links",
     "memory": "silmark.api.memory",
     "system": "silmark.api.system",
+    "size": "silmark.api.search",
     "train": "silmark.api.train",
     "SilmarkError": "silmark.errors",
 }

@@ -17,7 +17,10 @@ from silmark.models import Model
 from silmark.workloads import WORKLOADS, Workload
 
 _DURATION = re.compile(r"([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(s|ms|us|min)?")
+_FREQUENCY = re.compile(r"([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*(?:/\s*(s|min|h|d))?")
 _LARGEST = 10**15
+_RAREST = 1e-9
+_PERIODS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
 
 Duration = str | float
@@ -37,6 +40,19 @@ def duration(label: str, value: Duration) -> float:
             raise BadValue(label, match[0], "a time such as 2s, 50ms or none")
     if not (isinstance(value, int | float) and value > 0):
         raise BadValue(label, value, "a time above 0, such as 2s or 50ms")
+    return float(value)
+
+
+def frequency(label: str, value: str | float) -> float:
+    """Events per second from `50/s`, `3000/min`, `2e5/h` or a number per second. Raises BadValue."""
+    expected = f"a rate such as 50/s, 3000/min or 2e5/h, from {_RAREST:g} to {_LARGEST:.0e} per second"
+    if isinstance(value, str):
+        match = _FREQUENCY.fullmatch(value.strip()) if len(value) < 40 else None
+        if match is None:
+            raise BadValue(label, value, expected)
+        value = float(match[1]) / _PERIODS[match[2] or "s"]
+    if isinstance(value, bool) or not (isinstance(value, int | float) and _RAREST <= value <= _LARGEST):
+        raise BadValue(label, value, expected)
     return float(value)
 
 

@@ -19,6 +19,7 @@ from silmark.cli.moves import build_or_buy, port
 from silmark.cli.pages import show_page
 from silmark.cli.systems import systems_app
 from silmark.cli.search import search
+from silmark.cli.search import search, size
 from silmark.cli.train import train
 from silmark.cli.validate import validate
 
@@ -246,6 +247,7 @@ app.command()(measure)
 app.command()(train)
 app.command()(collective)
 app.command()(search)
+app.command()(size)
 
 
 app.command()(predict)

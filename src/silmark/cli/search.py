@@ -73,6 +73,66 @@ def search(
         _print(answer)
 
 
+def size(
+    model: Model,
+    rate: Annotated[str, typer.Option(help="requests: 50/s, 3000/min or 2e5/h")],
+    chips: Annotated[
+        str, typer.Option(help="all, or names and .toml files, comma-separated; -name leaves one out")
+    ] = "all",
+    workload: WorkloadName = "chat",
+    prompt: Prompt = None,
+    output: Output = None,
+    ttft: Ttft = None,
+    tpot: Tpot = None,
+    precision: Precisions = "default",
+    headroom: Annotated[
+        float | None, typer.Option(help="share of capacity beyond the demand [0.25]", show_default=False)
+    ] = None,
+    maturity: Maturity = "own",
+    json_: Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema size)")] = False,
+    plot: Annotated[Path | None, typer.Option(help="write a picture (.png, .svg, .pdf)", show_default=False)] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(help="write every fleet, a row each (needs silmark[sweep])", show_default=False)
+    ] = None,
+) -> None:
+    """The smallest and the cheapest fleet of every chip for a demand, in whole units."""
+    from silmark.api.search import size as ask  # noqa: PLC0415
+
+    answer = ask(
+        model,
+        rate,
+        chips=chips,
+        workload=workload,
+        prompt=prompt,
+        output=output,
+        ttft=ttft,
+        tpot=tpot,
+        precision=precision,
+        headroom=headroom,
+        maturity=cast("Literal['own', 'equal']", maturity),
+    )
+    if parquet is not None:
+        from silmark.search.table import write_parquet  # noqa: PLC0415
+
+        write_parquet(answer.columns(), parquet)
+    if plot is not None:
+        from silmark.report.search_plot import draw_fleets  # noqa: PLC0415
+
+        draw_fleets(answer, plot)
+    if json_:
+        _json(answer.as_dict())
+        return
+    from silmark.report import size as page  # noqa: PLC0415
+    from silmark.report.table import console, grid  # noqa: PLC0415
+
+    screen = console()
+    screen.print(page.heading(answer), markup=False)
+    for note in answer.notes:
+        screen.print(f"note: {note}", markup=False)
+    screen.print()
+    screen.print(grid(["chip", "fleet", *page.COLUMNS, ""], page.table(answer), numeric=(2, *range(6, 13))))
+
+
 def _print(answer: Searched) -> None:
     from silmark.report import search as page  # noqa: PLC0415
     from silmark.report.table import console, grid  # noqa: PLC0415

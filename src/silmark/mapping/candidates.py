@@ -18,7 +18,7 @@ from silmark.models import Model
 from silmark.models.spec import Kind
 from silmark.systems import System, Target
 
-_STEPS = (1, 2, 3, 4, 6, 8, 9, 10, 12, 16, 20, 24, 32, 40, 48, 64, 72, 80, 96, 128, 145, 192, 256, 384, 512, 768, 1024)
+STEPS = (1, 2, 3, 4, 6, 8, 9, 10, 12, 16, 20, 24, 32, 40, 48, 64, 72, 80, 96, 128, 145, 192, 256, 384, 512, 768, 1024)
 """Numbers of units that are tried."""
 _CACHE_ROOM = 1.1
 """A layer's region holds its weights and a tenth as much of cache and activations."""
@@ -83,7 +83,7 @@ def layouts(
         unit = min(system.chips, most)
         groups = [[(n, unit // n) for n in inside[:_REPLICA_SIZES]]] if inside else []
     first = math.ceil(least / system.chips)
-    units = sorted({u for u in _STEPS if u > 1} | ({first} if first > 1 else set()))
+    units = sorted({u for u in STEPS if u > 1} | ({first} if first > 1 else set()))
     groups += [[(u * system.chips, 1)] for u in units if first <= u and u * system.chips <= most]
     for group in groups[: rounds + 1]:
         yield [Layout(n, r, place) for n, r in group for place, need in needed.items() if n >= need]

@@ -1,4 +1,4 @@
-"""The documented shape of silmark.search/1, as pydantic models; the rules are those of `schema`."""
+"""The documented shapes of silmark.search/1 and silmark.size/1, as pydantic models; the rules are those of `schema`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from silmark.report.documents import Bounds, Strict
+from silmark.report.documents import Bounds, FigureDocument, Strict
 
 
 class WorkerPlanDocument(Strict):
@@ -109,3 +109,63 @@ class SearchDocument(Strict):
     nearest: FoundDocument | None = Field(description="where no plan keeps the promises: the nearest miss")
     frontier_points: int
     frontier: list[FoundDocument] = Field(description="undominated plans by falling speed of a user, some of them")
+
+
+class FleetDocument(Strict):
+    """Workers of one plan in whole units."""
+
+    system: str
+    units: int = Field(description="systems as bought")
+    chips: int = Field(description="in all units, idle ones included")
+    workers: int
+    workers_low: int = Field(description="that would do at the high end of the error bar of one worker's rate")
+    workers_high: int
+    plan: WorkerPlanDocument
+    batch: float = Field(description="sequences in flight in each worker at the demand")
+    capacity_per_s: float = Field(description="requests per second that keep the promises")
+    headroom: float = Field(description="capacity beyond the demand, as a share of it")
+    ttft_s: Bounds = Field(description="at full capacity; lower at the demand")
+    tpot_s: Bounds
+    power_w: float = Field(description="of the fleet at the demand")
+    usd_per_h: float | None
+    usd_per_mtok: float | None
+    grade: str
+
+
+class SizedDocument(Strict):
+    """One chip's fleets."""
+
+    chip: str
+    chip_status: str
+    status: Literal["ok", "infeasible", "cannot-run"]
+    reason: str
+    tried: int
+    rejected: int
+    smallest: FleetDocument | None
+    cheapest: FleetDocument | None = Field(description="null where no price is public")
+
+
+class SizeQuestion(Strict):
+    """What was asked, after defaults."""
+
+    model: str
+    requests_per_s: float
+    chips: str
+    workload: str
+    prompt: int
+    output: int
+    ttft_s: float | None
+    tpot_s: float | None
+    precision: str
+    headroom: float
+    maturity: Literal["own", "equal"]
+
+
+class SizeDocument(Strict):
+    """`silmark size --json`."""
+
+    schema_: Literal["silmark.size/1"] = Field(alias="schema")
+    question: SizeQuestion
+    notes: list[str]
+    headroom: FigureDocument | None = Field(description="the assumption, null where the question set it")
+    rows: list[SizedDocument]

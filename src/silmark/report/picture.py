@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FORMATS = (".png", ".svg", ".pdf")
+COLOURS = {
+    "gpu": "#4477aa",
+    "systolic": "#228833",
+    "streaming": "#ee6677",
+    "wafer": "#aa3377",
+    "dimc": "#ccbb44",
+    "photonic": "#66ccee",
+    "thermodynamic": "#bbbbbb",
+    "cpu": "#332288",
+}
+"""Of the points of each family of chips."""
 
 
 @contextmanager

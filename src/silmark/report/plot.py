@@ -12,7 +12,7 @@ from silmark.estimation.mixture import Mixture
 from silmark.estimation.request import prepare
 from silmark.graph import Array, Attention, count
 from silmark.mapping import Infeasible
-from silmark.report.picture import checked
+from silmark.report.picture import COLOURS, checked
 from silmark.report.rows import Comparison, Row
 
 if TYPE_CHECKING:
@@ -22,16 +22,6 @@ _ROOFS = 6
 """Chips whose rooflines are drawn: the first rows of the table."""
 _APART = (0.5, 0.22)
 """How far apart, in logarithms, two points must lie for both to carry their names."""
-_COLOURS = {
-    "gpu": "#4477aa",
-    "systolic": "#228833",
-    "streaming": "#ee6677",
-    "wafer": "#aa3377",
-    "dimc": "#ccbb44",
-    "photonic": "#66ccee",
-    "thermodynamic": "#bbbbbb",
-    "cpu": "#332288",
-}
 
 
 def draw(answer: Comparison, path: Path) -> None:
@@ -47,7 +37,7 @@ def draw(answer: Comparison, path: Path) -> None:
     rows = [row for row in answer.rows if row.estimate is not None]
     _speeds(left, rows, answer.tokens)
     families = sorted({row.chip.family for row in rows})
-    handles = [Line2D([], [], marker="o", linestyle="", color=_COLOURS[f], label=f) for f in families]
+    handles = [Line2D([], [], marker="o", linestyle="", color=COLOURS[f], label=f) for f in families]
     left.legend(handles=handles, loc="best", frameon=False)
     left.set_title(
         f"{answer.question['model']}, {answer.question['workload']} (filled: keeps the promises; bars: 80 %)"
@@ -128,7 +118,7 @@ def _point(axes: Axes, row: Row) -> tuple[float, float]:
     assert row.per_chip is not None
     speed = row.tokens_per_s_user or (answer.latency_s.inverse() if answer.latency_s else None)
     assert speed is not None
-    colour = _COLOURS[row.chip.family]
+    colour = COLOURS[row.chip.family]
     curve = _curve(row)
     if curve is not None:
         axes.plot(*curve, color=colour, linewidth=0.7, alpha=0.35)

@@ -16,6 +16,7 @@ from silmark.report.documents import Bounds, FigureDocument, Strict
 from silmark.report.documents_collective import CollectiveDocument
 from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocument
 from silmark.report.documents_search import SearchDocument
+from silmark.report.documents_search import SearchDocument, SizeDocument
 
 
 class PlanDocument(Strict):
@@ -178,6 +179,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "collective": CollectiveDocument,
     **documents_links.DOCUMENTS,
     "search": SearchDocument,
+    "size": SizeDocument,
 }
 
 

@@ -1,14 +1,17 @@
-"""The picture of a search: every plan as a point, the frontier as a line, the best of each objective by name."""
+"""Pictures of a search (every plan as a point, the frontier as a line, the best by name) and of fleets."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from silmark.report.picture import saved
+from silmark.report.picture import COLOURS, saved
 from silmark.report.search import Searched, heading
+from silmark.report.size import Fleets
+from silmark.report.size import heading as fleet_heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +32,21 @@ def draw(searched: Searched, path: Path) -> None:
         axes.grid(visible=True, which="major", alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="lower left", frameon=False, fontsize=8)
+
+
+def draw_fleets(fleets: Fleets, path: Path) -> None:
+    """Chips against dollars per hour of every fleet. Raises BadValue as `draw`."""
+    with saved(path, (10, 7)) as axes:
+        for row in fleets.rows:
+            some = [fleet for fleet in (row.smallest, row.cheapest) if fleet and not math.isnan(fleet.usd_per_h)]
+            if not some:
+                continue
+            places = [(fleet.chips, fleet.usd_per_h) for fleet in some]
+            axes.plot(*zip(*places, strict=True), "o-", color=COLOURS[row.chip.family], markersize=5, linewidth=0.7)
+            axes.annotate(row.chip.id, places[-1], xytext=(5, 3), textcoords="offset points", fontsize=7)
+        axes.set(xscale="log", yscale="log", xlabel="chips", ylabel="$ per hour")
+        axes.set_title(fleet_heading(fleets), fontsize=9)
+        axes.grid(visible=True, which="major", alpha=0.3)
 
 
 def _clouds(axes: Axes, searched: Searched) -> None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from silmark.chips.mechanisms import Placement
+from silmark.chips.mechanisms import Placement, family
 from silmark.formats import Precision
 from silmark.graph import Attention
 from silmark.mapping import Plan, probe, refusal
@@ -80,10 +80,11 @@ def plans(asked: Asked, tally: Tally) -> Iterator[Plan]:
 
 def _cuts(asked: Asked, precision: Precision, place: Placement) -> Iterator[Plan]:
     model, target = asked.model, asked.target
+    most = target.count if family(target.chip.family).splits_layers else max(1, model.layer_count)
     for tp, ep, ranks in _groups(model, target):
         rest = target.count // tp
         for pp in divisors(rest):
-            if pp > max(1, model.layer_count):
+            if pp > most:
                 break
             where = placed(model, target.chip, precision, place, pp)
             yield Plan(precision, tp=tp, pp=pp, dp=rest // pp, ep=ep, ranks=ranks, placement=where)

@@ -1,0 +1,85 @@
+"""Fleets: never smaller than the demand needs, never larger than whole units explain."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from silmark import models, systems
+from silmark.chips import load
+from silmark.formats import Precision
+from silmark.search.evaluate import Curve, evaluate
+from silmark.search.size import Demand, fleets, in_full, size
+from silmark.search.space import Asked, Tally
+from silmark.systems import Target
+from silmark.workloads import Workload
+
+CHAT = Workload("chat", 1024, 256, ttft_s=2.0, tpot_s=0.05)
+
+
+def asked(chip_name: str = "h100", model: str = "llama-3.1-8b", precision: str = "bf16") -> Asked:
+    chip = load(chip_name)
+    system = systems.usual(chip)
+    return Asked(models.load(model), Target(chip, system, system.chips), CHAT, (Precision.of(precision),))
+
+
+@cache
+def curves() -> tuple[Curve, ...]:
+    return tuple(evaluate(asked(), Tally()))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0.01, 1e5), st.floats(0.0, 3.0))
+def test_fleets_are_just_large_enough(rate: float, headroom: float) -> None:
+    demand = Demand(rate, headroom)
+    for fleet in fleets(asked(), demand, curves()):
+        each = fleet.capacity / fleet.workers
+        assert fleet.capacity >= demand.capacity * (1 - 1e-12)
+        assert (fleet.workers - 1) * each < demand.capacity
+        assert fleet.chips == 8 * fleet.units
+        assert fleet.workers * fleet.curve.worker <= fleet.chips
+        assert fleet.chips - fleet.workers * fleet.curve.worker < 8
+        steady = fleet.curve.steady
+        assert fleet.load <= steady.batches[fleet.index] * (1 + 1e-9)
+        assert fleet.watts <= fleet.workers * fleet.curve.watts.max() * (1 + 1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.1, 1e4), st.floats(1.01, 10.0))
+def test_more_demand_never_takes_fewer_chips(rate: float, factor: float) -> None:
+    few = min(fleet.chips for fleet in fleets(asked(), Demand(rate, 0.25), curves()))
+    many = min(fleet.chips for fleet in fleets(asked(), Demand(rate * factor, 0.25), curves()))
+    assert few <= many
+
+
+def test_smallest_and_cheapest_are_that() -> None:
+    found = size(asked(), Demand(500.0, 0.25))
+    made = fleets(asked(), Demand(500.0, 0.25), curves())
+    assert found.smallest is not None
+    assert found.cheapest is not None
+    assert found.smallest.chips == min(fleet.chips for fleet in made)
+    assert found.cheapest.usd_per_h == pytest.approx(min(fleet.usd_per_h for fleet in made))
+    assert in_full(found.smallest).misses == ""
+
+
+def test_machines_that_divide_layers_take_more_stages_than_layers() -> None:
+    found = size(asked("groq", "llama-3.1-70b", "fp16"), Demand(1.0, 0.0))
+    assert found.smallest is not None, found.reason
+    assert found.smallest.curve.worker > 640
+    assert math.isnan(found.smallest.usd_per_h) == (found.cheapest is None)
+
+
+@pytest.mark.parametrize(
+    ("chip", "model", "cannot", "said"),
+    [("extropic-z1", "llama-3.1-8b", True, "attention"), ("l4", "llama-3.1-405b", False, "")],
+)
+def test_no_fleet_has_a_reason(chip: str, model: str, cannot: bool, said: str) -> None:
+    found = size(asked(chip, model), Demand(1.0, 0.25))
+    assert found.smallest is None
+    assert found.cannot is cannot
+    assert found.reason
+    assert said in found.reason
