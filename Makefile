@@ -19,7 +19,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev  ## the four speeds, printed
+bench: $(VENV)/.dev  ## the speeds, printed
 	$(BIN)/python benchmarks/speed.py
 
 docs: $(VENV)/.docs  ## pages generated from the data, quoted outputs, then the site

@@ -1,4 +1,4 @@
-"""The four speeds of Silmark, each beside the best published figure of a peer; writes docs/speed.md.
+"""The speeds of Silmark, each beside the best published figure of a peer; writes docs/speed.md.
 
 Run by `make bench`. CPU seconds are those of this process (one core); wall seconds are of whole commands,
 the middle of several. Machines differ and are noisy: read the ratios, not the digits.
@@ -21,6 +21,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import numpy as np
+import search
 
 import silmark
 from silmark import chips
@@ -114,7 +115,7 @@ def start_up() -> list[tuple[str, str, str]]:
 
 def main() -> None:
     """Measures, prints, and writes the page."""
-    rows = [*compiled_steps(), gemm_shapes(), warm_estimate(), typed_compare(), *start_up()]
+    rows = [*compiled_steps(), gemm_shapes(), warm_estimate(), typed_compare(), *search.rows(), *start_up()]
     lines = ["| what | Silmark here | peer |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)]
     where = f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"
     text = "\n".join([*lines, "", f"Measured {datetime.now(UTC):%Y-%m-%d} on {where}, one core, by `make bench`."])

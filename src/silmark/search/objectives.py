@@ -52,7 +52,7 @@ class Best:
     Attributes:
         objective: at what.
         winner: index of the point.
-        second: best point of any other plan, None if there is none.
+        second: best point of any plan that decodes otherwise, None if there is none.
         ratio: score of the second over the winner's.
         other: best point of the other mode (aggregated or disaggregated), None if there is none.
         other_ratio: its score over the winner's.
@@ -81,8 +81,8 @@ def best(points: Points, work: Workload) -> tuple[Best, ...]:
         winner = _first(score, points)
         if not np.isfinite(score[winner]):
             continue
-        same = (points.prefill == points.prefill[winner]) & (points.decode == points.decode[winner])
         mode = (points.prefill == ALONE) == (points.prefill[winner] == ALONE)
+        same = mode & (points.decode == points.decode[winner])
         found.append(Best(objective, winner, *_next(score, same, winner, points), *_next(score, mode, winner, points)))
     return tuple(found)
 
