@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from silmark.api.links import cable, channel
     from silmark.api.memory import memory
     from silmark.api.port import port
-    from silmark.api.system import system
-    from silmark.api.search import search
     from silmark.api.search import search, size
+    from silmark.api.system import system
     from silmark.api.train import train
     from silmark.errors import SilmarkError
 

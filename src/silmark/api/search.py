@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from silmark import models, systems
-from silmark.api import question
+from silmark.api import question, serving
 from silmark.api.question import Count, Duration
 from silmark.errors import BadValue
 from silmark.figures import assumptions
 from silmark.figures.own import remark
-from silmark.formats import Precision
 from silmark.models import Model
 from silmark.report.search import Searched
 from silmark.report.size import Fleets
@@ -19,12 +19,14 @@ from silmark.search.answer import MODES
 from silmark.search.answer import search as run
 from silmark.search.size import Demand, Sized
 from silmark.search.size import size as run_size
-from silmark.search.space import Asked
+from silmark.search.space import Asked, Draft
 from silmark.systems import Target
-from silmark.workloads import Workload
 
 _MOST_PRECISIONS = 8
+_MOST_WAYS = 16
 _MOST_ROOM = 10.0
+_DRAFTED = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16)
+"""Numbers of drafted tokens that are tried: neighbours of a large one are nearly as good."""
 
 
 def search(
@@ -39,6 +41,11 @@ def search(
     ttft: Duration | None = None,
     tpot: Duration | None = None,
     precision: str | Sequence[str] = "default",
+    cp: str = "auto",
+    chunk: str = "none",
+    draft: str | None = None,
+    acceptance: str | float | None = None,
+    draft_tokens: Count = "auto",
     mode: str = "both",
     maturity: Literal["own", "equal"] = "own",
 ) -> Searched:
@@ -50,6 +57,10 @@ def search(
         prefill_on, decode_on: chips of two pools, in place of `on`.
         workload, prompt, output, ttft, tpot: as in `compare`.
         precision: formats to try, separated by commas; "default" is each chip's own.
+        cp: ways to divide the context of a sequence, separated by commas; "auto": 1, and powers of two that leave a
+            group of chips 2,048 tokens of a prompt.
+        chunk: most prompt tokens of one pass, separated by commas; "none" is whole prompts.
+        draft, acceptance, draft_tokens: a model that may draft, as in `estimate`; plans without it are tried as well.
         mode: aggregated, disaggregated or both.
         maturity: "own" or "equal".
 
@@ -63,14 +74,25 @@ def search(
         raise BadValue("on", on, "chips for everything, or else prefill_on and decode_on together")
     names = precisions(precision)
     loaded, work = decoder(model), question.workload(workload, prompt, output, ttft, tpot)
-    main = systems.target(str(decode_on if on is None else on))
-    first = None if prefill_on is None else _asked(loaded, systems.target(prefill_on), work, names, maturity)
-    answer = run(first, _asked(loaded, main, work, names, maturity), mode)
+    engine = serving.asked(None, draft, acceptance, draft_tokens)
+    base = Asked(
+        model=loaded,
+        target=systems.target(str(decode_on if on is None else on)),
+        workload=work,
+        precisions=(),
+        maturity=maturity,
+        contexts=None if cp == "auto" else tuple(_wholes("cp", cp)),
+        servings=tuple(replace(engine.serving, chunk=size or None) for size in _wholes("chunk", chunk, none=True)),
+        draft=None if engine.draft is None else Draft(engine.draft.model, engine.draft.acceptance, _drafted(engine)),
+    )
+    main = _formatted(base, names)
+    first = None if prefill_on is None else _formatted(replace(base, target=systems.target(prefill_on)), names)
+    answer = run(first, main, mode)
     said = {
         "model": loaded.name,
-        "on": main.name if on is not None else None,
+        "on": main.target.name if first is None else None,
         "prefill_on": first.target.name if first else None,
-        "decode_on": main.name if first else None,
+        "decode_on": main.target.name if first else None,
         "workload": work.name,
         "prompt": work.prompt,
         "output": work.output,
@@ -78,6 +100,10 @@ def search(
         "tpot_s": question.finite(work.tpot_s),
         "precision": ",".join(names),
         "mode": "disaggregated" if first else mode,
+        "cp": ",".join(map(str, main.divided)),
+        "chunk": chunk,
+        "draft": None if main.draft is None else main.draft.model.name,
+        "acceptance": engine.words.get("acceptance"),
         "maturity": maturity,
     }
     return Searched(said, answer, tuple(filter(None, [*loaded.notes, *question.too_long(loaded, work), remark()])))
@@ -120,7 +146,7 @@ def size(
     names = precisions(precision)
     loaded, work = decoder(model), question.workload(workload, prompt, output, ttft, tpot)
     rows = [
-        run_size(_asked(loaded, Target(chip, systems.usual(chip), 1), work, names, maturity), demand)
+        run_size(_formatted(Asked(loaded, Target(chip, systems.usual(chip), 1), work, (), maturity), names), demand)
         for chip in question.chip_list(chips)
     ]
     rows.sort(key=_order)
@@ -170,8 +196,21 @@ def _checked(maturity: str) -> None:
         raise BadValue("maturity", maturity, "own or equal")
 
 
-def _asked(
-    model: Model, target: Target, work: Workload, names: Sequence[str], maturity: Literal["own", "equal"]
-) -> Asked:
-    formats = dict.fromkeys(question.precision(name, target.chip) for name in names)
-    return Asked(model, target, work, tuple[Precision, ...](formats), maturity)
+def _formatted(asked: Asked, names: Sequence[str]) -> Asked:
+    """The question with its formats, as the chip understands their names."""
+    formats = dict.fromkeys(question.precision(name, asked.target.chip) for name in names)
+    return replace(asked, precisions=tuple(formats))
+
+
+def _wholes(label: str, value: str, none: bool = False) -> list[int]:
+    """Whole numbers separated by commas, each once; "none" is 0 where it makes sense."""
+    parts = [part.strip() for part in str(value).split(",") if part.strip()]
+    if not 1 <= len(parts) <= _MOST_WAYS:
+        raise BadValue(label, value, f"1 to {_MOST_WAYS} whole numbers, separated by commas")
+    return list(dict.fromkeys(0 if none and part == "none" else question.whole(label, part) for part in parts))
+
+
+def _drafted(engine: serving.Asked) -> tuple[int, ...]:
+    """Numbers of drafted tokens to try."""
+    asked = None if engine.draft is None else engine.draft.tokens
+    return _DRAFTED if asked is None else (asked,)

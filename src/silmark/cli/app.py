@@ -17,9 +17,8 @@ from silmark.cli.links import add_to as add_links
 from silmark.cli.measure import measure
 from silmark.cli.moves import build_or_buy, port
 from silmark.cli.pages import show_page
-from silmark.cli.systems import systems_app
-from silmark.cli.search import search
 from silmark.cli.search import search, size
+from silmark.cli.systems import systems_app
 from silmark.cli.train import train
 from silmark.cli.validate import validate
 

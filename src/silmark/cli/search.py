@@ -34,6 +34,13 @@ def search(
     ttft: Ttft = None,
     tpot: Tpot = None,
     precision: Precisions = "default",
+    cp: Annotated[str, typer.Option(help="ways to divide a sequence's context: 1,2,4, or auto")] = "auto",
+    chunk: Annotated[str, typer.Option(help="most prompt tokens of one pass: none,2048,512")] = "none",
+    draft: Annotated[str | None, typer.Option(help="a model that may draft tokens", show_default=False)] = None,
+    acceptance: Annotated[
+        str | None, typer.Option(help="share of drafted tokens kept: 0.7, or 0.6:0.7:0.8", show_default=False)
+    ] = None,
+    draft_tokens: Annotated[str, typer.Option(help="tokens drafted per cycle, or auto")] = "auto",
     mode: Annotated[str, typer.Option(help="aggregated, disaggregated or both")] = "both",
     maturity: Maturity = "own",
     json_: Json = False,
@@ -56,6 +63,11 @@ def search(
         ttft=ttft,
         tpot=tpot,
         precision=precision,
+        cp=cp,
+        chunk=chunk,
+        draft=draft,
+        acceptance=acceptance,
+        draft_tokens=draft_tokens,
         mode=mode,
         maturity=cast("Literal['own', 'equal']", maturity),
     )

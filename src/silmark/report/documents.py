@@ -34,3 +34,13 @@ class FigureDocument(Strict):
     note: str
     date: str
     derived_from: str = Field(description="the claim that it was derived from, or empty")
+
+
+class SpeculationDocument(Strict):
+    """A draft model and how it is used."""
+
+    draft: str
+    chips: int = Field(description="chips of one copy of the draft model")
+    tokens: int = Field(description="drafted per cycle")
+    acceptance: Bounds
+    tokens_per_cycle: Bounds

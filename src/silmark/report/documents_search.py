@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from silmark.report.documents import Bounds, FigureDocument, Strict
+from silmark.report.documents import Bounds, FigureDocument, SpeculationDocument, Strict
 
 
 class WorkerPlanDocument(Strict):
@@ -14,6 +14,7 @@ class WorkerPlanDocument(Strict):
 
     text: str
     tp: int = Field(description="chips that share every layer")
+    cp: int = Field(description="groups of tp chips that divide every sequence")
     pp: int = Field(description="consecutive groups of layers")
     ep: int = Field(description="parts that the experts are divided into")
     ranks: int = Field(description="groups of the tp chips that run attention on sequences of their own")
@@ -32,6 +33,8 @@ class PoolDocument(Strict):
     workers: int
     chips: int = Field(description="that the workers take")
     plan: WorkerPlanDocument
+    chunk: int | None = Field(description="most prompt tokens of one pass")
+    speculation: SpeculationDocument | None
     batch: int = Field(description="sequences in flight in each worker")
     busy: float = Field(description="share of its time that the pool works")
     bound_by: str
@@ -91,6 +94,10 @@ class SearchQuestion(Strict):
     tpot_s: float | None
     precision: str
     mode: str
+    cp: str = Field(description="ways to divide the context that were tried")
+    chunk: str = Field(description="chunks of prompts that were tried")
+    draft: str | None
+    acceptance: str | None
     maturity: Literal["own", "equal"]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from silmark.chips import Chip
 from silmark.economics import Price
-from silmark.estimation import Estimate
+from silmark.estimation import Estimate, Serving
 from silmark.figures import Figure, Interval
 
 Status = Literal["ok", "infeasible", "cannot-run"]
@@ -93,7 +93,7 @@ class Row:
             "batch_max": answer.batch_max if answer else None,
             "kv_tokens": answer.kv_tokens if answer else None,
             "plan": _plan(answer),
-            "speculation": _speculation(answer),
+            "speculation": None if answer is None else speculation_document(answer.serving),
             "offload": _offload(answer),
             "bound_by": dict(answer.bound_by) if answer else None,
             "sources": self.sources(),
@@ -120,10 +120,11 @@ def _dict(interval: Interval | None) -> dict[str, float] | None:
     return None if interval is None else interval.as_dict()
 
 
-def _speculation(answer: Estimate | None) -> dict[str, Any] | None:
-    if answer is None or answer.serving.speculation is None:
+def speculation_document(serving: Serving) -> dict[str, Any] | None:
+    """The draft model and how it is used, None without one."""
+    used = serving.speculation
+    if used is None:
         return None
-    used = answer.serving.speculation
     return {
         "draft": used.draft.model.name,
         "chips": used.draft.plan.replica_chips,

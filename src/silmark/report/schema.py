@@ -15,7 +15,6 @@ from silmark.report import documents_links
 from silmark.report.documents import Bounds, FigureDocument, Strict
 from silmark.report.documents_collective import CollectiveDocument
 from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocument
-from silmark.report.documents_search import SearchDocument
 from silmark.report.documents_search import SearchDocument, SizeDocument
 
 
@@ -32,16 +31,6 @@ class PlanDocument(Strict):
     weights_in: Literal["main", "sram"]
     kv_in: str = Field(description="main or sram of the chip, or a memory tier of the system")
     region: int | None = Field(description="cores per side of a layer's region on a wafer")
-
-
-class SpeculationDocument(Strict):
-    """A draft model and how it is used."""
-
-    draft: str
-    chips: int = Field(description="chips of one copy of the draft model")
-    tokens: int = Field(description="drafted per cycle")
-    acceptance: Bounds
-    tokens_per_cycle: Bounds
 
 
 class OffloadDocument(Strict):

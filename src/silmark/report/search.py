@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from silmark.mapping import Plan
 from silmark.report.numbers import shown, si, three
+from silmark.report.rows import speculation_document
 from silmark.search.answer import Answer, Verdict
-from silmark.search.found import Found, Pool
+from silmark.search.found import Found, Pool, served
 
 SCHEMA = "silmark.search/1"
 
@@ -94,8 +95,10 @@ class Searched:
     def columns(self) -> dict[str, NDArray[Any]]:
         """Every evaluated point, one entry each: what `--parquet` writes."""
         answer, points = self.answer, self.answer.points
-        decode = np.array([str(curve.plan) for curve in answer.decode] or [""])
-        prefill = np.array([str(curve.plan) for curve in answer.prefill] or [""])
+        decode, prefill = (
+            np.array([served(curve.plan, curve.steady.serving) for curve in curves] or [""])
+            for curves in (answer.decode, answer.prefill)
+        )
         undominated = np.zeros(points.size, dtype=bool)
         undominated[answer.frontier] = True
         return {
@@ -151,6 +154,8 @@ def _pool(pool: Pool) -> dict[str, Any]:
         "workers": pool.workers,
         "chips": pool.plan.chips,
         "plan": plan_document(pool.plan),
+        "chunk": pool.serving.chunk,
+        "speculation": speculation_document(pool.serving),
         "batch": int(pool.batch),
         "busy": pool.busy,
         "bound_by": pool.bound_by,
@@ -162,6 +167,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
     return {
         "text": str(plan),
         "tp": plan.tp,
+        "cp": plan.cp,
         "pp": plan.pp,
         "ep": plan.ep,
         "ranks": plan.ranks,

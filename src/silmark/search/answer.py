@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from silmark.search import found, objectives, points, pools, why
+from silmark.search import found, objectives, points, pools, split, why
 from silmark.search.evaluate import Curve, evaluate
 from silmark.search.found import Found
 from silmark.search.frontier import frontier, thinned
@@ -73,7 +73,7 @@ class Answer:
             self._found[index] = (
                 found.aggregated(decode, float(self.points.batch[index]))
                 if first == ALONE
-                else found.disaggregated(self.prefill[first], decode, self.points, index)
+                else split.disaggregated(self.prefill[first], decode, self.points, index)
             )
         return self._found[index]
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from silmark.chips.mechanisms import AbstractMechanism, Placement, Resource
+from silmark.estimation.drafts import copies
 from silmark.estimation.mixture import Mixture, batch_grid, inside_groups
 from silmark.estimation.power import host_w
+from silmark.estimation.serving import Serving
+from silmark.estimation.speculation import Speculation
 from silmark.formats import Precision
 from silmark.graph import Array
 from silmark.mapping import Infeasible, Plan
@@ -48,44 +52,84 @@ class Curve:
         """The plan, with as many replicas as the chips allow."""
         return self.steady.model.plan
 
+    def decode(self, sequences: Array) -> StepCost:
+        """What a token costs where so many sequences decode on a replica."""
+        steady, run = self.steady, partial(self.shared.cost, self.step_model)
+        speculation = steady.serving.speculation
+        if speculation is None:
+            return run(Step.decode(inside_groups(sequences, steady.depth), steady.context))
+        return speculation.decode(self.step_model, sequences, steady.context, run)
+
     @property
     def worker(self) -> int:
         """Chips of one replica."""
         return self.plan.chips // self.plan.dp
 
 
+@dataclass(frozen=True, slots=True)
+class _Option:
+    """A plan, how it serves, and the sequences that one replica's memory holds."""
+
+    step_model: StepModel
+    serving: Serving
+    most: int
+
+
 def evaluate(asked: Asked, tally: Tally) -> list[Curve]:
     """The curve of every plan that can be; the others are counted in the tally."""
-    groups: dict[Plan, list[StepModel]] = {}
+    groups: dict[Plan, list[_Option]] = {}
     for step_model in _compiled(asked, tally):
-        plan = step_model.plan
-        groups.setdefault(replace(plan, pp=1, dp=1), []).append(step_model)
-    return [curve for members in groups.values() for curve in _curves(asked, members)]
+        key = replace(step_model.plan, pp=1, dp=1)
+        groups.setdefault(key, []).extend(_options(asked, step_model, tally))
+    return [curve for options in groups.values() if options for curve in _curves(asked, options)]
 
 
 def _compiled(asked: Asked, tally: Tally) -> Iterator[StepModel]:
     built: dict[Precision, dict[Placement, AbstractMechanism]] = {}
-    final = asked.workload.prompt + asked.workload.output
     for plan in plans(asked, tally):
         own = built.setdefault(plan.precision, {})
         found = compile_step(asked.model, asked.target, plan, asked.maturity, own)
         if isinstance(found, Infeasible):
             tally.refuse("operators and formats" if found.cannot else "weights", found.reason)
-        elif found.memory.sequences(final) < 1:
-            tally.refuse("cache", f"no room for the cache of one sequence of {final:,} tokens")
         else:
             yield found
 
 
-def _curves(asked: Asked, members: list[StepModel]) -> Iterator[Curve]:
-    work = asked.workload
-    room = [model.memory.sequences(work.prompt + work.output) for model in members]
-    grids = [batch_grid(work, most, model.depth, model.plan.dp) for model, most in zip(members, room, strict=True)]
-    inside = [inside_groups(grid, model.depth) for grid, model in zip(grids, members, strict=True)]
-    shared = Shared(members[0])
-    shared.announce(inside)
-    for model, most in zip(members, room, strict=True):
-        steady = Mixture(model, work, most, run=partial(shared.cost, model))
+def _options(asked: Asked, step_model: StepModel, tally: Tally) -> Iterator[_Option]:
+    """Ways to serve with a plan; the plan itself is counted already."""
+    final = asked.workload.prompt + asked.workload.output
+    for number, serving in enumerate(_servings(asked, step_model, tally)):
+        tally.tried += number > 0
+        speculation = serving.speculation
+        most = step_model.memory.sequences(final) if speculation is None else speculation.sequences(step_model, final)
+        if isinstance(most, Infeasible):
+            tally.refuse("weights", most.reason)
+        elif most < 1:
+            tally.refuse("cache", f"no room for the cache of one sequence of {final:,} tokens")
+        else:
+            yield _Option(step_model, serving, most)
+
+
+def _servings(asked: Asked, step_model: StepModel, tally: Tally) -> Iterator[Serving]:
+    yield from asked.servings
+    if asked.draft is None:
+        return
+    drafts = copies(step_model, asked.draft.model, asked.maturity)
+    if isinstance(drafts, Infeasible):
+        tally.tried += 1
+        tally.refuse("drafts", drafts.reason)
+        return
+    for serving, draft, tokens in product(asked.servings, drafts, asked.draft.tokens):
+        yield replace(serving, speculation=Speculation(draft, tokens, asked.draft.acceptance))
+
+
+def _curves(asked: Asked, options: list[_Option]) -> Iterator[Curve]:
+    work, shared = asked.workload, Shared(options[0].step_model)
+    depths = [(option.step_model.depth, option.step_model.plan.dp, option.most) for option in options]
+    shared.announce(inside_groups(batch_grid(work, most, depth, dp), depth) for depth, dp, most in set(depths))
+    for option in options:
+        model = option.step_model
+        steady = Mixture(model, work, option.most, run=partial(shared.cost, model), serving=option.serving)
         yield Curve(steady, steady.dynamic_w() + (model.idle_w + host_w(model)), shared)
 
 

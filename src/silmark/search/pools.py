@@ -25,7 +25,7 @@ from silmark.search.evaluate import Curve
 from silmark.search.points import Indices, Points, joined, none, usd_per_s
 from silmark.systems import Target
 from silmark.systems.spec import Level
-from silmark.workloads import Step, Workload
+from silmark.workloads import Workload
 
 FULLEST = 0.98
 """Highest share of its time that a prefill pool works: beyond it its queue would have no end."""
@@ -57,12 +57,13 @@ class Senders:
 
     @classmethod
     def of(cls, curves: Sequence[Curve], level: Level) -> Senders:
-        """All plans but those that another of the same size beats in everything."""
+        """All plans without a draft but those that another of the same size beats in everything."""
         prompt = curves[0].steady.workload.prompt
-        facts = np.array([_prompt_facts(curve, prompt, level) for curve in curves])
-        chips = np.array([curve.worker for curve in curves])
+        able = np.array([i for i, curve in enumerate(curves) if curve.steady.serving.speculation is None])
+        facts = np.array([_prompt_facts(curves[i], prompt, level) for i in able])
+        chips = np.array([curves[i].worker for i in able])
         kept = undominated(facts, chips)
-        return cls(curves[0].step_model.target, kept, chips[kept], *facts[kept].T)
+        return cls(curves[0].step_model.target, able[kept], chips[kept], *facts[kept].T)
 
 
 def undominated(facts: Array, size: Indices) -> Indices:
@@ -78,6 +79,7 @@ def undominated(facts: Array, size: Indices) -> Indices:
 
 
 def _prompt_facts(curve: Curve, prompt: int, level: Level) -> tuple[float, ...]:
+    """What `Senders` holds of a plan from `first` to `send`."""
     first, work = float(curve.steady.first.time_s), curve.steady.prompt_s()
     return first, work, prompt_j(curve), rest_w(curve), transfer_s(curve, prompt, level)
 
@@ -112,10 +114,10 @@ def disaggregated(prefill: Sequence[Curve], decode: Sequence[Curve], work: Workl
         return none()
     level = link_level(prefill[0], decode[0])
     senders = Senders.of(prefill, level)
-    pairings = [
-        Pairing.of(senders, index, curve, transfer_s(curve, work.prompt, level)) for index, curve in enumerate(decode)
-    ]
-    for shared in {id(curve.shared): curve.shared for curve in decode}.values():
+    chunk = decode[0].steady.serving.chunk  # of prompts, which do not matter here
+    able = [(index, curve) for index, curve in enumerate(decode) if curve.steady.serving.chunk == chunk]
+    pairings = [Pairing.of(senders, index, curve, transfer_s(curve, work.prompt, level)) for index, curve in able]
+    for shared in {id(curve.shared): curve.shared for _, curve in able}.values():
         shared.announce(each.inside for each in pairings if each.curve.shared is shared)
     return joined([each.points() for each in pairings])
 
@@ -175,12 +177,12 @@ class Pairing:
         seconds = senders.work[which]
         share = fullest(senders.first[which] + moving, seconds, steady.workload.ttft_s)
         limit = np.minimum(counts * share / seconds, np.minimum(counts, workers) / moving)
-        each = np.maximum.accumulate(steady.batches / _answer_s(curve, steady.decode.time_s * steady.stall))
+        each = np.maximum.accumulate(steady.decoders / _answer_s(curve, steady.decode.time_s * steady.stall))
         bound = workers[:, None] * each[None, :] >= limit[:, None]
         # Of the batches that wait for prompts the first stands for all: it falls to what the prompts fill.
         row, column = np.nonzero(~bound | (bound & (np.cumsum(bound, axis=1) == 1)))
-        filled = np.interp(limit[row] / workers[row], each, steady.batches)
-        batch = np.maximum(1.0, np.floor(np.where(bound[row, column], filled, steady.batches[column])))
+        filled = np.interp(limit[row] / workers[row], each, steady.decoders)
+        batch = np.maximum(1.0, np.ceil(np.where(bound[row, column], filled, steady.decoders[column])))
         chosen = (which[row], counts[row], workers[row], moving[row], limit[row])
         return cls(senders, index, curve, *chosen, batch)
 
@@ -193,7 +195,7 @@ class Pairing:
         """Evaluates the batches."""
         curve, senders, work = self.curve, self.senders, self.curve.steady.workload
         model = curve.step_model
-        step = curve.shared.cost(model, Step.decode(self.inside, curve.steady.context))
+        step = curve.decode(self.batch)
         tpot = step.time_s * (1.0 + (model.imbalance - 1.0) * np.minimum(1.0, self.batch / model.depth))
         decoded = self.workers * self.batch / _answer_s(curve, tpot)
         requests = np.minimum(decoded, self.limit)

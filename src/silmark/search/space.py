@@ -1,8 +1,9 @@
 """Which plans exist for a model on some chips: every cut, precision and placement, refused early where it cannot be.
 
-The cuts: tp chips share every layer, inside the group that a unit's links allow; pp stages follow each other; dp
-replicas repeat that. Of a model with routed experts, ep parts of the tp chips hold whole experts, and with ranks of
-attention the group may span units, since then only experts are exchanged (arXiv:2412.19437, section 3.4).
+The cuts: tp chips share every layer, inside the group that a unit's links allow; cp such groups share a sequence's
+context; pp stages follow each other; dp replicas repeat that. Of a model with routed experts, ep parts of the tp chips
+hold whole experts, and with ranks of attention the group may span units, since then only experts are exchanged
+(arXiv:2412.19437, section 3.4). Beside the plan, engines may cut prompts into chunks and draft tokens.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from silmark.chips.mechanisms import Placement, family
+from silmark.estimation.serving import PLAIN, Serving
+from silmark.figures import Interval
 from silmark.formats import Precision
 from silmark.graph import Attention
-from silmark.mapping import Plan, probe, refusal
+from silmark.mapping import Plan, context, probe, refusal
 from silmark.mapping.candidates import expert_shape, placed, placements
 from silmark.models import Model
 from silmark.step import Maturity
@@ -32,6 +35,9 @@ class Asked:
         workload: requests and promises.
         precisions: formats to try.
         maturity: "own" software or "equal".
+        contexts: ways to divide the context of a sequence; None for those that leave each part enough of a prompt.
+        servings: what engines may be told beside the plan.
+        draft: a model that may draft tokens, None for none.
     """
 
     model: Model
@@ -39,6 +45,35 @@ class Asked:
     workload: Workload
     precisions: tuple[Precision, ...]
     maturity: Maturity = "own"
+    contexts: tuple[int, ...] | None = None
+    servings: tuple[Serving, ...] = (PLAIN,)
+    draft: Draft | None = None
+
+    @property
+    def divided(self) -> tuple[int, ...]:
+        """Ways to divide the context: as asked, or 1 and powers of two with parts of PART tokens at least."""
+        if self.contexts is not None:
+            return self.contexts
+        return tuple(2**i for i in range(max(1, self.workload.prompt // PART).bit_length()))
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A model that drafts.
+
+    Attributes:
+        model: the small one.
+        acceptance: chance that a drafted token is kept.
+        tokens: numbers of tokens to try.
+    """
+
+    model: Model
+    acceptance: Interval
+    tokens: tuple[int, ...]
+
+
+PART = 2048
+"""Tokens of a prompt that a chip fills its matrix units with: smaller parts are not tried unless asked for."""
 
 
 @dataclass(slots=True)
@@ -82,12 +117,11 @@ def _cuts(asked: Asked, precision: Precision, place: Placement) -> Iterator[Plan
     model, target = asked.model, asked.target
     most = target.count if family(target.chip.family).splits_layers else max(1, model.layer_count)
     for tp, ep, ranks in _groups(model, target):
-        rest = target.count // tp
-        for pp in divisors(rest):
-            if pp > most:
-                break
-            where = placed(model, target.chip, precision, place, pp)
-            yield Plan(precision, tp=tp, pp=pp, dp=rest // pp, ep=ep, ranks=ranks, placement=where)
+        for cp in asked.divided if ranks == 1 else (1,):
+            rest = target.count // (tp * cp)
+            for pp in (ways for ways in divisors(rest) if ways <= most):
+                where = placed(model, target.chip, precision, place, pp)
+                yield Plan(precision, tp=tp, pp=pp, dp=rest // pp, ep=ep, ranks=ranks, placement=where, cp=cp)
 
 
 def _groups(model: Model, target: Target) -> Iterator[tuple[int, int, int]]:
@@ -112,7 +146,7 @@ def _ways(group: int, most: int) -> list[int]:
 
 
 def divisors(number: int) -> list[int]:
-    """All divisors, ascending."""
+    """All divisors, ascending; none of 0."""
     small = [n for n in range(1, math.isqrt(number) + 1) if number % n == 0]
     return sorted({*small, *(number // n for n in small)})
 
@@ -126,4 +160,5 @@ def _uneven(model: Model, plan: Plan) -> tuple[str, str]:
     experts, _ = expert_shape(model)
     if experts % plan.ep:
         return "divisibility", f"{experts} experts do not divide by {plan.ep} parts"
-    return "", ""
+    undividable = context.undividable(model, plan)
+    return ("context", undividable) if undividable else ("", "")
