@@ -37,15 +37,24 @@ def curves() -> tuple[Curve, ...]:
 def test_fleets_are_just_large_enough(rate: float, headroom: float) -> None:
     demand = Demand(rate, headroom)
     for fleet in fleets(asked(), demand, curves()):
-        each = fleet.capacity / fleet.workers
         assert fleet.capacity >= demand.capacity * (1 - 1e-12)
-        assert (fleet.workers - 1) * each < demand.capacity
+        assert all(need <= count < need + 1 for need, count in zip(fleet.needed, fleet.workers, strict=True))
+        taken = sum(count * curve.worker for count, curve in zip(fleet.workers, fleet.curves, strict=True))
         assert fleet.chips == 8 * fleet.units
-        assert fleet.workers * fleet.curve.worker <= fleet.chips
-        assert fleet.chips - fleet.workers * fleet.curve.worker < 8
-        steady = fleet.curve.steady
-        assert fleet.load <= steady.batches[fleet.index] * (1 + 1e-9)
-        assert fleet.watts <= fleet.workers * fleet.curve.watts.max() * (1 + 1e-9)
+        assert 0 <= fleet.chips - taken < 8
+        assert fleet.bought(2.0)[1] <= fleet.chips <= fleet.bought(0.5)[1]
+        assert fleet.load <= fleet.batch * (1 + 1e-9)
+        assert fleet.watts > 0
+
+
+def test_pools_serve_what_their_search_says() -> None:
+    """A fleet of two pools at its capacity is a point of the search: same rate, promises kept."""
+    pairs = [fleet for fleet in fleets(asked(), Demand(800.0, 0.0), curves()) if len(fleet.curves) == 2]
+    assert pairs
+    for fleet in pairs:
+        found = in_full(fleet)
+        assert found.misses == ""
+        assert found.tokens_per_s.mid >= 800.0 * CHAT.output * (1 - 1e-9)
 
 
 @settings(max_examples=20, deadline=None)
@@ -69,7 +78,7 @@ def test_smallest_and_cheapest_are_that() -> None:
 def test_machines_that_divide_layers_take_more_stages_than_layers() -> None:
     found = size(asked("groq", "llama-3.1-70b", "fp16"), Demand(1.0, 0.0))
     assert found.smallest is not None, found.reason
-    assert found.smallest.curve.worker > 640
+    assert found.smallest.curves[-1].worker > 640
     assert math.isnan(found.smallest.usd_per_h) == (found.cheapest is None)
 
 

@@ -142,7 +142,7 @@ def size(
     for note in answer.notes:
         screen.print(f"note: {note}", markup=False)
     screen.print()
-    screen.print(grid(["chip", "fleet", *page.COLUMNS, ""], page.table(answer), numeric=(2, *range(6, 13))))
+    screen.print(grid(["chip", "fleet", *page.COLUMNS, ""], page.table(answer), numeric=range(5, 12)))
 
 
 def _print(answer: Searched) -> None:

@@ -118,17 +118,25 @@ class SearchDocument(Strict):
     frontier: list[FoundDocument] = Field(description="undominated plans by falling speed of a user, some of them")
 
 
+class FleetPoolDocument(Strict):
+    """Workers of one plan."""
+
+    role: Literal["both", "prefill", "decode"]
+    workers: int
+    plan: WorkerPlanDocument
+
+
 class FleetDocument(Strict):
-    """Workers of one plan in whole units."""
+    """Workers in whole units."""
 
     system: str
+    mode: Literal["aggregated", "disaggregated"]
     units: int = Field(description="systems as bought")
     chips: int = Field(description="in all units, idle ones included")
-    workers: int
-    workers_low: int = Field(description="that would do at the high end of the error bar of one worker's rate")
-    workers_high: int
-    plan: WorkerPlanDocument
-    batch: float = Field(description="sequences in flight in each worker at the demand")
+    chips_low: int = Field(description="that would do at the high end of the error bar of the rate")
+    chips_high: int
+    pools: list[FleetPoolDocument]
+    batch: float = Field(description="sequences in flight in each decoding worker at the demand")
     capacity_per_s: float = Field(description="requests per second that keep the promises")
     headroom: float = Field(description="capacity beyond the demand, as a share of it")
     ttft_s: Bounds = Field(description="at full capacity; lower at the demand")

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silmark.figures import Figure
-from silmark.mapping import Plan
 from silmark.report.numbers import si, three
 from silmark.report.search import plan_document
+from silmark.search.found import served
 from silmark.search.size import Demand, Fleet, Sized, in_full
 
 SCHEMA = "silmark.size/1"
@@ -60,22 +60,25 @@ class Fleets:
             "reason": row.reason,
             "tried": row.tally.tried,
             "rejected": row.tally.rejected,
-            "smallest": None if row.smallest is None else fleet_document(row.smallest, self),
-            "cheapest": None if row.cheapest is None else fleet_document(row.cheapest, self),
+            "smallest": None if row.smallest is None else fleet_document(row.smallest),
+            "cheapest": None if row.cheapest is None else fleet_document(row.cheapest),
         }
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """The smallest and the cheapest fleets, a row each: what `--parquet` writes."""
         pairs = [
-            (row.chip.id, kind, fleet_document(fleet, self))
+            (row.chip.id, kind, fleet_document(fleet))
             for row in self.rows
             for kind, fleet in (("smallest", row.smallest), ("cheapest", row.cheapest))
             if fleet is not None
         ]
-        keys = ("system", "units", "chips", "workers", "batch", "capacity_per_s", "power_w", "usd_per_h")
+        keys = ("system", "mode", "units", "chips", "batch", "capacity_per_s", "power_w", "usd_per_h")
         table = {"chip": [chip for chip, _, _ in pairs], "fleet": [kind for _, kind, _ in pairs]}
         table |= {key: [document[key] for _, _, document in pairs] for key in keys}
-        table["plan"] = [document["plan"]["text"] for _, _, document in pairs]
+        table["plans"] = [
+            " > ".join(f"{pool['workers']} x [{pool['plan']['text']}]" for pool in document["pools"])
+            for _, _, document in pairs
+        ]
         return {key: np.array([np.nan if v is None else v for v in values]) for key, values in table.items()}
 
 
@@ -86,31 +89,26 @@ def status(row: Sized) -> str:
     return "cannot-run" if row.cannot else "infeasible"
 
 
-def needed(fleet: Fleet, demand: Demand) -> tuple[int, int]:
-    """Fewest and most workers that the error bar of one worker's rate allows."""
-    rate = in_full(fleet).tokens_per_s
-    each = fleet.capacity / fleet.workers
-    ways = (demand.capacity / (each * rate.high / rate.mid), demand.capacity / (each * rate.low / rate.mid))
-    return math.ceil(ways[0]), math.ceil(ways[1])
-
-
-def fleet_document(fleet: Fleet, asked: Fleets) -> dict[str, Any]:
+def fleet_document(fleet: Fleet) -> dict[str, Any]:
     """One fleet as in the JSON schema."""
-    found, target = in_full(fleet), fleet.curve.step_model.target
-    least, most = needed(fleet, asked.demand)
+    found, demand = in_full(fleet), fleet.demand
+    rate = found.tokens_per_s
     usd = None if math.isnan(fleet.usd_per_h) else fleet.usd_per_h
-    tokens = asked.demand.requests * fleet.curve.steady.workload.output * 3600.0 / 1e6
+    tokens = demand.requests * fleet.curves[-1].steady.workload.output * 3600.0 / 1e6
     return {
-        "system": target.system.id,
+        "system": fleet.system.id,
+        "mode": found.mode,
         "units": fleet.units,
         "chips": fleet.chips,
-        "workers": fleet.workers,
-        "workers_low": least,
-        "workers_high": most,
-        "plan": plan_document(fleet.curve.plan),
+        "chips_low": fleet.bought(rate.high / rate.mid)[1],
+        "chips_high": fleet.bought(rate.low / rate.mid)[1],
+        "pools": [
+            {"role": pool.role, "workers": workers, "plan": plan_document(pool.plan)}
+            for pool, workers in zip(found.pools, fleet.workers, strict=True)
+        ],
         "batch": fleet.load,
         "capacity_per_s": fleet.capacity,
-        "headroom": fleet.capacity / asked.demand.requests - 1.0,
+        "headroom": fleet.capacity / demand.requests - 1.0,
         "ttft_s": found.ttft_s.as_dict(),
         "tpot_s": found.tpot_s.as_dict(),
         "power_w": fleet.watts,
@@ -130,20 +128,7 @@ def heading(asked: Fleets) -> str:
     return f"{said['model']}: {sizes}; {promises or 'no promise'}; {room}"
 
 
-COLUMNS = (
-    "chips",
-    "as bought",
-    "workers",
-    "plan",
-    "batch",
-    "TTFT",
-    "TPOT",
-    "kW",
-    "$/h",
-    "$/Mtok",
-    "head-room",
-    "grade",
-)
+COLUMNS = ("chips", "as bought", "workers", "batch", "TTFT", "TPOT", "kW", "$/h", "$/Mtok", "head-room", "grade")
 
 
 def table(asked: Fleets) -> list[list[str]]:
@@ -155,22 +140,22 @@ def table(asked: Fleets) -> list[list[str]]:
             rows.append([row.chip.id, status(row), *["-"] * len(COLUMNS), row.reason])
             continue
         same = cheap is None or (cheap.chips == small.chips and cheap.usd_per_h > _SAME * small.usd_per_h)
-        rows.append([row.chip.id, "smallest, cheapest" if same and cheap else "smallest", *_cells(small, asked), ""])
+        rows.append([row.chip.id, "smallest, cheapest" if same and cheap else "smallest", *_cells(small), ""])
         if not same and cheap is not None:
-            rows.append([row.chip.id, "cheapest", *_cells(cheap, asked), ""])
+            rows.append([row.chip.id, "cheapest", *_cells(cheap), ""])
     return rows
 
 
-def _cells(fleet: Fleet, asked: Fleets) -> list[str]:
-    document = fleet_document(fleet, asked)
+def _cells(fleet: Fleet) -> list[str]:
+    document = fleet_document(fleet)
     usd, each = document["usd_per_h"], document["usd_per_mtok"]
-    target = fleet.curve.step_model.target
-    workers = f"{fleet.workers:,} ({document['workers_low']:,} to {document['workers_high']:,})"
+    pairs = zip(fleet.workers, fleet.curves, strict=True)
     return [
-        f"{fleet.chips:,}",
-        f"{fleet.units:,} x {target.system.id}",
-        workers,
-        _one(fleet.curve.plan),
+        f"{fleet.chips:,} ({document['chips_low']:,} to {document['chips_high']:,})",
+        f"{fleet.units:,} x {fleet.system.id}",
+        " > ".join(
+            f"{count:,} x [{served(replace(curve.plan, dp=1), curve.steady.serving)}]" for count, curve in pairs
+        ),
         f"{fleet.load:.3g}",
         si(document["ttft_s"]["mid"], "s"),
         si(document["tpot_s"]["mid"], "s"),
@@ -180,7 +165,3 @@ def _cells(fleet: Fleet, asked: Fleets) -> list[str]:
         f"{100 * document['headroom']:.0f} %",
         document["grade"],
     ]
-
-
-def _one(plan: Plan) -> str:
-    return str(replace(plan, dp=1))

@@ -68,12 +68,14 @@ class Answer:
     def at(self, index: int) -> Found:
         """One point in full."""
         if index not in self._found:
-            decode = self.decode[self.points.decode[index]]
-            first = int(self.points.prefill[index])
+            all_, decode = self.points, self.decode[self.points.decode[index]]
+            batch, first = float(all_.batch[index]), int(all_.prefill[index])
             self._found[index] = (
-                found.aggregated(decode, float(self.points.batch[index]))
+                found.aggregated(decode, batch)
                 if first == ALONE
-                else split.disaggregated(self.prefill[first], decode, self.points, index)
+                else split.disaggregated(
+                    self.prefill[first], decode, int(all_.senders[index]), int(all_.workers[index]), batch
+                )
             )
         return self._found[index]
 

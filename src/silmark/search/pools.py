@@ -177,7 +177,7 @@ class Pairing:
         seconds = senders.work[which]
         share = fullest(senders.first[which] + moving, seconds, steady.workload.ttft_s)
         limit = np.minimum(counts * share / seconds, np.minimum(counts, workers) / moving)
-        each = np.maximum.accumulate(steady.decoders / _answer_s(curve, steady.decode.time_s * steady.stall))
+        each = np.maximum.accumulate(steady.decoders / answer_s(curve, steady.decode.time_s * steady.stall))
         bound = workers[:, None] * each[None, :] >= limit[:, None]
         # Of the batches that wait for prompts the first stands for all: it falls to what the prompts fill.
         row, column = np.nonzero(~bound | (bound & (np.cumsum(bound, axis=1) == 1)))
@@ -197,7 +197,7 @@ class Pairing:
         model = curve.step_model
         step = curve.decode(self.batch)
         tpot = step.time_s * (1.0 + (model.imbalance - 1.0) * np.minimum(1.0, self.batch / model.depth))
-        decoded = self.workers * self.batch / _answer_s(curve, tpot)
+        decoded = self.workers * self.batch / answer_s(curve, tpot)
         requests = np.minimum(decoded, self.limit)
         seconds = senders.work[self.which]
         busy = requests * seconds / self.counts
@@ -218,7 +218,7 @@ class Pairing:
         )
 
 
-def _answer_s(curve: Curve, tpot: Array) -> Array:
+def answer_s(curve: Curve, tpot: Array) -> Array:
     """Seconds for which a sequence decodes: the first token comes from the prefill pool."""
     return max(1, curve.steady.workload.output - 1) * tpot
 

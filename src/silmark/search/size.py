@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from silmark.chips import Chip
-from silmark.economics.bill import bill, purchase
+from silmark.economics import cost_rate
 from silmark.estimation.mixture import missed
-from silmark.figures import Interval
 from silmark.graph import Array
 from silmark.mapping.candidates import STEPS, least_chips, placements
-from silmark.search import found
+from silmark.search import found, split
 from silmark.search.evaluate import Curve, evaluate
 from silmark.search.found import Found
+from silmark.search.pools import Senders, answer_s, fullest, rest_w, transfer_s
 from silmark.search.space import Asked, Tally
 from silmark.systems import System, Target
 from silmark.workloads import Workload
@@ -50,74 +50,149 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Workers of one plan in whole units.
+    """Workers of one plan, or of one for prefill and one for decode, in whole units.
 
     Attributes:
-        curve: the plan.
-        index: of the largest batch that keeps the promises.
-        workers: replicas of the plan.
-        chips: in all units, idle ones included.
-        units: systems as bought.
-        capacity: requests per second at the largest batch.
-        load: batch of each worker at the demand.
+        curves: the plans; the last decodes.
+        needed: workers of each before rounding.
+        batch: the largest of a decoding worker that keeps the promises.
+        system: the unit.
+        demand: what it serves.
+        load: batch of a decoding worker at the demand.
         watts: of the fleet at the demand.
         usd_per_h: at the demand, NaN where no price is public.
     """
 
-    curve: Curve
-    index: int
-    workers: int
-    chips: int
-    units: int
-    capacity: float
+    curves: tuple[Curve, ...]
+    needed: tuple[float, ...]
+    batch: float
+    system: System
+    demand: Demand
     load: float
     watts: float
     usd_per_h: float
 
+    @property
+    def workers(self) -> tuple[int, ...]:
+        """Workers of each plan."""
+        return tuple(map(math.ceil, self.needed))
+
+    @property
+    def units(self) -> int:
+        """Systems as bought."""
+        return self.bought()[0]
+
+    @property
+    def chips(self) -> int:
+        """Chips in all units, idle ones included."""
+        return self.bought()[1]
+
+    @property
+    def capacity(self) -> float:
+        """Requests per second that keep the promises."""
+        most = min(count / need for count, need in zip(self.workers, self.needed, strict=True))
+        return most * self.demand.capacity
+
+    def bought(self, faster: float = 1.0) -> tuple[int, int]:
+        """Units and their chips, where every worker were faster by a factor."""
+        counts = [math.ceil(need / faster) for need in self.needed]
+        return _bought(self.system, [curve.worker for curve in self.curves], counts)
+
 
 def fleets(asked: Asked, demand: Demand, curves: Sequence[Curve]) -> list[Fleet]:
-    """The fleet of every plan that keeps the promises."""
-    made = (_fleet(asked, demand, curve) for curve in curves)
-    return [fleet for fleet in made if fleet is not None]
+    """The fleet of every plan, and of every pair of plans, that keeps the promises."""
+    return [*_aggregated(asked, demand, curves), *_disaggregated(asked, demand, curves)]
 
 
-def _fleet(asked: Asked, demand: Demand, curve: Curve) -> Fleet | None:
-    work, steady, system = asked.workload, curve.steady, asked.target.system
-    kept = (steady.ttft <= work.ttft_s) & (steady.tpot <= work.tpot_s)
-    if not kept.any():
-        return None
-    index = int(np.argmax(np.where(kept, steady.rate, 0.0)))
-    each = float(steady.rate[index]) / work.output
-    workers = math.ceil(demand.capacity / each)
-    units, chips = _bought(system, curve.worker, workers)
-    rates: Array = np.maximum.accumulate(steady.rate) / work.output
-    own = demand.requests / workers
-    load = float(np.interp(own, rates, steady.batches))
-    # Below a batch of one a worker rests between requests.
-    resting = float((curve.watts - steady.dynamic_w())[0])
-    dynamic = float(np.interp(own, rates, steady.dynamic_w())) * min(1.0, own / float(rates[0]))
-    watts = workers * (resting + dynamic)
-    return Fleet(
-        curve, index, workers, chips, units, workers * each, load, watts, _usd_per_h(asked.target, chips, watts)
-    )
+def _aggregated(asked: Asked, demand: Demand, curves: Sequence[Curve]) -> Iterator[Fleet]:
+    work = asked.workload
+    for curve in curves:
+        steady = curve.steady
+        kept = (steady.ttft <= work.ttft_s) & (steady.tpot <= work.tpot_s)
+        if not kept.any():
+            continue
+        index = int(np.argmax(np.where(kept, steady.rate, 0.0)))
+        needed = demand.capacity * work.output / float(steady.rate[index])
+        workers = math.ceil(needed)
+        rates = np.maximum.accumulate(steady.rate) / work.output
+        load, dynamic = _at(demand.requests / workers, rates, steady.batches, steady.dynamic_w())
+        watts = workers * (rest_w(curve) + dynamic)
+        yield _fleet(asked, demand, (curve,), (needed,), float(steady.batches[index]), load, watts)
 
 
-def _bought(system: System, worker: int, workers: int) -> tuple[int, int]:
-    """Units and their chips for so many workers; of a slice any part is a system of its own."""
+def _disaggregated(asked: Asked, demand: Demand, curves: Sequence[Curve]) -> Iterator[Fleet]:
+    """For every decoding plan the prefill plans whose wait keeps the promise for the first token."""
+    work = asked.workload
+    if not curves:
+        return
+    senders = Senders.of(curves, "out")
+    for curve in curves:
+        steady, tpot = curve.steady, curve.steady.decode.time_s * curve.steady.stall
+        kept = tpot <= work.tpot_s
+        if not kept.any():
+            continue
+        rates = steady.decoders / answer_s(curve, tpot)
+        index = int(np.argmax(np.where(kept, rates, 0.0)))
+        moving = np.maximum(senders.send, transfer_s(curve, work.prompt, "out"))
+        share = fullest(senders.first + moving, senders.work, work.ttft_s)
+        prefilling = demand.capacity * np.maximum(senders.work / share, moving)
+        decoding = np.maximum(demand.capacity / rates[index], demand.capacity * moving)
+        dynamic_w = steady.decode.energy_j * np.minimum(steady.depth, steady.decoders) / tpot
+        for which in np.flatnonzero(senders.first + moving < work.ttft_s):
+            needed = (float(prefilling[which]), float(decoding[which]))
+            counts = [math.ceil(need) for need in needed]
+            own = demand.requests / counts[1]
+            load, dynamic = _at(own, np.maximum.accumulate(rates), steady.decoders, dynamic_w)
+            watts = counts[0] * float(senders.idle[which]) + demand.requests * float(senders.joules[which])
+            watts += counts[1] * (rest_w(curve) + dynamic)
+            pair = (curves[senders.index[which]], curve)
+            yield _fleet(asked, demand, pair, needed, float(steady.decoders[index]), load, watts)
+
+
+def _at(own: float, rates: Array, batches: Array, dynamic_w: Array) -> tuple[float, float]:
+    """Batch and watts above rest of a worker that serves so many requests per second; it rests below a batch of one."""
+    resting = min(1.0, own / float(rates[0]))
+    return float(np.interp(own, rates, batches)), float(np.interp(own, rates, dynamic_w)) * resting
+
+
+def _fleet(
+    asked: Asked,
+    demand: Demand,
+    curves: tuple[Curve, ...],
+    needed: tuple[float, ...],
+    batch: float,
+    load: float,
+    watts: float,
+) -> Fleet:
+    unpriced = Fleet(curves, needed, batch, asked.target.system, demand, load, watts, math.nan)
+    return replace(unpriced, usd_per_h=_usd_per_h(asked.target, unpriced.chips, watts))
+
+
+def _bought(system: System, sizes: Sequence[int], counts: Sequence[int]) -> tuple[int, int]:
+    """Units and their chips for workers of each size; of a slice any part is a system of its own.
+
+    Sizes that divide a unit share units; others leave the rest of theirs idle.
+    """
+    chips = sum(size * count for size, count in zip(sizes, counts, strict=True))
     if system.kind == "slice":
-        return math.ceil(worker * workers / system.chips), worker * workers
-    if worker <= system.chips:
-        units = math.ceil(workers / (system.chips // worker))
+        return math.ceil(chips / system.chips), chips
+    if all(system.chips % size == 0 for size in sizes):
+        units = math.ceil(chips / system.chips)
     else:
-        units = workers * math.ceil(worker / system.chips)
+        units = sum(_units(system.chips, size, count) for size, count in zip(sizes, counts, strict=True))
     return units, units * system.chips
 
 
+def _units(unit: int, size: int, count: int) -> int:
+    return math.ceil(count / (unit // size)) if size <= unit else count * math.ceil(size / unit)
+
+
 def _usd_per_h(target: Target, chips: int, watts: float) -> float:
-    bought = purchase(target)
-    if bought is None:
+    rate = cost_rate(target)
+    if rate is None:
         return math.nan
-    return 3600.0 * float(bill(bought, chips, Interval(watts, watts, watts)).total())
+    capital, energy = rate.at(chips, watts)
+    return 3600.0 * float(capital + energy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,5 +267,8 @@ def _nearest(work: Workload, curves: Sequence[Curve]) -> str:
 
 
 def in_full(fleet: Fleet) -> Found:
-    """One unit's plan at its largest batch, with error bars."""
-    return found.aggregated(fleet.curve, float(fleet.curve.steady.batches[fleet.index]))
+    """The plans at their largest batch, with error bars."""
+    if len(fleet.curves) == 1:
+        return found.aggregated(fleet.curves[0], fleet.batch)
+    (prefill, decode), (senders, workers) = fleet.curves, fleet.workers
+    return split.disaggregated(prefill, decode, senders, workers, fleet.batch)

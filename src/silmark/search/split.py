@@ -14,7 +14,6 @@ from silmark.figures import Grade, Interval
 from silmark.figures.figure import quadrature
 from silmark.search.evaluate import Curve
 from silmark.search.found import Found, Pool, priced, spent, together
-from silmark.search.points import Points
 from silmark.search.pools import fullest, link_level, prompt_j, transfer_s, waiting
 from silmark.step import StepCost, grade, log_widths
 from silmark.systems import Target
@@ -41,12 +40,10 @@ class _Flow:
         return min(self.decoded, self.prefilled)
 
 
-def _flow(prefill: Curve, decode: Curve, points: Points, index: int) -> _Flow:
+def _flow(prefill: Curve, decode: Curve, senders: int, workers: int, batch: float) -> _Flow:
     """The formulas of `pools` at one point."""
     other, steady = decode.step_model, decode.steady
     work, depth = steady.workload, steady.depth
-    senders, workers = int(points.senders[index]), int(points.workers[index])
-    batch = float(points.batch[index])
     cost = decode.decode(np.array([batch])).at(0)
     tpot = float(cost.time_s) * (1.0 + (other.imbalance - 1.0) * min(1.0, batch / depth))
     level = link_level(prefill, decode)
@@ -59,10 +56,10 @@ def _flow(prefill: Curve, decode: Curve, points: Points, index: int) -> _Flow:
     return _Flow(senders, workers, batch, cost, tpot, ttft, busy, decoded, most)
 
 
-def disaggregated(prefill: Curve, decode: Curve, points: Points, index: int) -> Found:
-    """Two pools at one point, with error bars."""
+def disaggregated(prefill: Curve, decode: Curve, senders: int, workers: int, batch: float) -> Found:
+    """Two pools of so many workers, of which each decodes so many sequences, with error bars."""
     one, other = prefill.step_model, decode.step_model
-    flow = _flow(prefill, decode, points, index)
+    flow = _flow(prefill, decode, senders, workers, batch)
     shared = one.target == other.target
     chips = one.target.count + (0 if shared else other.target.count)
     drawn = _drawn(prefill, decode, flow)
