@@ -9,10 +9,11 @@ from silmark.chips.mechanisms import Placement, build
 from silmark.errors import BadValue
 from silmark.formats import Precision
 from silmark.mapping import Infeasible
+from silmark.models import Model
 from silmark.systems import Target
 from silmark.training import Job, TrainingEstimate, train
 from silmark.training.flops import hardware_per_token, per_token
-from silmark.training.memory import activations, memory
+from silmark.training.memory import Memory, activations, layers_keep, memory
 from silmark.training.network import replicas
 from silmark.training.software import effective, outgrown, powered, values
 from silmark.training.timing import components, timing
@@ -31,6 +32,14 @@ def step(job: Job = BASE, model: str = "llama-3.1-8b", on: Target | None = None)
     answer = train(models.load(model), on or target(count=job.chips), job, check_memory=False)
     assert isinstance(answer, TrainingEstimate)
     return answer
+
+
+def kept(model: Model, job: Job) -> float:
+    return float(activations(model, job, layers_keep(model, job)))
+
+
+def held(model: Model, job: Job) -> Memory:
+    return memory(model, target().chip, job, layers_keep(model, job))
 
 
 def test_parts_add_up_and_interval_holds_the_middle() -> None:
@@ -58,9 +67,9 @@ def test_recomputation_costs_time_and_saves_memory() -> None:
     model = models.load("llama-3.1-8b")
     modes = [replace(BASE, recompute=mode) for mode in ("none", "alternate", "full")]
     seconds = [step(job).step_s.mid for job in modes]
-    held = [activations(model, job) for job in modes]
+    sizes = [kept(model, job) for job in modes]
     assert seconds == sorted(seconds)
-    assert held == sorted(held, reverse=True)
+    assert sizes == sorted(sizes, reverse=True)
     assert seconds[2] / seconds[0] < 4 / 3
 
 
@@ -87,16 +96,16 @@ def test_activations_follow_the_paper() -> None:
     model = models.load("gpt3-175b")
     job = Job(BF16, seq=2048, micro=1, global_batch=8, pp=8, tp=1, flash=False, stack="megatron")
     paper = 96 * (34 * 2048 * 12288 + 5 * 96 * 2048**2)
-    assert activations(model, job) == pytest.approx(paper, rel=0.05)
-    assert activations(model, replace(job, tp=8, sequence_parallel=True)) == pytest.approx(paper / 8, rel=0.05)
+    assert kept(model, job) == pytest.approx(paper, rel=0.05)
+    assert kept(model, replace(job, tp=8, sequence_parallel=True)) == pytest.approx(paper / 8, rel=0.05)
 
 
 def test_zero_divides_states_by_replicas() -> None:
     """16 bytes per parameter, 4 of them left whole by ZeRO 1 (arXiv:1910.02054, figure 1)."""
-    model, chip = models.load("llama-3.1-8b"), target().chip
-    whole = memory(model, chip, replace(BASE, zero=0, reduce_bytes=2.0))
+    model = models.load("llama-3.1-8b")
+    whole = held(model, replace(BASE, zero=0, reduce_bytes=2.0))
     assert whole.weights + whole.gradients + whole.optimizer == pytest.approx(16 * model.parameters)
-    one = memory(model, chip, replace(BASE, zero=1, reduce_bytes=2.0))
+    one = held(model, replace(BASE, zero=1, reduce_bytes=2.0))
     assert one.weights + one.gradients + one.optimizer == pytest.approx((4 + 12 / 8) * model.parameters)
 
 

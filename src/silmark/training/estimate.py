@@ -12,13 +12,14 @@ from silmark.chips import Chip, coefficients
 from silmark.chips.mechanisms import AbstractMechanism, Placement, build
 from silmark.figures import Figure, Grade, Interval
 from silmark.figures.figure import quadrature
+from silmark.formats import Precision
 from silmark.mapping import Infeasible, probe, refusal
 from silmark.models import Model
 from silmark.systems import Target
 from silmark.training import streamed
 from silmark.training.flops import hardware_per_token, per_token
 from silmark.training.job import Job
-from silmark.training.memory import Memory, memory, too_much
+from silmark.training.memory import Memory, layers_keep, memory, too_much
 from silmark.training.software import effective, figures, powered, values
 from silmark.training.timing import Timing, components, timing
 
@@ -99,7 +100,9 @@ class TrainingEstimate:
         need = self.memory
         held = None
         if need is not None:
-            held = {n: getattr(need, n) for n in ("weights", "gradients", "optimizer", "activations", "capacity")}
+            held = {
+                n: float(getattr(need, n)) for n in ("weights", "gradients", "optimizer", "activations", "capacity")
+            }
         return {
             "step_s": self.step_s.as_dict(),
             "tokens_per_s": self.tokens_per_s.as_dict(),
@@ -126,39 +129,49 @@ def train(model: Model, target: Target, job: Job, check_memory: bool = True) -> 
         check_memory: whether a job that does not fit is refused; a measured row did fit.
     """
     chip = target.chip
+    never = cannot(model, chip, job.precision)
+    if never is not None:
+        return never
+    if chip.family == "wafer":
+        return _wafer(model, target, job)
+    need = memory(model, chip, job, layers_keep(model, job))
+    missing = too_much(model, job, chip, need) if check_memory else None
+    if missing is not None:
+        return missing
+    mechanism = build(chip, job.precision, place(chip))
+    result = timing(components(model, target, mechanism, job), factors(model, chip, job))
+    used = {f"calibration.training.{key}": figure for key, figure in figures(job, chip, model).items()}
+    used |= mechanism.used | {"software.maturity": chip.figure("software.maturity")} | _links(target, job)
+    base, known = _residual(chip, job)
+    used["calibration.training.residual"] = base
+    below, above, grade = _widths(mechanism, target, result, used, base)
+    notes = () if known else ("no training of this family was ever measured in the open: the interval is a guess",)
+    step = Interval.around(float(result.total), below, above)
+    return TrainingEstimate(model, target, job, result, step, need, grade, used, notes)
+
+
+def cannot(model: Model, chip: Chip, precision: Precision) -> Infeasible | None:
+    """Why no job of this model trains on this chip, whatever its cut; None if some may."""
     if model.kind != "decoder":
         return Infeasible(
             f"training is modelled for language models that predict tokens; {model.name} is a {model.kind}"
         )
     if "training" in chip.cannot:
         return Infeasible(f"cannot train: {chip.cannot['training']}")
-    reason = refusal(chip, probe(model), job.precision)
-    if reason is not None:
-        return Infeasible(reason)
-    if chip.family == "wafer":
-        return _wafer(model, target, job)
-    need = memory(model, chip, job)
-    missing = too_much(model, job, chip, need) if check_memory else None
-    if missing is not None:
-        return missing
-    mechanism = build(chip, job.precision, _place(chip))
-    parts = components(model, target, mechanism, job)
-    maturity = chip.figure("software.maturity")
-    factors = effective(values(), job, chip, model)
+    reason = refusal(chip, probe(model), precision)
+    return None if reason is None else Infeasible(reason)
+
+
+def factors(model: Model, chip: Chip, job: Job) -> dict[str, float]:
+    """What the software makes of the parts: its stack's coefficients over the chip's maturity."""
+    found = effective(values(), job, chip, model)
     for name in ("matrix", "experts", "attention", "stream"):
-        factors[name] /= maturity.value
-    result = timing(parts, factors)
-    used = {f"calibration.training.{key}": figure for key, figure in figures(job, chip, model).items()}
-    used |= mechanism.used | {"software.maturity": maturity} | _links(target, job)
-    base, known = _residual(chip, job)
-    used["calibration.training.residual"] = base
-    below, above, grade = _widths(mechanism, target, result, used, base)
-    notes = () if known else ("no training of this family was ever measured in the open: the interval is a guess",)
-    step = Interval.around(result.total, below, above)
-    return TrainingEstimate(model, target, job, result, step, need, grade, used, notes)
+        found[name] /= chip.figure("software.maturity").value
+    return found
 
 
-def _place(chip: Chip) -> Placement:
+def place(chip: Chip) -> Placement:
+    """Where a chip keeps parameters and activations while it trains."""
     tier = "main" if "memory.main.capacity" in chip.figures else "sram"
     return Placement("main", "main") if tier == "main" else Placement("sram", "sram")
 
@@ -170,7 +183,7 @@ def _wafer(model: Model, target: Target, job: Job) -> TrainingEstimate | Infeasi
         )
     result, _ = streamed.streamed(model, target, job)
     least = max(streamed.bounds(model, target, job))
-    mid = max(result.total, least)
+    mid = max(float(result.total), least)
     used = dict(streamed.machine(target.chip, job).used)
     if "link.host.bandwidth" in target.chip.figures:
         used["link.host.bandwidth"] = target.chip.figure("link.host.bandwidth")
@@ -210,7 +223,7 @@ def _widths(
     """
     low, high = [math.log(1 / min(1.0, base.low))], [math.log(max(1.0, base.high))]
     grades = [Grade.DERIVED, base.grade]
-    share = {name: seconds / result.total for name, seconds in result.parts.items()}
+    share = {name: seconds / float(result.total) for name, seconds in result.parts.items()}
     matrix = share["matrix"] + share["experts"]
     compute = matrix + share["attention"]
     links = {key for key in used if key.startswith(("system.scale_", "link.scale_", "assumed.scale_"))}

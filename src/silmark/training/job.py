@@ -1,9 +1,16 @@
-"""Job: how a training step is cut, sharded and recomputed; what a user or a measured row states about it."""
+"""Job: how a training step is cut, sharded and recomputed; what a user or a measured row states about it.
+
+Jobs: many cuts of one job as arrays. Every formula of memory and time takes either, so that a search and a single
+question have the same code.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from silmark.errors import BadValue
 from silmark.formats import FORMATS, Precision
@@ -17,9 +24,35 @@ STACKS = ("foundry", "torchtitan", "megatron", "maxtext", "levanter")
 MOST_TOKENS = 10**12
 _LARGEST = 10**7
 
+Whole = NDArray[np.int64]
+Real = float | NDArray[np.float64]
+"""A number of one job, or of many."""
+_N = TypeVar("_N", int, Whole)
+
+
+class _Counted(Generic[_N]):
+    """What follows from a cut, of one job or of many."""
+
+    __slots__ = ()
+    tp: _N
+    pp: _N
+    dp: _N
+    cp: _N
+    micro: _N
+
+    @property
+    def chips(self) -> _N:
+        """Chips of the whole job."""
+        return self.tp * self.pp * self.dp * self.cp
+
+    @property
+    def shards(self) -> _N:
+        """Chips among which a replica group can divide its states."""
+        return self.dp * self.cp
+
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(_Counted[int]):
     """One optimizer step of a training run.
 
     Attributes:
@@ -83,11 +116,6 @@ class Job:
             raise BadValue("interleave", self.interleave, "1 without pipeline stages")
 
     @property
-    def chips(self) -> int:
-        """Chips of the whole job."""
-        return self.tp * self.pp * self.dp * self.cp
-
-    @property
     def passes(self) -> int:
         """Micro batches that one replica runs through the model in one step."""
         return self.global_batch // (self.micro * self.dp)
@@ -97,10 +125,9 @@ class Job:
         """Tokens of one step, all replicas."""
         return self.global_batch * self.seq
 
-    @property
-    def shards(self) -> int:
-        """Chips among which a replica group can divide its states."""
-        return self.dp * self.cp
+    def by_recompute(self, none: float, selective: float, alternate: float, full: float) -> float:
+        """The value of this job's mode."""
+        return (none, selective, alternate, full)[RECOMPUTE.index(self.recompute)]
 
     @property
     def element_bytes(self) -> float:
@@ -119,3 +146,55 @@ class Job:
         extra += ["sequence parallel"] if self.sequence_parallel and self.tp > 1 else []
         head = " ".join([*(ways or ["1 chip"]), *([shared] if shared else []), str(self.precision)])
         return ", ".join([head, f"recompute {self.recompute}", *extra])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Jobs(_Counted[Whole]):
+    """Many jobs at once: everything that is not listed here is `base`'s.
+
+    Attributes:
+        base: a job of the same batch; its own cut does not count.
+        tp, pp, dp, cp, micro, zero, interleave: as in Job, arrays that broadcast against each other.
+        recompute: indices into RECOMPUTE.
+        sequence_parallel: whether, as 0 or 1.
+    """
+
+    base: Job
+    tp: Whole
+    pp: Whole
+    dp: Whole
+    cp: Whole
+    micro: Whole
+    zero: Whole
+    recompute: Whole
+    interleave: Whole
+    sequence_parallel: Whole
+
+    @property
+    def passes(self) -> Whole:
+        """Micro batches that one replica runs through the model in one step."""
+        return self.base.global_batch // (self.micro * self.dp)
+
+    @property
+    def seq(self) -> int:
+        """Tokens per sequence."""
+        return self.base.seq
+
+    @property
+    def flash(self) -> bool:
+        """Whether attention keeps no scores."""
+        return self.base.flash
+
+    @property
+    def element_bytes(self) -> float:
+        """Bytes of an activation, and of a parameter on the network."""
+        return self.base.element_bytes
+
+    @property
+    def reduce_bytes(self) -> float:
+        """Bytes per gradient element on the network."""
+        return self.base.reduce_bytes
+
+    def by_recompute(self, none: float, selective: float, alternate: float, full: float) -> NDArray[np.float64]:
+        """The value of each job's mode."""
+        return np.array([none, selective, alternate, full])[self.recompute]

@@ -41,10 +41,10 @@ def bounds(model: Model, target: Target, job: Job) -> tuple[float, float]:
 def streamed(model: Model, target: Target, job: Job) -> tuple[Timing, Components]:
     """The step's parts: what compute does not hide of the stream counts as exchange between replicas."""
     parts = components(model, target, machine(target.chip, job), job)
-    w, m = parts.work, float(job.passes)
+    w, m = parts.work, job.passes
     total = w.forward + w.backward + w.ends_forward + w.ends_backward
     compute = m * (total.matrix + total.experts + total.attention + total.stream)
-    stream = max(0.0, bounds(model, target, job)[0] - compute)
+    stream = max(0.0, bounds(model, target, job)[0] - float(compute))
     timing = Timing(
         matrix=m * total.matrix,
         experts=m * total.experts,

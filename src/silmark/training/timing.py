@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from silmark.chips import Chip
 from silmark.chips.mechanisms import AbstractMechanism
 from silmark.models import Model
 from silmark.systems import Target
-from silmark.training.job import Job
+from silmark.training.job import Job, Jobs, Real
 from silmark.training.network import Replicas, replicas, send_s
 from silmark.training.work import Pass, Work, work
 
@@ -19,7 +21,7 @@ OPTIMIZER_BYTES = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What the physics gives for one job, before the software's coefficients.
+    """What the physics gives for one job, or for many, before the software's coefficients.
 
     Attributes:
         work: one micro batch through all stages of one replica.
@@ -28,54 +30,59 @@ class Components:
         layers: of the model.
     """
 
-    job: Job
+    job: Job | Jobs
     work: Work
     replicas: Replicas
-    send_s: float
-    optimizer_s: float
+    send_s: Real
+    optimizer_s: Real
     layers: int
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of one optimizer step by cause; they add up to `total`."""
+    """Seconds of one optimizer step by cause, of one job or of many; they add up to `total`."""
 
-    matrix: float
-    experts: float
-    attention: float
-    stream: float
-    host: float
-    tensor_link: float
-    replica_link: float
-    bubble: float
-    optimizer: float
+    matrix: Real
+    experts: Real
+    attention: Real
+    stream: Real
+    host: Real
+    tensor_link: Real
+    replica_link: Real
+    bubble: Real
+    optimizer: Real
 
     @property
     def parts(self) -> dict[str, float]:
-        """By name, for tables."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        """Of one job by name, for tables."""
+        return {name: float(getattr(self, name)) for name in self.__dataclass_fields__}
 
     @property
-    def total(self) -> float:
+    def total(self) -> Real:
         """The step."""
-        return sum(self.parts.values())
+        return sum((getattr(self, name) for name in self.__dataclass_fields__), start=0.0)
 
     def bound_by(self) -> str:
         """The part that takes the largest share."""
-        return max(self.parts, key=lambda name: self.parts[name])
+        return max((parts := self.parts), key=lambda name: parts[name])
 
 
 def components(model: Model, target: Target, mechanism: AbstractMechanism, job: Job) -> Components:
     """Prices a job's parts."""
-    own = model.parameters / (job.tp * job.pp) / (job.shards if job.zero else 1)
     return Components(
         job=job,
         work=work(model, target, mechanism, job),
         replicas=replicas(model, target, job),
         send_s=send_s(model, target, job),
-        optimizer_s=own * OPTIMIZER_BYTES / bandwidth(target.chip),
+        optimizer_s=optimizer_s(model, target.chip, job),
         layers=max(1, model.layer_count),
     )
+
+
+def optimizer_s(model: Model, chip: Chip, job: Job | Jobs) -> Real:
+    """Seconds in which one chip's share of the states is updated."""
+    own = model.parameters / (job.tp * job.pp) / np.where(job.zero, job.shards, 1)
+    return own * OPTIMIZER_BYTES / bandwidth(chip)
 
 
 def bandwidth(chip: Chip) -> float:
@@ -96,11 +103,13 @@ def timing(parts: Components, c: Mapping[str, float]) -> Timing:
     again = _again(w, job)
     layers = w.forward + w.backward + again
     ends = w.ends_forward + w.ends_backward
-    imbalance = max(1.0, -(-parts.layers // job.pp) * job.pp / parts.layers) if job.interleave == 1 else 1.0
-    m, stage = float(job.passes), imbalance / job.pp
+    uneven = -(-parts.layers // job.pp) * job.pp / parts.layers
+    m: Real = np.asarray(job.passes, dtype=np.float64)
+    stage = np.where(job.interleave == 1, uneven, 1.0) / job.pp
     once = layers.scaled(stage) + ends
     shown = 1.0 - c["exchange"]
-    host = c["layer"] * parts.layers * stage * (3 if job.recompute == "full" else 2)
+    passes = job.by_recompute(none=2.0, selective=2.0, alternate=2.0, full=3.0)
+    host = c["layer"] * parts.layers * stage * passes
     stage_s = _compute(layers.scaled(stage), c) + layers.link * stage * shown + host
     sends = 2.0 * parts.send_s * job.interleave * (m + job.pp - 1)
     bubble = (job.pp - 1) / job.interleave * stage_s + sends
@@ -114,32 +123,30 @@ def timing(parts: Components, c: Mapping[str, float]) -> Timing:
         host=m * host,
         tensor_link=m * once.link * shown,
         replica_link=exposed,
-        bubble=bubble if job.pp > 1 else 0.0,
+        bubble=bubble,
         optimizer=parts.optimizer_s * c["stream"],
     )
 
 
-def _compute(one: Pass, c: Mapping[str, float]) -> float:
+def _compute(one: Pass, c: Mapping[str, float]) -> Real:
     kinds = ((one.matrix, "matrix"), (one.experts, "experts"), (one.attention, "attention"), (one.stream, "stream"))
-    return sum(seconds * c[name] for seconds, name in kinds)
+    return sum((seconds * c[name] for seconds, name in kinds), start=0.0)
 
 
-def _again(w: Work, job: Job) -> Pass:
+def _again(w: Work, job: Job | Jobs) -> Pass:
     """What the backward pass computes a second time; exchanges inside layers are repeated with whole layers only."""
-    match job.recompute:
-        case "full":
-            return w.forward
-        case "selective":
-            return Pass(attention=w.forward.attention)
-        case "alternate":
-            return Pass(matrix=w.forward.matrix / 2, experts=w.forward.experts / 2, stream=w.forward.stream)
-        case _:
-            return Pass()
+    products = job.by_recompute(none=0.0, selective=0.0, alternate=0.5, full=1.0)
+    return Pass(
+        matrix=w.forward.matrix * products,
+        experts=w.forward.experts * products,
+        attention=w.forward.attention * job.by_recompute(none=0.0, selective=1.0, alternate=0.0, full=1.0),
+        stream=w.forward.stream * job.by_recompute(none=0.0, selective=0.0, alternate=1.0, full=1.0),
+        link=w.forward.link * job.by_recompute(none=0.0, selective=0.0, alternate=0.0, full=1.0),
+    )
 
 
-def _exposed(parts: Components, compute: float, hidden: float) -> float:
+def _exposed(parts: Components, compute: Real, hidden: float) -> Real:
     """Exchanges between replicas that show: what exceeds the compute, and a share of what lies under it."""
     r, m = parts.replicas, parts.job.passes
     total = m * (r.forward + r.backward) + r.final
-    under = min(total, compute)
-    return total - hidden * under
+    return total - hidden * np.minimum(total, compute)

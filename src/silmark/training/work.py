@@ -19,7 +19,7 @@ from silmark.graph import Attention, Boundary, Collective, Elementwise, Experts,
 from silmark.mapping import Plan, shard
 from silmark.models import Model
 from silmark.systems import Target
-from silmark.training.job import Job
+from silmark.training.job import Job, Real, Whole
 from silmark.workloads import Step
 
 ATTENTION_BACKWARD = 2.5
@@ -32,18 +32,18 @@ softmax, dropout and mask (with rounding to whole elements) are written."""
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Seconds of one pass over some operators, by kind.
+    """Seconds of one pass over some operators, by kind; of one job, or arrays of many.
 
     Attributes:
         matrix: products with weights; experts: those of routed experts.
         attention: scores and sums; stream: element-wise operators; link: exchanges.
     """
 
-    matrix: float = 0.0
-    experts: float = 0.0
-    attention: float = 0.0
-    stream: float = 0.0
-    link: float = 0.0
+    matrix: Real = 0.0
+    experts: Real = 0.0
+    attention: Real = 0.0
+    stream: Real = 0.0
+    link: Real = 0.0
 
     def __add__(self, other: Pass) -> Pass:
         return Pass(
@@ -54,7 +54,7 @@ class Pass:
             self.link + other.link,
         )
 
-    def scaled(self, factor: float) -> Pass:
+    def scaled(self, factor: Real) -> Pass:
         """All parts times a factor."""
         return Pass(
             self.matrix * factor,
@@ -75,25 +75,34 @@ class Work:
     ends_backward: Pass
 
 
-def work(model: Model, target: Target, mechanism: AbstractMechanism, job: Job) -> Work:
-    """Prices one micro batch of a job."""
+def work(model: Model, target: Target, mechanism: AbstractMechanism, job: Job, micro: Whole | None = None) -> Work:
+    """Prices one micro batch of a job.
+
+    Args:
+        micro: micro batches of one dimension to price in place of the job's own.
+    """
     inside = tuple(f"{block.name}." for _, block in model.blocks)
     layers: list[tuple[Pass, Pass]] = []
     ends: list[tuple[Pass, Pass]] = []
-    for op in operators(model, job):
+    for op in operators(model, job, micro):
         both = _price(op, target, mechanism, job)
         (layers if op.name.startswith(inside) else ends).append(both)
     return Work(*(_sum(pair[way] for pair in pairs) for pairs in (layers, ends) for way in (0, 1)))
 
 
-def operators(model: Model, job: Job) -> Graph:
+def operators(model: Model, job: Job, micro: Whole | None = None) -> Graph:
     """What one chip of a replica runs forward for one micro batch, all pipeline stages together.
 
     Context parallelism leaves each chip its share of the tokens and all keys and values: a query shares its
     context's work with the others, so the chip's scores are those of the whole over cp.
+
+    Args:
+        micro: micro batches in place of the job's own.
     """
     plan = Plan(precision=job.precision, tp=job.tp, placement=Placement())
-    graph = shard(model.lower(Step.forward(job.micro, job.seq)), plan, last_is_gathered=False)
+    graph = shard(
+        model.lower(Step.forward(job.micro if micro is None else micro, job.seq)), plan, last_is_gathered=False
+    )
     return tuple(_cut(op, job) for op in graph if not isinstance(op, Boundary))
 
 
@@ -120,7 +129,7 @@ def _price(op: Op, target: Target, mechanism: AbstractMechanism, job: Job) -> tu
         return Pass(link=seconds), Pass(link=seconds)
     if isinstance(op, Attention) and not job.flash:
         return _unfused(op, mechanism)
-    forward = float(mechanism.cost(op).time_s)
+    forward = mechanism.cost(op).time_s
     match op:
         case Attention():
             return Pass(attention=forward), Pass(attention=ATTENTION_BACKWARD * forward)
@@ -135,7 +144,7 @@ def _price(op: Op, target: Target, mechanism: AbstractMechanism, job: Job) -> tu
 
 def _unfused(op: Attention, mechanism: AbstractMechanism) -> tuple[Pass, Pass]:
     """Attention as two products over all pairs, masked ones too, with the scores in memory between them."""
-    products = float(mechanism.cost(replace(op, causal=False)).time_s)
+    products = mechanism.cost(replace(op, causal=False)).time_s
     seen = round(float(op.past + op.new))
     rows = op.seqs * op.new * float(op.heads)
     scores = Elementwise(
@@ -146,25 +155,29 @@ def _unfused(op: Attention, mechanism: AbstractMechanism) -> tuple[Pass, Pass]:
         write=_SCORES_WRITTEN * seen,
         flops=_SOFTMAX_FLOPS * seen,
     )
-    forward = Pass(attention=products + float(mechanism.cost(scores).time_s))
+    forward = Pass(attention=products + mechanism.cost(scores).time_s)
     return forward, forward.scaled(_DOUBLE)
 
 
-def _gradients(op: Gemm, mechanism: AbstractMechanism) -> float:
-    """Seconds of the two products of a matrix product's backward pass."""
-    rows = max(1, round(float(op.m)))
-    inputs = replace(op, n=op.k, k=op.n)
-    weights = replace(op, m=np.asarray(float(op.k)), k=rows)
-    return float(mechanism.cost(inputs).time_s) + float(mechanism.cost(weights).time_s)
+def _gradients(op: Gemm, mechanism: AbstractMechanism) -> Real:
+    """Seconds of the two products of a matrix product's backward pass.
+
+    The weights' gradient has the tokens as its depth, a whole number in operators: one product per micro batch.
+    """
+    rows = np.maximum(1, np.rint(op.m)).astype(np.int64)
+    inputs = mechanism.cost(replace(op, n=op.k, k=op.n)).time_s
+    turned = replace(op, m=np.asarray(float(op.k)))
+    weights = [mechanism.cost(replace(turned, k=int(depth))).time_s for depth in np.ravel(rows)]
+    return inputs + np.reshape(weights, rows.shape)
 
 
-def exchange(op: Collective, target: Target, job: Job) -> float:
+def exchange(op: Collective, target: Target, job: Job) -> Real:
     """Seconds of a layer's all-reduce; with sequence parallelism a reduce-scatter and an all-gather in its place."""
     reach = target.reach(op.group)
     if op.pattern == "all-reduce" and job.sequence_parallel:
         halves = ("reduce-scatter", "all-gather")
-        return float(sum(fabric.group_time(p, op.bytes_, reach) for p in halves)) * op.count
-    return float(fabric.group_time(op.pattern, op.bytes_, reach)) * op.count
+        return sum((fabric.group_time(p, op.bytes_, reach) for p in halves), start=0.0) * op.count
+    return fabric.group_time(op.pattern, op.bytes_, reach) * op.count
 
 
 def _sum(parts: Iterable[Pass]) -> Pass:
