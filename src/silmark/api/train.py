@@ -93,12 +93,11 @@ def train(
         raise BadValue("recompute", recompute, f"auto, {', '.join(RECOMPUTE)}")
     ways = {name: question.whole(name, way) for name, way in (("tp", tp), ("pp", pp), ("cp", cp))}
     replicas = _replicas(target, ways, dp)
-    tokens = question.whole("seq", seq) if seq is not None else min(_SEQ, loaded.max_context or _SEQ)
     micro = question.whole("micro batch", micro_batch)
     passes = _PASSES * ways["pp"] if ways["pp"] > 1 else 1
     job = Job(
-        precision=_precision(precision, target),
-        seq=tokens,
+        precision=precision_of(precision, target),
+        seq=sequence(loaded, seq),
         micro=micro,
         global_batch=micro * replicas * passes
         if global_batch is None
@@ -107,8 +106,8 @@ def train(
         zero=_zero(zero, ways["pp"]),
         sequence_parallel=ways["tp"] > 1,
         interleave=question.whole("interleave", interleave),
-        stack=_stack(stack, target),
-        fused=_stack(stack, target) not in ("foundry", "megatron"),
+        stack=stack_of(stack, target),
+        fused=stack_of(stack, target) not in ("foundry", "megatron"),
         tp=ways["tp"],
         pp=ways["pp"],
         cp=ways["cp"],
@@ -155,7 +154,12 @@ def _zero(text: str, stages: int) -> int:
     return known[text]
 
 
-def _precision(name: str, target: Target) -> Precision:
+def sequence(model: Model, asked: Count | None) -> int:
+    """Tokens per sequence: as asked, else 4096 or what the model allows if less."""
+    return question.whole("seq", asked) if asked is not None else min(_SEQ, model.max_context or _SEQ)
+
+
+def precision_of(name: str, target: Target) -> Precision:
     """The chip's bf16, or fp16 where it has none; weights are kept in 16 and 32 bits whatever multiplies."""
     formats = target.chip.formats
     if name == "default":
@@ -165,7 +169,8 @@ def _precision(name: str, target: Target) -> Precision:
     return Precision.of(name)
 
 
-def _stack(name: str, target: Target) -> str:
+def stack_of(name: str, target: Target) -> str:
+    """The training software of that name, or the usual one of the chip's family."""
     if name == "auto":
         return "maxtext" if target.chip.family == "systolic" else "torchtitan"
     if name not in STACKS:

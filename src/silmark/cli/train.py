@@ -11,18 +11,6 @@ import typer
 if TYPE_CHECKING:
     from silmark.api.train import Training
 
-_PARTS = {
-    "matrix": "matrix products",
-    "experts": "routed experts",
-    "attention": "attention",
-    "stream": "element-wise operators",
-    "host": "host",
-    "tensor_link": "exchanges inside a layer",
-    "replica_link": "exchanges between replicas",
-    "bubble": "pipeline bubble and sends",
-    "optimizer": "optimizer",
-}
-
 
 def train(
     model: Annotated[str, typer.Argument(help="catalogue name, path of a config.json, or hf:owner/name")],
@@ -94,6 +82,7 @@ def _print(answer: Training, explain: bool) -> None:
 
 def _facts(answer: Training) -> list[list[str]]:
     from silmark.report.numbers import shown, si, spread  # noqa: PLC0415
+    from silmark.training.timing import WORDS  # noqa: PLC0415
 
     found = answer.estimate
     assert found is not None
@@ -109,14 +98,16 @@ def _facts(answer: Training) -> list[list[str]]:
         parts = (("parameters", need.weights), ("gradients", need.gradients), ("optimizer", need.optimizer))
         listed = ", ".join(f"{name} {size / 1e9:.3g}" for name, size in (*parts, ("activations", need.activations)))
         rows.append(["memory per chip", f"{need.total / 1e9:.3g} of {need.capacity / 1e9:.3g} GB ({listed})"])
-    rows += [["bound by", _PARTS[found.bound_by]], ["grade", str(found.grade)], ["sources", ", ".join(found.sources())]]
+    rows.append(["power", f"{shown(found.power_w, 'W')}, {shown(found.joules_per_token, 'J')} per token"])
+    rows += [["bound by", WORDS[found.bound_by]], ["grade", str(found.grade)], ["sources", ", ".join(found.sources())]]
     return rows
 
 
 def _parts(answer: Training) -> list[list[str]]:
     from silmark.report.numbers import si  # noqa: PLC0415
+    from silmark.training.timing import WORDS  # noqa: PLC0415
 
     assert answer.estimate is not None
     timing = answer.estimate.timing
     kept = ((name, seconds) for name, seconds in timing.parts.items() if seconds > 0)
-    return [[_PARTS[name], si(seconds, "s"), f"{100 * seconds / timing.total:.1f} %"] for name, seconds in kept]
+    return [[WORDS[name], si(seconds, "s"), f"{100 * seconds / timing.total:.1f} %"] for name, seconds in kept]

@@ -7,26 +7,35 @@ import math
 from silmark.figures import Figure, Interval, assumptions
 from silmark.figures.figure import quadrature
 from silmark.step import StepModel, residual
+from silmark.systems import Target
 
 
 def power_figures(step_model: StepModel) -> dict[str, Figure]:
     """The figures behind a system's power, by key."""
     target = step_model.target
     found = {key: target.chip.figure(key) for key in ("power.tdp", "power.idle_share", "power.decode_share")}
+    return found | dict([host_figure(target)])
+
+
+def host_figure(target: Target) -> tuple[str, Figure]:
+    """Watts of a unit's host, or the share of the chips' limit that is assumed for it; with its key."""
     host = target.system.figures.get("power.host")
     if host is None:
-        return found | {"assumed.host.power_per_chip_share": assumptions("economics")["host.power_per_chip_share"]}
-    return found | {"system.power.host": host}
+        return "assumed.host.power_per_chip_share", assumptions("economics")["host.power_per_chip_share"]
+    return "system.power.host", host
 
 
 def host_w(step_model: StepModel) -> float:
     """Host power of the replica: its share of its units' hosts."""
-    target, chips = step_model.target, step_model.plan.replica_chips
-    host = target.system.figures.get("power.host")
-    if host is not None:
-        return host.value * chips / target.system.chips
-    share = assumptions("economics")["host.power_per_chip_share"].value
-    return share * target.chip.si("power.tdp") * chips
+    return hosts_w(step_model.target, step_model.plan.replica_chips)
+
+
+def hosts_w(target: Target, chips: int) -> float:
+    """Power of the hosts of so many chips: their share of their units'."""
+    key, figure = host_figure(target)
+    if key == "system.power.host":
+        return figure.value * chips / target.system.chips
+    return figure.value * target.chip.si("power.tdp") * chips
 
 
 def power(step_model: StepModel, dynamic_w: float) -> Interval:

@@ -10,6 +10,7 @@ from typing import Any
 
 from silmark.chips import Chip, coefficients
 from silmark.chips.mechanisms import AbstractMechanism, Placement, build
+from silmark.estimation.mixture import per_item
 from silmark.figures import Figure, Grade, Interval
 from silmark.figures.figure import quadrature
 from silmark.formats import Precision
@@ -20,6 +21,8 @@ from silmark.training import streamed
 from silmark.training.flops import hardware_per_token, per_token
 from silmark.training.job import Job
 from silmark.training.memory import Memory, layers_keep, memory, too_much
+from silmark.training.power import figures as power_figures
+from silmark.training.power import power
 from silmark.training.software import effective, figures, powered, values
 from silmark.training.timing import Timing, components, timing
 
@@ -86,6 +89,16 @@ class TrainingEstimate:
         """Hardware FLOPs utilisation: recomputation counted."""
         return self.mfu.scaled(hardware_per_token(self.model, self.job) / per_token(self.model, self.job.seq))
 
+    @cached_property
+    def power_w(self) -> Interval:
+        """Mean power of the job's chips and their hosts."""
+        return power(self.target, self.job.chips, self.timing)
+
+    @property
+    def joules_per_token(self) -> Interval:
+        """Energy of the machines per token; power and time are taken as independent."""
+        return per_item(self.power_w, self.tokens_per_s)
+
     @property
     def bound_by(self) -> str:
         """The largest part of the step."""
@@ -93,7 +106,7 @@ class TrainingEstimate:
 
     def sources(self) -> list[str]:
         """Keys of all sources behind the numbers, sorted."""
-        return sorted({figure.source for figure in self.figures.values()})
+        return sorted({figure.source for figure in {**self.figures, **power_figures(self.target)}.values()})
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers in SI units, as in the JSON answer."""
@@ -110,6 +123,8 @@ class TrainingEstimate:
             "flops_chip": self.flops_chip.as_dict(),
             "mfu": self.mfu.as_dict(),
             "hfu": self.hfu.as_dict(),
+            "power_w": self.power_w.as_dict(),
+            "joules_per_token": self.joules_per_token.as_dict(),
             "parts_s": self.timing.parts,
             "memory_bytes": held,
             "bound_by": self.bound_by,

@@ -51,6 +51,11 @@ class _Counted(Generic[_N]):
         return self.dp * self.cp
 
 
+def fullest(layers: int, pp: int | Whole) -> Real:
+    """Layers of the fullest pipeline stage over those of the mean one."""
+    return -(-layers // pp) * pp / layers
+
+
 @dataclass(frozen=True, slots=True)
 class Job(_Counted[int]):
     """One optimizer step of a training run.

@@ -17,7 +17,7 @@ from silmark.graph import Attention, Elementwise, Experts, Gemm, Op
 from silmark.mapping import Infeasible
 from silmark.mapping.memory import usable
 from silmark.models import Model
-from silmark.training.job import Job, Jobs, Real, Whole
+from silmark.training.job import Job, Jobs, Real, Whole, fullest
 from silmark.training.work import operators
 
 STATES = 12.0
@@ -57,12 +57,12 @@ class Memory:
 
 
 def memory(model: Model, chip: Chip, job: Job | Jobs, whole: Real) -> Memory:
-    """Bytes on the first pipeline stage, which holds the most micro batches.
+    """Bytes on the first pipeline stage, which holds the most micro batches, with the layers of the fullest one.
 
     Args:
         whole: `layers_keep` of the job's tp, cp, micro batch and recomputation.
     """
-    own = model.parameters / (job.tp * job.pp)
+    own = model.parameters / (job.tp * job.pp) * fullest(max(1, model.layer_count), job.pp)
     divided = [own / np.where(job.zero >= level, job.shards, 1) for level in (3, 2, 1)]
     tier = "main" if "memory.main.capacity" in chip.figures else "sram"
     return Memory(
@@ -93,7 +93,7 @@ def activations(model: Model, job: Job | Jobs, whole: Real) -> Real:
     stages = 1.0 + (job.pp - 1) / (job.pp * job.interleave) * (job.interleave > 1)
     flying = np.minimum(job.passes, job.pp) / job.pp
     logits = tokens * model.vocab / job.tp * 4.0 * (job.pp == 1)
-    return (boundary * borders + whole * inside) * stages * flying + logits
+    return (boundary * borders + whole * inside) * fullest(layers, job.pp) * stages * flying + logits
 
 
 def layers_keep(model: Model, job: Job, micro: Whole | None = None) -> Real:

@@ -11,12 +11,26 @@ from silmark.chips import Chip
 from silmark.chips.mechanisms import AbstractMechanism
 from silmark.models import Model
 from silmark.systems import Target
-from silmark.training.job import Job, Jobs, Real
+from silmark.training.job import Job, Jobs, Real, fullest
 from silmark.training.network import Replicas, replicas, send_s
 from silmark.training.work import Pass, Work, work
 
 OPTIMIZER_BYTES = 30.0
 """Adam per parameter: reads gradient, copy and two moments, writes copy and moments (28), and 16-bit parameter (2)."""
+
+
+WORDS = {
+    "matrix": "matrix products",
+    "experts": "routed experts",
+    "attention": "attention",
+    "stream": "element-wise operators",
+    "host": "host",
+    "tensor_link": "exchanges inside a layer",
+    "replica_link": "exchanges between replicas",
+    "bubble": "pipeline bubble and sends",
+    "optimizer": "optimizer",
+}
+"""What a part of a step is called in answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +117,8 @@ def timing(parts: Components, c: Mapping[str, float]) -> Timing:
     again = _again(w, job)
     layers = w.forward + w.backward + again
     ends = w.ends_forward + w.ends_backward
-    uneven = -(-parts.layers // job.pp) * job.pp / parts.layers
     m: Real = np.asarray(job.passes, dtype=np.float64)
-    stage = np.where(job.interleave == 1, uneven, 1.0) / job.pp
+    stage = np.where(job.interleave == 1, fullest(parts.layers, job.pp), 1.0) / job.pp
     once = layers.scaled(stage) + ends
     shown = 1.0 - c["exchange"]
     passes = job.by_recompute(none=2.0, selective=2.0, alternate=2.0, full=3.0)
