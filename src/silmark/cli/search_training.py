@@ -1,0 +1,84 @@
+"""`silmark search --train`: the best plans of a training step."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from silmark.errors import BadValue
+
+if TYPE_CHECKING:
+    from silmark.report.search_training import SearchedTraining
+
+
+def run_training(
+    model: str,
+    on: str | None,
+    *,
+    global_batch: str | None,
+    sequence: str | None = None,
+    tokens: str | None = None,
+    cp: str = "1",
+    fix: str = "",
+    precision: str = "default",
+    stack: str = "auto",
+    json_: bool = False,
+    plot: Path | None = None,
+    parquet: Path | None = None,
+) -> None:
+    """Asks, writes the files that are wanted, and prints; options as `silmark search --help` says."""
+    if on is None:
+        raise BadValue("on", on, "chips, such as 64x:nvidia-h100-sxm5-80gb")
+    if global_batch is None:
+        raise BadValue("global batch", global_batch, "sequences of one step, such as 1024")
+    from silmark.api.search_training import search_training as ask  # noqa: PLC0415
+
+    answer = ask(
+        model,
+        on,
+        global_batch=global_batch,
+        sequence_length=sequence,
+        tokens=tokens,
+        cp=cp,
+        fixed=fixed_axes(fix),
+        precision=precision,
+        stack=stack,
+    )
+    if json_:
+        sys.stdout.write(json.dumps(answer.as_dict(), indent=2, allow_nan=False) + "\n")
+        return
+    _print(answer)
+
+
+def fixed_axes(text: str) -> dict[str, str]:
+    """`tp=8,recompute=none/full` as values by axis."""
+    found = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        axis, equals, value = part.partition("=")
+        if not equals:
+            raise BadValue("fix", part, "axis=value, such as tp=8 or recompute=none/full")
+        found[axis.strip()] = value.strip()
+    return found
+
+
+def _print(answer: SearchedTraining) -> None:
+    from silmark.report import search_training as page  # noqa: PLC0415
+    from silmark.report.table import console, grid  # noqa: PLC0415
+
+    screen = console()
+    screen.print(page.heading(answer), markup=False)
+    for line in page.summary(answer):
+        screen.print(line, markup=False)
+    screen.print()
+    if answer.reason:
+        screen.print(f"{answer.status}: {answer.reason}", markup=False)
+        return
+    headers, rows = page.winners(answer)
+    screen.print(grid(headers, rows, numeric=range(1, len(headers) - 3)))
+    screen.print()
+    screen.print(grid(["", "second", "why it lost"], page.losers(answer)))
+    screen.print()
+    headers, rows = page.table(answer, answer.frontier)
+    screen.print(grid(headers, rows, title="frontier", numeric=range(len(headers) - 1)))
