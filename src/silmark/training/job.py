@@ -51,9 +51,10 @@ class _Counted(Generic[_N]):
         return self.dp * self.cp
 
 
-def fullest(layers: int, pp: int | Whole) -> Real:
-    """Layers of the fullest pipeline stage over those of the mean one."""
-    return -(-layers // pp) * pp / layers
+def fullest(layers: int, job: Job | Jobs) -> Real:
+    """Layers of the fullest pipeline stage over those of the mean one: its chunks are rounded up to whole layers."""
+    chunks = job.pp * job.interleave
+    return -(-layers // chunks) * chunks / layers
 
 
 @dataclass(frozen=True, slots=True)

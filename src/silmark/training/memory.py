@@ -62,7 +62,7 @@ def memory(model: Model, chip: Chip, job: Job | Jobs, whole: Real) -> Memory:
     Args:
         whole: `layers_keep` of the job's tp, cp, micro batch and recomputation.
     """
-    own = model.parameters / (job.tp * job.pp) * fullest(max(1, model.layer_count), job.pp)
+    own = model.parameters / (job.tp * job.pp) * fullest(max(1, model.layer_count), job)
     divided = [own / np.where(job.zero >= level, job.shards, 1) for level in (3, 2, 1)]
     tier = "main" if "memory.main.capacity" in chip.figures else "sram"
     return Memory(
@@ -93,7 +93,7 @@ def activations(model: Model, job: Job | Jobs, whole: Real) -> Real:
     stages = 1.0 + (job.pp - 1) / (job.pp * job.interleave) * (job.interleave > 1)
     flying = np.minimum(job.passes, job.pp) / job.pp
     logits = tokens * model.vocab / job.tp * 4.0 * (job.pp == 1)
-    return (boundary * borders + whole * inside) * fullest(layers, job.pp) * stages * flying + logits
+    return (boundary * borders + whole * inside) * fullest(layers, job) * stages * flying + logits
 
 
 def layers_keep(model: Model, job: Job, micro: Whole | None = None) -> Real:

@@ -118,14 +118,14 @@ def timing(parts: Components, c: Mapping[str, float]) -> Timing:
     layers = w.forward + w.backward + again
     ends = w.ends_forward + w.ends_backward
     m: Real = np.asarray(job.passes, dtype=np.float64)
-    stage = np.where(job.interleave == 1, fullest(parts.layers, job.pp), 1.0) / job.pp
+    stage = fullest(parts.layers, job) / job.pp
     once = layers.scaled(stage) + ends
     shown = 1.0 - c["exchange"]
     passes = job.by_recompute(none=2.0, selective=2.0, alternate=2.0, full=3.0)
     host = c["layer"] * parts.layers * stage * passes
     stage_s = _compute(layers.scaled(stage), c) + layers.link * stage * shown + host
     sends = 2.0 * parts.send_s * job.interleave * (m + job.pp - 1)
-    bubble = (job.pp - 1) / job.interleave * stage_s + sends
+    bubble = np.asarray((job.pp - 1) / job.interleave * stage_s + sends, dtype=np.float64)
     compute = _compute(once, c) + host
     exposed = _exposed(parts, compute * m, c["hidden"])
     return Timing(

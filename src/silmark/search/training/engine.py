@@ -1,4 +1,4 @@
-"""Evaluates a space of plans: rules, then memory, then time, each as arrays over all plans that are left.
+"""Evaluates a space of plans: schedules, then memory, then time, each as arrays over all plans that are left.
 
 The formulas are those of `silmark train`. Operators are priced once per (tp, micro batch) that has a plan which fits;
 exchanges between replicas once per (tp, pp, dp, sharding).
@@ -6,22 +6,29 @@ exchanges between replicas once per (tp, pp, dp, sharding).
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from silmark.chips.mechanisms import build
 from silmark.graph import Array
-from silmark.search.training.space import Asked, Space
+from silmark.search.training.space import Asked, Mask, Space
 from silmark.training.estimate import factors, place
-from silmark.training.job import RECOMPUTE, Job, Jobs, Whole
+from silmark.training.job import RECOMPUTE, Job, Jobs, Recompute, Whole
 from silmark.training.memory import Memory, layers_keep, memory
 from silmark.training.network import Replicas, replicas, send_s
 from silmark.training.timing import Components, optimizer_s, timing
 from silmark.training.work import Pass, Work, work
 
-Mask = NDArray[np.bool_]
+Chosen = tuple[Whole, Whole, Whole]
+"""Row of the space, index of recomputation and of sharding of some plans."""
+_NONE = np.zeros(0, dtype=np.int64)
+_ROWS = 32_768
+"""Rows of the space whose plans are in memory at a time."""
+_PLANS = 262_144
+"""Plans that are timed at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +53,7 @@ class Plans:
     @classmethod
     def none(cls, base: Job) -> Plans:
         """No plans."""
-        whole = np.zeros(0, dtype=np.int64)
-        return cls(Jobs(base, *(whole for f in fields(Jobs) if f.name != "base")), np.zeros(0), np.zeros(0))
+        return cls(Jobs(base, *(_NONE for f in fields(Jobs) if f.name != "base")), np.zeros(0), np.zeros(0))
 
     def job(self, index: int) -> Job:
         """One of them, as `silmark train` takes it."""
@@ -61,12 +67,12 @@ class Evaluated:
     Attributes:
         tried: their number.
         refused: how many were refused, by reason.
-        smallest: of the plans that only memory refused, the one that needs least; None where there is none.
+        smallest: where none fits, the one that needs least memory; None if not even a schedule is left.
     """
 
     plans: Plans
     tried: int
-    refused: dict[str, int]
+    refused: Mapping[str, int]
     smallest: Job | None
 
 
@@ -82,52 +88,67 @@ def one(jobs: Jobs, index: int) -> Job:
 
 
 def evaluate(asked: Asked, space: Space) -> Evaluated:
-    """Refuses what breaks a rule or does not fit and times the rest."""
-    rows = space.rows(asked.base)
-    refused: dict[str, int] = {}
-    allowed = np.ones((space.ways.size, space.recompute.size, space.zero.size), dtype=np.bool_)
-    for reason, broken in _rules(asked, rows).items():
-        refused[reason] = int(np.count_nonzero(allowed & broken))
-        allowed &= ~broken
-    need = memory(asked.model, asked.target.chip, rows, _kept(asked, space))
-    total = np.asarray(need.total)
-    fits = allowed & (total <= need.capacity)
-    refused |= _too_much(need, allowed & ~fits)
-    chosen = np.nonzero(fits)
-    plans = Plans(_flat(rows, chosen, fits.shape), _seconds(asked, space, rows, chosen), total[chosen])
-    smallest = None
-    if plans.size == 0 and np.any(allowed):
-        least = np.unravel_index(np.argmin(np.where(allowed, total, np.inf)), allowed.shape)
-        smallest = one(_flat(rows, tuple(np.array([i]) for i in least), fits.shape), 0)
-    return Evaluated(plans, allowed.size, {reason: n for reason, n in refused.items() if n}, smallest)
+    """Refuses what breaks a schedule or does not fit and times the rest."""
+    tried, refused = space.size * space.each, Counter[str]()
+    for reason, broken in _SCHEDULES.items():
+        wrong = broken(asked, space.jobs(asked.base, np.arange(space.size), _FIRST, _FIRST))
+        refused[reason] = int(np.count_nonzero(wrong)) * space.each
+        space = space.take(~wrong)
+    chosen, bytes_, smallest = _fitting(asked, space, refused)
+    plans = Plans(space.jobs(asked.base, *chosen), _seconds(asked, space, chosen), bytes_)
+    return Evaluated(plans, tried, {reason: n for reason, n in refused.items() if n}, smallest)
 
 
-def _rules(asked: Asked, rows: Jobs) -> dict[str, Mask]:
-    """Plans that no training software runs, by what is wrong with them."""
-    chunked = rows.interleave > 1
-    return {
-        "tp does not divide the attention heads": asked.heads % rows.tp != 0,
-        "layers do not divide into stages x interleaved chunks": chunked
-        & (asked.layers % (rows.pp * rows.interleave) != 0),
-        # Megatron-LM's schedule (arXiv:2104.04473, section 2.2.2).
-        "interleaved stages take micro batches in multiples of pp": chunked & (rows.passes % rows.pp != 0),
-        "nothing to shard: one replica": (rows.zero > 0) & (rows.shards == 1),
-    }
+_FIRST = np.array(0)
+_SCHEDULES: Mapping[str, Callable[[Asked, Jobs], Mask]] = {
+    "tp does not divide the heads": lambda asked, jobs: asked.heads % jobs.tp != 0,
+    "more stages x interleaved chunks than layers": lambda asked, jobs: jobs.pp * jobs.interleave > asked.layers,
+    # Megatron-LM's schedule (Narayanan et al., arXiv:2104.04473, section 2.2.2).
+    "interleaved stages take micro batches in multiples of pp": lambda _, jobs: (
+        (jobs.interleave > 1) & (jobs.passes % jobs.pp != 0)
+    ),
+}
+"""Cuts that no training software runs, by what is wrong with them."""
+
+
+def _fitting(asked: Asked, space: Space, refused: Counter[str]) -> tuple[Chosen, Array, Job | None]:
+    """Places of the plans that fit as (row, recomputation, sharding), their bytes, and the smallest if none does."""
+    kept, least, smallest = _kept(asked, space), np.inf, None
+    places: list[Chosen] = [(_NONE, _NONE, _NONE)]
+    sizes = [np.zeros(0)]
+    modes, levels = np.arange(space.recompute.size)[:, None], np.arange(space.zero.size)
+    for start in range(0, space.size, _ROWS):
+        rows = np.arange(start, min(start + _ROWS, space.size))[:, None, None]
+        jobs = space.jobs(asked.base, rows, modes, levels)
+        need = memory(asked.model, asked.target.chip, jobs, kept[space.ways[rows], modes, space.batches[rows]])
+        total = np.asarray(need.total)
+        idle = np.broadcast_to((jobs.zero > 0) & (jobs.shards == 1), total.shape)
+        fits = ~idle & (total <= need.capacity)
+        refused["nothing to shard: one replica"] += int(np.count_nonzero(idle))
+        refused.update(_too_much(need, ~idle & ~fits))
+        row, mode, level = np.nonzero(fits)
+        places.append((row + start, mode, level))
+        sizes.append(total[fits])
+        if not fits.any() and (best := np.where(idle, np.inf, total)).min() < least:
+            least = best.min()
+            at = np.argwhere(best == least)[:1].T
+            smallest = one(space.jobs(asked.base, at[0] + start, at[1], at[2]), 0)
+    row, mode, level = (np.concatenate(axis) for axis in zip(*places, strict=True))
+    return (row, mode, level), np.concatenate(sizes), smallest if row.size == 0 else None
 
 
 def _kept(asked: Asked, space: Space) -> Array:
-    """`layers_keep` of every row and recomputation."""
+    """`layers_keep` of every (tp, recomputation, micro batch)."""
     kept = np.empty((space.tp.size, space.recompute.size, space.micro.size))
     for i, tp in enumerate(space.tp.tolist()):
         for j, mode in enumerate(space.recompute.tolist()):
-            job = _single(asked, tp, RECOMPUTE[mode])
-            kept[i, j] = layers_keep(asked.model, job, space.micro)
-    return kept[space.ways, :, space.batches][:, :, None]
+            kept[i, j] = layers_keep(asked.model, _alike(asked, tp, RECOMPUTE[mode]), space.micro)
+    return kept
 
 
-def _single(asked: Asked, tp: int, recompute: str = "none") -> Job:
+def _alike(asked: Asked, tp: int, recompute: Recompute = "none") -> Job:
     """A job whose operators stand for those of all plans with its tp."""
-    return replace(asked.base, tp=tp, sequence_parallel=tp > 1, recompute=recompute)  # type: ignore[arg-type]
+    return replace(asked.base, tp=tp, sequence_parallel=tp > 1, recompute=recompute)
 
 
 def _too_much(need: Memory, over: Mask) -> dict[str, int]:
@@ -142,45 +163,39 @@ def _too_much(need: Memory, over: Mask) -> dict[str, int]:
     return {f"memory: {name} take most": number for name, number in found.items()}
 
 
-def _flat(rows: Jobs, chosen: tuple[Whole, ...], shape: tuple[int, ...]) -> Jobs:
-    """The chosen plans as arrays of one dimension."""
-    arrays = (getattr(rows, f.name) for f in fields(Jobs) if f.name != "base")
-    return Jobs(rows.base, *(np.broadcast_to(array, shape)[chosen] for array in arrays))
-
-
-def _seconds(asked: Asked, space: Space, rows: Jobs, chosen: tuple[Whole, ...]) -> Array:
+def _seconds(asked: Asked, space: Space, chosen: Chosen) -> Array:
     """Seconds of one step of every chosen plan."""
-    if chosen[0].size == 0:
-        return np.zeros(0)
-    row, _, zero = chosen
-    jobs = _flat(rows, chosen, (space.ways.size, space.recompute.size, space.zero.size))
-    between = replicas(asked.model, asked.target, space.cuts(asked.base))
-    where = (space.ways[row], space.stages[row], space.replicas[row], zero)
-    parts = Components(
-        job=jobs,
-        work=_work(asked, space, space.ways[row], space.batches[row]),
-        replicas=Replicas(*(np.asarray(getattr(between, f.name))[where] for f in fields(Replicas))),
-        send_s=send_s(asked.model, asked.target, jobs),
-        optimizer_s=optimizer_s(asked.model, asked.target.chip, jobs),
-        layers=asked.layers,
-    )
-    return np.asarray(timing(parts, factors(asked.model, asked.target.chip, asked.base)).total)
+    model, target = asked.model, asked.target
+    between = replicas(model, target, space.cuts(asked.base))
+    table = _priced(asked, space, chosen[0])
+    software = factors(model, target.chip, asked.base)
+    found = [np.zeros(0)]
+    for start in range(0, chosen[0].size, _PLANS):
+        row, mode, level = (axis[start : start + _PLANS] for axis in chosen)
+        jobs = space.jobs(asked.base, row, mode, level)
+        cut = (space.ways[row], space.stages[row], space.replicas[row], level)
+        parts = Components(
+            job=jobs,
+            work=Work(*(Pass(*kinds) for kinds in table[:, :, space.ways[row], space.batches[row]])),
+            replicas=Replicas(*(np.asarray(getattr(between, f.name))[cut] for f in fields(Replicas))),
+            send_s=send_s(model, target, jobs),
+            optimizer_s=optimizer_s(model, target.chip, jobs),
+            layers=asked.layers,
+        )
+        found.append(np.asarray(timing(parts, software).total))
+    return np.concatenate(found)
 
 
-def _work(asked: Asked, space: Space, ways: Whole, batches: Whole) -> Work:
-    """One micro batch of every plan: priced once per tp and micro batch."""
+def _priced(asked: Asked, space: Space, row: Whole) -> Array:
+    """Seconds of one micro batch as [part of Work, part of Pass, tp, micro batch], where a row needs them."""
     mechanism = build(asked.target.chip, asked.base.precision, place(asked.target.chip))
     table = np.full((len(fields(Work)), len(fields(Pass)), space.tp.size, space.micro.size), np.nan)
+    ways, batches = space.ways[row], space.batches[row]
     for way in np.unique(ways).tolist():
         used = np.unique(batches[ways == way])
-        priced = work(
-            asked.model,
-            asked.target,
-            mechanism,
-            _single(asked, int(space.tp[way])),
-            space.micro[used].astype(np.float64),
-        )
+        job = _alike(asked, int(space.tp[way]))
+        priced = work(asked.model, asked.target, mechanism, job, space.micro[used])
         for i, direction in enumerate(fields(Work)):
             for j, kind in enumerate(fields(Pass)):
                 table[i, j, way, used] = getattr(getattr(priced, direction.name), kind.name)
-    return Work(*(Pass(*kinds) for kinds in table[:, :, ways, batches]))
+    return table

@@ -1,29 +1,33 @@
 """Which plans of a training step are tried: the cross product of cuts, schedules, sharding and recomputation.
 
-The axes are those that can matter: tensor parallelism divides the group that a unit's links join; of stage counts
-that hold equally many layers in the fullest stage the smallest is kept; replicas and micro batches divide the batch.
+The axes are those that can matter: tensor parallelism divides the group that a unit's links join; of numbers of stages
+(and of chunks in a stage) whose fullest holds equally many layers the smallest is kept; replicas and micro batches
+divide the batch.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from silmark.errors import BadValue
-from silmark.graph import Attention
+from silmark.graph import Attention, Scan
 from silmark.models import Model
 from silmark.systems import Target
 from silmark.training.job import RECOMPUTE, Job, Jobs, Whole
 from silmark.workloads import Step
 
+Mask = NDArray[np.bool_]
 AXES = ("tp", "pp", "dp", "micro", "interleave", "recompute", "zero")
 """What a search varies; `recompute` by index into RECOMPUTE."""
+SHARDING = (0, 1, 2, 3)
 MOST = 30_000_000
-"""Plans of one search: a few seconds."""
+"""Plans of one search: a few seconds and a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,9 @@ class Asked:
 
     @cached_property
     def heads(self) -> int:
-        """What tensor parallelism has to divide: the greatest common divisor of all layers' attention heads."""
+        """What tensor parallelism has to divide: the greatest common divisor of all layers' heads."""
         ops = self.model.lower(Step.forward(1, 1))
-        return math.gcd(*(op.heads for op in ops if isinstance(op, Attention)))
+        return math.gcd(*(op.heads for op in ops if isinstance(op, Attention | Scan)))
 
     def axis(self, name: str, usual: Iterable[int]) -> Whole:
         """Values of an axis: the user's, or the usual ones."""
@@ -79,23 +83,32 @@ class Space:
     interleave: Whole
 
     @property
+    def size(self) -> int:
+        """Number of rows."""
+        return int(self.ways.size)
+
+    @property
     def each(self) -> int:
         """Plans per row: every recomputation with every sharding."""
         return int(self.recompute.size * self.zero.size)
 
-    def rows(self, base: Job) -> Jobs:
-        """All plans as one array of [rows, recompute, zero], axis by axis."""
-        columns = (self.tp[self.ways], self.pp[self.stages], self.dp[self.replicas], self.micro[self.batches])
-        tp, pp, dp, micro, interleave = (column[:, None, None] for column in (*columns, self.interleave))
+    def take(self, which: slice | Mask) -> Space:
+        """Some of the rows."""
+        names = ("ways", "stages", "replicas", "batches", "interleave")
+        return replace(self, **{name: getattr(self, name)[which] for name in names})
+
+    def jobs(self, base: Job, row: Whole, mode: Whole, level: Whole) -> Jobs:
+        """Plans by row and by index of recomputation and sharding, three arrays that broadcast."""
+        tp, interleave = self.tp[self.ways[row]], self.interleave[row]
         return Jobs(
             base=base,
             tp=tp,
-            pp=pp,
-            dp=dp,
-            cp=np.array(base.cp),
-            micro=micro,
-            zero=self.zero,
-            recompute=self.recompute[:, None],
+            pp=self.pp[self.stages[row]],
+            dp=self.dp[self.replicas[row]],
+            cp=np.full(tp.shape, base.cp),
+            micro=self.micro[self.batches[row]],
+            zero=self.zero[level],
+            recompute=self.recompute[mode],
             interleave=interleave,
             sequence_parallel=(tp > 1).astype(np.int64),
         )
@@ -135,8 +148,9 @@ def space(asked: Asked) -> Space:
     chunks = [(i, v) for i, p in enumerate(pp.tolist()) for v in _chunks(asked, p)]
     stages, interleave = np.array(chunks, dtype=np.int64).reshape(-1, 2).T
     chips = tp[:, None, None] * pp[stages][:, None] * dp[replicas]
-    if chips.size * len(RECOMPUTE) * 4 > MOST:
-        raise BadValue("search", chips.size * 16, f"at most {MOST:,} plans: fix tp, pp, dp or the micro batch")
+    tried = chips.size * len(RECOMPUTE) * len(SHARDING)
+    if tried > MOST:
+        raise BadValue("plans", tried, f"at most {MOST:,}: fix tp, pp, dp or the micro batch")
     ways, second, first = np.nonzero(chips <= room)
     return Space(
         tp=tp,
@@ -144,7 +158,7 @@ def space(asked: Asked) -> Space:
         dp=dp,
         micro=micro,
         recompute=asked.axis("recompute", range(len(RECOMPUTE))),
-        zero=asked.axis("zero", range(4)),
+        zero=asked.axis("zero", SHARDING),
         ways=ways,
         stages=stages[second],
         replicas=replicas[first],
@@ -160,16 +174,13 @@ def divisors(number: int) -> list[int]:
 
 
 def _useful(layers: int) -> list[int]:
-    """Of all stage counts whose fullest stage holds equally many layers, the smallest: it uses the fewest chips."""
+    """Of all counts of parts whose fullest holds equally many layers, the smallest: others only leave parts empty."""
     return sorted({-(-layers // held) for held in range(1, layers + 1)})
 
 
 def _chunks(asked: Asked, stages: int) -> list[int]:
-    """Model chunks per stage: divisors of its layers where all stages hold equally many."""
-    if stages == 1:
-        return [1]
-    even = asked.layers % stages == 0
-    return [int(v) for v in asked.axis("interleave", divisors(asked.layers // stages) if even else (1,))]
+    """Model chunks per stage."""
+    return asked.axis("interleave", _useful(-(-asked.layers // stages))).tolist() if stages > 1 else [1]
 
 
 def _divides(label: str, values: Whole, batch: int) -> None:
