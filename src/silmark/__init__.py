@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from silmark.api.memory import memory
     from silmark.api.port import port
     from silmark.api.search import search, size
+    from silmark.api.search_training import search_training
     from silmark.api.system import system
     from silmark.api.train import train
     from silmark.errors import SilmarkError
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Depth", "SilmarkError", "__version__", "build_or_buy", "cable", "channel", "collective", "compare", "cost",
-    "estimate", "memory", "port", "search", "size", "system", "train",
+    "estimate", "memory", "port", "search", "search_training", "size", "system", "train",
 ]  # fmt: skip
 
 _WHERE = {
@@ -47,6 +48,7 @@ _WHERE = {
     "memory": "silmark.api.memory",
     "system": "silmark.api.system",
     "size": "silmark.api.search",
+    "search_training": "silmark.api.search_training",
     "train": "silmark.api.train",
     "SilmarkError": "silmark.errors",
 }

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from silmark.cli.search_training import run_training, unused
+
 if TYPE_CHECKING:
     from silmark.report.search import Searched
 
@@ -43,6 +45,18 @@ def search(
     draft_tokens: Annotated[str, typer.Option(help="tokens drafted per cycle, or auto")] = "auto",
     mode: Annotated[str, typer.Option(help="aggregated, disaggregated or both")] = "both",
     maturity: Maturity = "own",
+    train: Annotated[
+        bool, typer.Option("--train", help="plans of a training step instead; takes the options below")
+    ] = False,
+    global_batch: Annotated[str | None, typer.Option(help="train: sequences of one step", show_default=False)] = None,
+    sequence: Annotated[str | None, typer.Option(help="train: tokens per sequence [4096]", show_default=False)] = None,
+    tokens: Annotated[
+        str | None, typer.Option(help="train: of the whole run, such as 300e9", show_default=False)
+    ] = None,
+    fix: Annotated[
+        str, typer.Option(help="train: values of axes, such as tp=8,recompute=none/full", show_default=False)
+    ] = "",
+    stack: Annotated[str, typer.Option(help="train: software whose coefficients apply, or auto")] = "auto",
     json_: Json = False,
     plot: Annotated[Path | None, typer.Option(help="write a picture (.png, .svg, .pdf)", show_default=False)] = None,
     parquet: Annotated[
@@ -50,6 +64,24 @@ def search(
     ] = None,
 ) -> None:
     """Every plan of some chips for a workload: the best of each objective, why the next lost, and the frontier."""
+    if train:
+        unused("no --train", prefill_on=prefill_on, decode_on=decode_on, prompt=prompt, output=output, draft=draft)
+        run_training(
+            model,
+            on,
+            global_batch=global_batch,
+            sequence=sequence,
+            tokens=tokens,
+            cp=cp,
+            fix=fix,
+            precision=precision,
+            stack=stack,
+            json_=json_,
+            plot=plot,
+            parquet=parquet,
+        )
+        return
+    unused("--train", global_batch=global_batch, sequence=sequence, tokens=tokens, fix=fix or None)
     from silmark.api.search import search as ask  # noqa: PLC0415
 
     answer = ask(

@@ -20,7 +20,7 @@ def run_training(
     global_batch: str | None,
     sequence: str | None = None,
     tokens: str | None = None,
-    cp: str = "1",
+    cp: str = "auto",
     fix: str = "",
     precision: str = "default",
     stack: str = "auto",
@@ -41,15 +41,30 @@ def run_training(
         global_batch=global_batch,
         sequence_length=sequence,
         tokens=tokens,
-        cp=cp,
+        cp="1" if cp == "auto" else cp,
         fixed=fixed_axes(fix),
         precision=precision,
         stack=stack,
     )
+    if parquet is not None:
+        from silmark.search.table import write_parquet  # noqa: PLC0415
+
+        write_parquet(answer.columns(), parquet)
+    if plot is not None:
+        from silmark.report.search_training_plot import draw  # noqa: PLC0415
+
+        draw(answer, plot)
     if json_:
         sys.stdout.write(json.dumps(answer.as_dict(), indent=2, allow_nan=False) + "\n")
         return
     _print(answer)
+
+
+def unused(beside: str, **options: str | None) -> None:
+    """Refuses options that another kind of search takes; raises BadValue."""
+    for name, value in options.items():
+        if value is not None:
+            raise BadValue(name.replace("_", " "), value, f"nothing: it is an option of a search with {beside}")
 
 
 def fixed_axes(text: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from silmark.report.documents import Bounds, FigureDocument, Strict
 from silmark.report.documents_collective import CollectiveDocument
 from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocument
 from silmark.report.documents_search import SearchDocument, SizeDocument
+from silmark.report.documents_training import SearchTrainDocument, TrainDocument
 
 
 class PlanDocument(Strict):
@@ -169,6 +170,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     **documents_links.DOCUMENTS,
     "search": SearchDocument,
     "size": SizeDocument,
+    "search-train": SearchTrainDocument,
+    "train": TrainDocument,
 }
 
 
