@@ -171,3 +171,28 @@ def test_wafer_streams_its_weights() -> None:
 def test_jobs_that_make_no_sense(field: str, value: object) -> None:
     with pytest.raises(BadValue, match=field.replace("_", " ")):
         replace(BASE, **{field: value})  # type: ignore[arg-type]
+
+
+def test_power_of_a_node_is_what_was_measured() -> None:
+    """Demanding training takes 76 % of the 10.2 kW of a node of eight H100 (arXiv:2506.14551), 8.4 kW at most."""
+    answer = step(
+        Job(BF16, 4096, micro=1, global_batch=64, dp=8, zero=3), "llama-2-13b", target("nvidia-h100-sxm5-80gb")
+    )
+    assert answer.power_w.low < 0.76 * 10_200 < answer.power_w.high
+    assert answer.power_w.mid < 8_400
+
+
+def test_power_grows_with_chips_and_stays_below_their_limit() -> None:
+    one, two = step(), step(replace(BASE, dp=16, global_batch=32))
+    assert two.power_w.mid == pytest.approx(2 * one.power_w.mid, rel=0.1)
+    limit = 8 * one.target.chip.si("power.tdp") + one.target.system.si("power.host", 0.0)
+    assert 0.5 * limit < one.power_w.mid < limit
+    assert one.joules_per_token.mid == pytest.approx(one.power_w.mid / one.tokens_per_s.mid)
+
+
+def test_uneven_stages_hold_and_wait_for_the_fullest() -> None:
+    """105 layers on 4 stages: 27 in the fullest."""
+    model, job = models.load("turing-530b"), Job(BF16, 2048, 1, 64, tp=8, pp=4, stack="megatron")
+    even = replace(job, pp=5)
+    assert held(model, job).weights * 4 == pytest.approx(held(model, even).weights * 5 * (4 * 27 / 105))
+    assert step(job, "turing-530b").timing.matrix > step(even, "turing-530b").timing.matrix * 5 / 4

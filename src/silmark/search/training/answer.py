@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from silmark.graph import Array
+from silmark.search.frontier import frontier, thinned
 from silmark.search.training.engine import Evaluated, Plans, evaluate
 from silmark.search.training.found import Found, why
 from silmark.search.training.space import Asked, space
@@ -101,19 +102,15 @@ class Answer:
         plans = self.result.plans
         best = np.full(self.asked.target.count + 1, np.inf)
         np.minimum.at(best, plans.jobs.chips, plans.step_s)
-        before = np.minimum.accumulate(np.concatenate([[np.inf], best[:-1]]))
-        chips = np.flatnonzero(best < before * (1 - _SAME))[::-1]
+        used = np.flatnonzero(np.isfinite(best))
+        chips = used[frontier(-used.astype(np.float64), -best[used])][::-1]
         found = [np.flatnonzero((plans.jobs.chips == n) & (plans.step_s <= best[n] * (1 + _SAME))) for n in chips]
         return np.array([which[_simplest(plans, which)] for which in found], dtype=np.int64)
 
     @cached_property
     def shown(self) -> tuple[Found, ...]:
         """Some of the frontier in full, evenly along the logarithm of the chips."""
-        chosen = self.frontier
-        if chosen.size > SHOWN:
-            place = np.log(self.result.plans.jobs.chips[chosen])
-            wanted = np.linspace(place[0], place[-1], SHOWN)
-            chosen = chosen[np.unique(np.abs(place[:, None] - wanted).argmin(axis=0))]
+        chosen = thinned(self.frontier, self.result.plans.jobs.chips.astype(np.float64), SHOWN)
         return tuple(self.at(int(index)) for index in chosen)
 
 
