@@ -91,9 +91,10 @@ def _print(answer: SearchedTraining) -> None:
         screen.print(f"{answer.status}: {answer.reason}", markup=False)
         return
     headers, rows = page.winners(answer)
-    screen.print(grid(headers, rows, numeric=range(1, len(headers) - 3)))
+    screen.print(grid(headers, rows, numeric=range(1, len(headers) - 4)))
     screen.print()
     screen.print(grid(["", "second", "why it lost"], page.losers(answer)))
     screen.print()
     headers, rows = page.table(answer, answer.frontier)
-    screen.print(grid(headers, rows, title="frontier", numeric=range(len(headers) - 1)))
+    title = f"frontier, {len(rows)} of {answer.answer.frontier.size} plans"
+    screen.print(grid(headers, rows, title=title, numeric=range(len(headers) - 1)))

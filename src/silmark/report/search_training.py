@@ -158,11 +158,12 @@ def table(searched: SearchedTraining, found: tuple[Found, ...]) -> tuple[list[st
 
 def winners(searched: SearchedTraining) -> tuple[list[str], list[list[str]]]:
     """The same for the best plans and what bounds them."""
-    headers, rows = table(searched, tuple(verdict.winner for verdict in searched.verdicts))
-    ends = [[WORDS[v.winner.estimate.bound_by], str(v.winner.estimate.grade)] for v in searched.verdicts]
+    best = tuple(verdict.winner for verdict in searched.verdicts)
+    headers, rows = table(searched, best)
+    ends = [[f.bill.basis if f.bill else "-", WORDS[f.estimate.bound_by], str(f.estimate.grade)] for f in best]
     labels = [verdict.objective.label for verdict in searched.verdicts]
     rows = [[label, *row, *end] for label, row, end in zip(labels, rows, ends, strict=True)]
-    return ["best", *headers, "bound by", "grade"], rows
+    return ["best", *headers, "paid as", "bound by", "grade"], rows
 
 
 def losers(searched: SearchedTraining) -> list[list[str]]:

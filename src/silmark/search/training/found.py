@@ -89,7 +89,7 @@ def why(winner: Found, second: Found, scores: tuple[float, float], per_chip: boo
         unit = "chip-s per step" if per_chip else "s"
         said += f": {theirs[cause]:.3g} {unit} of {WORDS[cause]} against {ours[cause]:.3g}"
     if gap <= winner.estimate.step_s.high / winner.estimate.step_s.mid:
-        said += "; within the error bar, which both mostly share"
+        said += "; within the error bar"
     return said
 
 
