@@ -166,7 +166,7 @@ def test_the_cut_that_trained_llama_405b_is_among_the_best() -> None:
     question = Asked(models.load("llama-3.1-405b"), systems.target("16384x:nvidia-h100-sxm5-80gb"), base)
     used = replace(question, only={"tp": (8,), "pp": (16,), "dp": (128,)})
     best, theirs = (float(search(each).result.plans.step_s.min()) for each in (question, used))
-    assert best <= theirs <= 1.05 * best
+    assert best <= theirs <= 1.1 * best
 
 
 def test_what_does_not_fit_says_what_the_smallest_plan_takes() -> None:

@@ -99,13 +99,14 @@ class Answer:
     @cached_property
     def frontier(self) -> Whole:
         """Indices of plans that no other plan beats in time with as many chips or fewer, by falling chips."""
-        plans = self.result.plans
+        plans, chips = self.result.plans, self.result.plans.jobs.chips
         best = np.full(self.asked.target.count + 1, np.inf)
-        np.minimum.at(best, plans.jobs.chips, plans.step_s)
+        np.minimum.at(best, chips, plans.step_s)
+        equal = np.flatnonzero(plans.step_s <= best[chips] * (1 + _SAME))
         used = np.flatnonzero(np.isfinite(best))
-        chips = used[frontier(-used.astype(np.float64), -best[used])][::-1]
-        found = [np.flatnonzero((plans.jobs.chips == n) & (plans.step_s <= best[n] * (1 + _SAME))) for n in chips]
-        return np.array([which[_simplest(plans, which)] for which in found], dtype=np.int64)
+        counts = used[frontier(-used.astype(np.float64), -best[used])][::-1]
+        each = (equal[chips[equal] == count] for count in counts)
+        return np.array([which[_simplest(plans, which)] for which in each], dtype=np.int64)
 
     @cached_property
     def shown(self) -> tuple[Found, ...]:
@@ -122,8 +123,9 @@ def _least(plans: Plans, score: Array) -> int:
 
 def _simplest(plans: Plans, which: Whole) -> int:
     """Of some plans the one with fewest chips, least interleaving, sharding and recomputation, by place."""
-    keys = (plans.jobs.recompute, plans.jobs.zero, plans.jobs.interleave, plans.jobs.chips)
-    return int(np.lexsort([key[which] for key in keys])[0])
+    jobs = plans.jobs
+    chips = (jobs.tp[which] * jobs.pp[which]) * (jobs.dp[which] * jobs.cp[which])
+    return int(np.lexsort((jobs.recompute[which], jobs.zero[which], jobs.interleave[which], chips))[0])
 
 
 def search(asked: Asked, clock: Callable[[], float] = time.process_time) -> Answer:

@@ -1,8 +1,8 @@
 """Which plans of a training step are tried: the cross product of cuts, schedules, sharding and recomputation.
 
-The axes are those that can matter: tensor parallelism divides the group that a unit's links join; of numbers of stages
-(and of chunks in a stage) whose fullest holds equally many layers the smallest is kept; replicas and micro batches
-divide the batch.
+The axes are those that can matter: tensor parallelism divides the group that a unit's links join, or takes two of them;
+of numbers of stages (and of chunks in a stage) whose fullest holds equally many layers the smallest is kept; replicas
+and micro batches divide the batch.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def space(asked: Asked) -> Space:
     """
     batch, base, target = asked.base.global_batch, asked.base, asked.target
     room = target.count // base.cp
-    tp = asked.axis("tp", divisors(min(target.system.group, target.system.chips, target.count)))
+    tp = asked.axis("tp", _groups(target))
     pp = asked.axis("pp", _useful(asked.layers))
     dp = asked.axis("dp", divisors(batch))
     _divides("dp", dp, batch)
@@ -171,6 +171,12 @@ def divisors(number: int) -> list[int]:
     """All divisors, smallest first."""
     small = [d for d in range(1, math.isqrt(number) + 1) if number % d == 0]
     return small + [number // d for d in reversed(small) if d * d != number]
+
+
+def _groups(target: Target) -> list[int]:
+    """Divisors of the group that a unit's links join, and two such groups over the network."""
+    group = min(target.system.group, target.system.chips, target.count)
+    return divisors(group) + ([2 * group] if target.count >= 2 * group else [])
 
 
 def _useful(layers: int) -> list[int]:
