@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -14,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from silmark import models, systems
-from silmark.chips import Chip
 from silmark.errors import BadValue
+from silmark.figures import Figure
 from silmark.formats import Precision
 from silmark.search.training import Answer, Asked, search
 from silmark.search.training.space import divisors, space
@@ -44,11 +45,15 @@ def found(name: str) -> Answer:
 
 
 def faster(target: Target, key: str, factor: float) -> Target:
-    """The same chips with one figure scaled."""
-    chip: Chip = target.chip
-    figure = chip.figures[key]
-    scaled = replace(figure, value=figure.value * factor, low=figure.low * factor, high=figure.high * factor)
-    return replace(target, chip=replace(chip, figures={**chip.figures, key: scaled}))
+    """The same chips, or their network, with one figure scaled."""
+
+    def scaled(figures: Mapping[str, Figure]) -> dict[str, Figure]:
+        figure = figures[key]
+        return {**figures, key: replace(figure, value=figure.value * factor, high=figure.high * factor)}
+
+    if key in target.chip.figures:
+        return replace(target, chip=replace(target.chip, figures=scaled(target.chip.figures)))
+    return replace(target, system=replace(target.system, figures=scaled(target.system.figures)))
 
 
 @settings(max_examples=60, deadline=None)
@@ -112,7 +117,8 @@ def test_frontier_is_undominated_and_complete(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["memory.main.capacity", "memory.main.bandwidth", "link.scale_up.bandwidth", "peak.bf16"]
+    "key",
+    ["memory.main.capacity", "memory.main.bandwidth", "link.scale_up.bandwidth", "scale_out.bandwidth", "peak.bf16"],
 )
 @settings(max_examples=5, deadline=None)
 @given(factor=st.floats(1.1, 4))

@@ -74,7 +74,9 @@ def test_refusals_are_answers(run: Callable[..., Any]) -> None:
     "words",
     [
         ("--fix", "tp"), ("--fix", "wings=2"), ("--fix", "dp=7"), ("--fix", "recompute=all"), ("--fix", "zero=4"),
-        ("--fix", "tp=0"), ("--tokens", "many"), ("--tokens", "nan"), ("--cp", "3"), ("--global-batch", "0"),
+        ("--fix", "tp=0"),
+        ("--fix", "pp=100000000000000"),
+        ("--tokens", "many"), ("--tokens", "nan"), ("--cp", "3"), ("--global-batch", "0"),
         ("--sequence", "x"), ("--stack", "none"), ("--precision", "int3"), ("--plot", "picture.txt"),
     ],
 )  # fmt: skip

@@ -91,6 +91,19 @@ def test_accuracy_on_public_rows() -> None:
     assert 0.75 <= np.mean(inside) <= 0.97
 
 
+@pytest.mark.data
+@pytest.mark.skipif(not _ROWS.is_file(), reason="SILMARK_DATA names no folder with measurements/public")
+def test_published_megatron_steps_lie_within_their_bars() -> None:
+    """Four models of 22 billion to a trillion parameters on up to 512 A100 (arXiv:2205.05198, table 5)."""
+    from silmark.calibration import rows  # noqa: PLC0415
+
+    published = [row for row in rows.table("training_throughput") if row["engine"] == "Megatron-LM"]
+    assert len(published) == 4
+    for row in published:
+        low, _, high, _, why = predict_row(row)
+        assert low <= float(row["value"]) <= high, why
+
+
 def test_left_out_errors_are_kept_and_within_reach() -> None:
     """The file says how wrong a fit is on chips and models that it did not see; the typical chip is within 15 %."""
     fitted = packaged("calibration")["training"]

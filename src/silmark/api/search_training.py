@@ -11,6 +11,7 @@ from silmark.api.train import precision_of, sequence, stack_of
 from silmark.errors import BadValue, UnknownName
 from silmark.report.search_training import SearchedTraining
 from silmark.search.training import AXES, Asked, search
+from silmark.systems.catalog import MAX_CHIPS
 from silmark.training import RECOMPUTE, Job
 
 _MOST_TOKENS = 1e18
@@ -90,6 +91,8 @@ def _values(axis: str, value: str | int) -> tuple[int, ...]:
     numbers = tuple(question.whole(axis, word, least=0 if axis == "zero" else 1) for word in words)
     if axis == "zero" and max(numbers) > 3:
         raise BadValue("zero", value, "0, 1, 2 or 3")
+    if max(numbers) > MAX_CHIPS:
+        raise BadValue(axis, value, f"numbers up to {MAX_CHIPS:,}")
     return numbers
 
 

@@ -83,5 +83,5 @@ def send_s(model: Model, target: Target, job: Job | Jobs) -> Real:
     Each of the tp chips sends its share (arXiv:2104.04473, section 4.1).
     """
     message = job.micro * job.seq / job.cp * model.hidden * job.element_bytes / job.tp
-    link = target.link("out" if target.units > 1 else "up")
-    return fabric.collective_time("send", message, 2, link) * (job.pp > 1)
+    inside, between = (fabric.collective_time("send", message, 2, target.link(level)) for level in ("up", "out"))
+    return np.where(job.chips > target.system.chips, between, inside) * (job.pp > 1)

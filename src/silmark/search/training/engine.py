@@ -29,6 +29,16 @@ _ROWS = 32_768
 """Rows of the space whose plans are in memory at a time."""
 _PLANS = 262_144
 """Plans that are timed at a time."""
+_FIRST = np.array(0)
+_SCHEDULES: Mapping[str, Callable[[Asked, Jobs], Mask]] = {
+    "tp does not divide the heads": lambda asked, jobs: asked.heads % jobs.tp != 0,
+    "more stages x interleaved chunks than layers": lambda asked, jobs: jobs.pp * jobs.interleave > asked.layers,
+    # Megatron-LM's schedule (Narayanan et al., arXiv:2104.04473, section 2.2.2).
+    "interleaved stages take micro batches in multiples of pp": lambda _, jobs: (
+        (jobs.interleave > 1) & (jobs.passes % jobs.pp != 0)
+    ),
+}
+"""Cuts that no training software runs, by what is wrong with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +107,6 @@ def evaluate(asked: Asked, space: Space) -> Evaluated:
     chosen, bytes_, smallest = _fitting(asked, space, refused)
     plans = Plans(space.jobs(asked.base, *chosen), _seconds(asked, space, chosen), bytes_)
     return Evaluated(plans, tried, {reason: n for reason, n in refused.items() if n}, smallest)
-
-
-_FIRST = np.array(0)
-_SCHEDULES: Mapping[str, Callable[[Asked, Jobs], Mask]] = {
-    "tp does not divide the heads": lambda asked, jobs: asked.heads % jobs.tp != 0,
-    "more stages x interleaved chunks than layers": lambda asked, jobs: jobs.pp * jobs.interleave > asked.layers,
-    # Megatron-LM's schedule (Narayanan et al., arXiv:2104.04473, section 2.2.2).
-    "interleaved stages take micro batches in multiples of pp": lambda _, jobs: (
-        (jobs.interleave > 1) & (jobs.passes % jobs.pp != 0)
-    ),
-}
-"""Cuts that no training software runs, by what is wrong with them."""
 
 
 def _fitting(asked: Asked, space: Space, refused: Counter[str]) -> tuple[Chosen, Array, Job | None]:

@@ -148,7 +148,8 @@ def space(asked: Asked) -> Space:
     chunks = [(i, v) for i, p in enumerate(pp.tolist()) for v in _chunks(asked, p)]
     stages, interleave = np.array(chunks, dtype=np.int64).reshape(-1, 2).T
     chips = tp[:, None, None] * pp[stages][:, None] * dp[replicas]
-    tried = chips.size * len(RECOMPUTE) * len(SHARDING)
+    recompute, zero = asked.axis("recompute", range(len(RECOMPUTE))), asked.axis("zero", SHARDING)
+    tried = chips.size * recompute.size * zero.size
     if tried > MOST:
         raise BadValue("plans", tried, f"at most {MOST:,}: fix tp, pp, dp or the micro batch")
     ways, second, first = np.nonzero(chips <= room)
@@ -157,8 +158,8 @@ def space(asked: Asked) -> Space:
         pp=pp,
         dp=dp,
         micro=micro,
-        recompute=asked.axis("recompute", range(len(RECOMPUTE))),
-        zero=asked.axis("zero", SHARDING),
+        recompute=recompute,
+        zero=zero,
         ways=ways,
         stages=stages[second],
         replicas=replicas[first],
