@@ -87,6 +87,15 @@ def test_wrong_words_exit_with_a_sentence(run: Callable[..., Any], words: tuple[
     assert "Traceback" not in got.err
 
 
+@pytest.mark.parametrize(
+    "words", [("--train", "--global-batch", "8", "--prompt", "9"), ("--global-batch", "8"), ("--tokens", "1e9")]
+)
+def test_options_of_the_other_search_are_refused(run: Callable[..., Any], words: tuple[str, ...]) -> None:
+    got = run("search", "llama-3.2-1b", "--on", "2x:h100", *words)
+    assert got.code == 2
+    assert "an option of a search with" in got.err
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.text(alphabet="tpdzero=,/0129-x ", max_size=20))
 def test_any_text_is_axes_or_a_sentence(text: str) -> None:
