@@ -10,6 +10,7 @@ from silmark import models, systems
 from silmark.api import question, serving
 from silmark.api.question import Count, Duration
 from silmark.errors import BadValue
+from silmark.estimation import Serving
 from silmark.figures import assumptions
 from silmark.figures.own import remark
 from silmark.models import Model
@@ -19,8 +20,9 @@ from silmark.search.answer import MODES
 from silmark.search.answer import search as run
 from silmark.search.size import Demand, Sized
 from silmark.search.size import size as run_size
-from silmark.search.space import Asked, Draft
+from silmark.search.space import OWN, Asked, Draft
 from silmark.systems import Target
+from silmark.workloads import Workload
 
 _MOST_PRECISIONS = 8
 _MOST_WAYS = 16
@@ -43,6 +45,11 @@ def search(
     precision: str | Sequence[str] = "default",
     cp: str = "auto",
     chunk: str = "none",
+    kv_in: str = "own",
+    reuse: Count = 0,
+    reuse_share: str | float = 1.0,
+    think: Duration | None = None,
+    offload: str = "none",
     draft: str | None = None,
     acceptance: str | float | None = None,
     draft_tokens: Count = "auto",
@@ -60,6 +67,9 @@ def search(
         cp: ways to divide the context of a sequence, separated by commas; "auto": 1, and powers of two that leave a
             group of chips 2,048 tokens of a prompt.
         chunk: most prompt tokens of one pass, separated by commas; "none" is whole prompts.
+        kv_in: where the cache may lie, separated by commas: "own" memory of the chips, or tiers of the system ("host").
+        reuse, reuse_share, think: what requests of a session share, as in `estimate`.
+        offload: memory tiers in which caches may wait for such requests, separated by commas, or "none".
         draft, acceptance, draft_tokens: a model that may draft, as in `estimate`; plans without it are tried as well.
         mode: aggregated, disaggregated or both.
         maturity: "own" or "equal".
@@ -73,8 +83,8 @@ def search(
     if (on is None) == (prefill_on is None) or (prefill_on is None) != (decode_on is None):
         raise BadValue("on", on, "chips for everything, or else prefill_on and decode_on together")
     names = precisions(precision)
-    loaded, work = decoder(model), question.workload(workload, prompt, output, ttft, tpot)
-    engine = serving.asked(None, draft, acceptance, draft_tokens)
+    work = question.workload(workload, prompt, output, ttft, tpot, reuse=reuse, reuse_share=reuse_share, think=think)
+    loaded, engine = decoder(model), serving.asked(None, "none", draft, acceptance, draft_tokens)
     base = Asked(
         model=loaded,
         target=systems.target(str(decode_on if on is None else on)),
@@ -82,11 +92,14 @@ def search(
         precisions=(),
         maturity=maturity,
         contexts=None if cp == "auto" else tuple(_wholes("cp", cp)),
-        servings=tuple(replace(engine.serving, chunk=size or None) for size in _wholes("chunk", chunk, none=True)),
+        kv_in=tuple(_words("kv-in", kv_in)),
+        servings=_servings(engine.serving, chunk, offload, work),
         draft=None if engine.draft is None else Draft(engine.draft.model, engine.draft.acceptance, _drafted(engine)),
     )
     main = _formatted(base, names)
     first = None if prefill_on is None else _formatted(replace(base, target=systems.target(prefill_on)), names)
+    for asked in filter(None, (first, main)):
+        _known_tiers(asked)
     answer = run(first, main, mode)
     said = {
         "model": loaded.name,
@@ -102,6 +115,11 @@ def search(
         "mode": "disaggregated" if first else mode,
         "cp": ",".join(map(str, main.divided)),
         "chunk": chunk,
+        "kv_in": kv_in,
+        "reuse": work.reuse,
+        "reuse_share": work.reuse_share,
+        "think_s": work.think_s,
+        "offload": offload,
         "draft": None if main.draft is None else main.draft.model.name,
         "acceptance": engine.words.get("acceptance"),
         "maturity": maturity,
@@ -202,11 +220,36 @@ def _formatted(asked: Asked, names: Sequence[str]) -> Asked:
     return replace(asked, precisions=tuple(formats))
 
 
-def _wholes(label: str, value: str, none: bool = False) -> list[int]:
-    """Whole numbers separated by commas, each once; "none" is 0 where it makes sense."""
+def _servings(base: Serving, chunk: str, offload: str, work: Workload) -> tuple[Serving, ...]:
+    """Every chunk with every tier of waiting caches."""
+    tiers = ["" if tier == "none" else tier for tier in _words("offload", offload)]
+    if any(tiers) and not work.reuse:
+        raise BadValue("offload", offload, "prompts of which a cache is reused: --reuse above 0")
+    sizes = _wholes("chunk", chunk, none=True)
+    return tuple(replace(base, chunk=size or None, offload=tier) for size in sizes for tier in tiers)
+
+
+def _known_tiers(asked: Asked) -> None:
+    """Raises BadValue for a memory tier that a system does not have."""
+    known = asked.target.tiers()
+    for label, names, own in (("kv-in", asked.kv_in, OWN), ("offload", (s.offload for s in asked.servings), "main")):
+        for name in names:
+            if name not in ("", own, *known):
+                beyond = f"; {asked.target.system.id} has {', '.join(known) or 'no memory beyond its chips'}"
+                raise BadValue(label, name, f"{own}, or memory of the system{beyond}")
+
+
+def _words(label: str, value: str) -> list[str]:
+    """Words separated by commas, each once."""
     parts = [part.strip() for part in str(value).split(",") if part.strip()]
     if not 1 <= len(parts) <= _MOST_WAYS:
-        raise BadValue(label, value, f"1 to {_MOST_WAYS} whole numbers, separated by commas")
+        raise BadValue(label, value, f"1 to {_MOST_WAYS} names, separated by commas")
+    return list(dict.fromkeys(parts))
+
+
+def _wholes(label: str, value: str, none: bool = False) -> list[int]:
+    """Whole numbers separated by commas, each once; "none" is 0 where it makes sense."""
+    parts = _words(label, value)
     return list(dict.fromkeys(0 if none and part == "none" else question.whole(label, part) for part in parts))
 
 

@@ -38,6 +38,13 @@ def search(
     precision: Precisions = "default",
     cp: Annotated[str, typer.Option(help="ways to divide a sequence's context: 1,2,4, or auto")] = "auto",
     chunk: Annotated[str, typer.Option(help="most prompt tokens of one pass: none,2048,512")] = "none",
+    kv_in: Annotated[str, typer.Option(help="memory of the cache: own, host, ...; several: own,host")] = "own",
+    reuse: Annotated[str, typer.Option(help="prompt tokens that an earlier request of the session left cached")] = "0",
+    reuse_share: Annotated[str, typer.Option(help="share of the requests that have such tokens")] = "1",
+    think: Annotated[
+        str | None, typer.Option(help="mean time to a session's next request, such as 60s", show_default=False)
+    ] = None,
+    offload: Annotated[str, typer.Option(help="memory of such caches: none, main, host, ...; several")] = "none",
     draft: Annotated[str | None, typer.Option(help="a model that may draft tokens", show_default=False)] = None,
     acceptance: Annotated[
         str | None, typer.Option(help="share of drafted tokens kept: 0.7, or 0.6:0.7:0.8", show_default=False)
@@ -97,6 +104,11 @@ def search(
         precision=precision,
         cp=cp,
         chunk=chunk,
+        kv_in=kv_in,
+        reuse=reuse,
+        reuse_share=reuse_share,
+        think=think,
+        offload=offload,
         draft=draft,
         acceptance=acceptance,
         draft_tokens=draft_tokens,

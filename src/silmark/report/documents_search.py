@@ -34,6 +34,7 @@ class PoolDocument(Strict):
     chips: int = Field(description="that the workers take")
     plan: WorkerPlanDocument
     chunk: int | None = Field(description="most prompt tokens of one pass")
+    offload: str | None = Field(description="memory tier of caches that wait for their session's next request")
     speculation: SpeculationDocument | None
     batch: int = Field(description="sequences in flight in each worker")
     busy: float = Field(description="share of its time that the pool works")
@@ -96,6 +97,11 @@ class SearchQuestion(Strict):
     mode: str
     cp: str = Field(description="ways to divide the context that were tried")
     chunk: str = Field(description="chunks of prompts that were tried")
+    kv_in: str = Field(description="memory tiers of the cache that were tried; own: the chip's")
+    reuse: int = Field(description="tokens of a prompt that an earlier request left in a cache")
+    reuse_share: float
+    think_s: float
+    offload: str = Field(description="memory tiers of waiting caches that were tried")
     draft: str | None
     acceptance: str | None
     maturity: Literal["own", "equal"]

@@ -155,6 +155,7 @@ def _pool(pool: Pool) -> dict[str, Any]:
         "chips": pool.plan.chips,
         "plan": plan_document(pool.plan),
         "chunk": pool.serving.chunk,
+        "offload": pool.serving.offload or None,
         "speculation": speculation_document(pool.serving),
         "batch": int(pool.batch),
         "busy": pool.busy,

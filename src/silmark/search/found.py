@@ -119,7 +119,8 @@ class Found:
 def served(plan: Plan, serving: Serving) -> str:
     """A plan and what engines are told beside it."""
     chunk = f"chunks of {serving.chunk:,}" if serving.chunk else ""
-    return ", ".join(filter(None, [str(plan), chunk, str(serving)]))
+    offload = f"waiting caches in {serving.offload}" if serving.offload else ""
+    return ", ".join(filter(None, [str(plan), chunk, offload, str(serving)]))
 
 
 def aggregated(curve: Curve, batch: float) -> Found:

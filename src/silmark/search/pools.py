@@ -57,13 +57,18 @@ class Senders:
 
     @classmethod
     def of(cls, curves: Sequence[Curve], level: Level) -> Senders:
-        """All plans without a draft but those that another of the same size beats in everything."""
+        """All plans that only prefill but those that another of the same size beats in everything."""
         prompt = curves[0].steady.workload.prompt
-        able = np.array([i for i, curve in enumerate(curves) if curve.steady.serving.speculation is None])
+        able = np.array([i for i, curve in enumerate(curves) if not _cannot_send(curve)])
         facts = np.array([_prompt_facts(curves[i], prompt, level) for i in able])
         chips = np.array([curves[i].worker for i in able])
         kept = undominated(facts, chips)
         return cls(curves[0].step_model.target, able[kept], chips[kept], *facts[kept].T)
+
+
+def _cannot_send(curve: Curve) -> bool:
+    """Whether a plan does more than prefill prompts: it drafts, or restores caches."""
+    return curve.steady.serving.speculation is not None or bool(curve.steady.serving.offload)
 
 
 def undominated(facts: Array, size: Indices) -> Indices:
@@ -106,16 +111,19 @@ def transfer_s(curve: Curve, prompt: int, level: Level) -> float:
 def disaggregated(prefill: Sequence[Curve], decode: Sequence[Curve], work: Workload) -> Points:
     """Every pair of plans at every split of the chips and every batch.
 
+    Caches of sessions that wait in a memory tier are left out: which pool would restore them is open.
+
     Args:
         prefill, decode: plans of each pool, laid on its chips; on the same target the pools share its chips.
         work: requests and promises.
     """
-    if not prefill or not decode:
+    kept = [(index, curve) for index, curve in enumerate(decode) if not curve.steady.serving.offload]
+    if not kept or all(_cannot_send(curve) for curve in prefill):
         return none()
+    chunk = kept[0][1].steady.serving.chunk  # of prompts, which do not matter where tokens are decoded
+    able = [(index, curve) for index, curve in kept if curve.steady.serving.chunk == chunk]
     level = link_level(prefill[0], decode[0])
     senders = Senders.of(prefill, level)
-    chunk = decode[0].steady.serving.chunk  # of prompts, which do not matter here
-    able = [(index, curve) for index, curve in enumerate(decode) if curve.steady.serving.chunk == chunk]
     pairings = [Pairing.of(senders, index, curve, transfer_s(curve, work.prompt, level)) for index, curve in able]
     for shared in {id(curve.shared): curve.shared for _, curve in able}.values():
         shared.announce(each.inside for each in pairings if each.curve.shared is shared)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from silmark.chips.mechanisms import Placement, family
 from silmark.estimation.serving import PLAIN, Serving
@@ -24,6 +24,9 @@ from silmark.step import Maturity
 from silmark.systems import Target
 from silmark.workloads import Workload
 
+OWN = "own"
+"""Memory of the chips, in place of a tier of their system."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -36,6 +39,7 @@ class Asked:
         precisions: formats to try.
         maturity: "own" software or "equal".
         contexts: ways to divide the context of a sequence; None for those that leave each part enough of a prompt.
+        kv_in: where caches may lie: tiers of the system beyond its chips, OWN for the chip's.
         servings: what engines may be told beside the plan.
         draft: a model that may draft tokens, None for none.
     """
@@ -46,6 +50,7 @@ class Asked:
     precisions: tuple[Precision, ...]
     maturity: Maturity = "own"
     contexts: tuple[int, ...] | None = None
+    kv_in: tuple[str, ...] = (OWN,)
     servings: tuple[Serving, ...] = (PLAIN,)
     draft: Draft | None = None
 
@@ -103,7 +108,7 @@ def plans(asked: Asked, tally: Tally) -> Iterator[Plan]:
     """Every plan that divides the model and the chips; what cannot run or divide is counted in the tally."""
     for precision in asked.precisions:
         cannot = refusal(asked.target.chip, probe(asked.model), precision)
-        for place in placements(asked.target.chip, asked.model.kind):
+        for place in _places(asked):
             for plan in _cuts(asked, precision, place):
                 tally.tried += 1
                 kind, reason = ("operators and formats", cannot) if cannot else _uneven(asked.model, plan)
@@ -111,6 +116,16 @@ def plans(asked: Asked, tally: Tally) -> Iterator[Plan]:
                     tally.refuse(kind, str(reason))
                 else:
                     yield plan
+
+
+def _places(asked: Asked) -> Iterator[Placement]:
+    """Where weights and caches may lie: on the chip, or with the caches in a tier of the system."""
+    places = placements(asked.target.chip, asked.model.kind)
+    for tier in asked.kv_in:
+        if tier == OWN:
+            yield from places
+        else:
+            yield from (replace(place, kv=tier) for place in places if place.kv == place.weights)
 
 
 def _cuts(asked: Asked, precision: Precision, place: Placement) -> Iterator[Plan]:
