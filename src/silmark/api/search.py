@@ -4,31 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
-from silmark import models, systems
-from silmark.api import question, serving
+from silmark import systems
+from silmark.api import question, ways
 from silmark.api.question import Count, Duration
 from silmark.errors import BadValue
-from silmark.estimation import Serving
 from silmark.figures import assumptions
 from silmark.figures.own import remark
-from silmark.models import Model
 from silmark.report.search import Searched
 from silmark.report.size import Fleets
 from silmark.search.answer import MODES
 from silmark.search.answer import search as run
 from silmark.search.size import Demand, Sized
 from silmark.search.size import size as run_size
-from silmark.search.space import OWN, Asked, Draft
+from silmark.search.space import Asked
 from silmark.systems import Target
-from silmark.workloads import Workload
 
-_MOST_PRECISIONS = 8
-_MOST_WAYS = 16
 _MOST_ROOM = 10.0
-_DRAFTED = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16)
-"""Numbers of drafted tokens that are tried: neighbours of a large one are nearly as good."""
 
 
 def search(
@@ -82,49 +75,65 @@ def search(
     _checked(maturity)
     if (on is None) == (prefill_on is None) or (prefill_on is None) != (decode_on is None):
         raise BadValue("on", on, "chips for everything, or else prefill_on and decode_on together")
-    names = precisions(precision)
+    names = ways.precisions(precision)
     work = question.workload(workload, prompt, output, ttft, tpot, reuse=reuse, reuse_share=reuse_share, think=think)
-    loaded, engine = decoder(model), serving.asked(None, "none", draft, acceptance, draft_tokens)
     base = Asked(
-        model=loaded,
+        model=ways.decoder(model),
         target=systems.target(str(decode_on if on is None else on)),
         workload=work,
         precisions=(),
         maturity=maturity,
-        contexts=None if cp == "auto" else tuple(_wholes("cp", cp)),
-        kv_in=tuple(_words("kv-in", kv_in)),
-        servings=_servings(engine.serving, chunk, offload, work),
-        draft=None if engine.draft is None else Draft(engine.draft.model, engine.draft.acceptance, _drafted(engine)),
+        contexts=None if cp == "auto" else tuple(ways.wholes("cp", cp)),
+        kv_in=tuple(ways.words("kv-in", kv_in)),
+        servings=ways.servings(chunk, offload, work),
+        draft=ways.draft(draft, acceptance, draft_tokens),
     )
-    main = _formatted(base, names)
-    first = None if prefill_on is None else _formatted(replace(base, target=systems.target(prefill_on)), names)
+    main = ways.formatted(base, names)
+    first = None if prefill_on is None else ways.formatted(replace(base, target=systems.target(prefill_on)), names)
     for asked in filter(None, (first, main)):
-        _known_tiers(asked)
-    answer = run(first, main, mode)
-    said = {
-        "model": loaded.name,
+        ways.known_tiers(asked)
+    return Searched(_said(main, first, mode), run(first, main, mode), _notes(main))
+
+
+def _said(main: Asked, first: Asked | None, mode: str) -> dict[str, Any]:
+    """What was asked, after defaults."""
+    work, tried = main.workload, main.servings
+    return {
+        **_common(main),
         "on": main.target.name if first is None else None,
         "prefill_on": first.target.name if first else None,
         "decode_on": main.target.name if first else None,
+        "precision": ",".join(dict.fromkeys(str(one) for part in (first, main) if part for one in part.precisions)),
+        "mode": "disaggregated" if first else mode,
+        "cp": ",".join(map(str, main.divided)),
+        "chunk": ",".join(dict.fromkeys(str(one.chunk or "none") for one in tried)),
+        "kv_in": ",".join(main.kv_in),
+        "reuse": work.reuse,
+        "reuse_share": work.reuse_share,
+        "think_s": work.think_s,
+        "offload": ",".join(dict.fromkeys(one.offload or "none" for one in tried)),
+        "draft": main.draft.model.name if main.draft else None,
+        "acceptance": main.draft.acceptance.as_dict() if main.draft else None,
+    }
+
+
+def _common(asked: Asked) -> dict[str, Any]:
+    """What searches and fleets are asked alike."""
+    work = asked.workload
+    return {
+        "model": asked.model.name,
         "workload": work.name,
         "prompt": work.prompt,
         "output": work.output,
         "ttft_s": question.finite(work.ttft_s),
         "tpot_s": question.finite(work.tpot_s),
-        "precision": ",".join(names),
-        "mode": "disaggregated" if first else mode,
-        "cp": ",".join(map(str, main.divided)),
-        "chunk": chunk,
-        "kv_in": kv_in,
-        "reuse": work.reuse,
-        "reuse_share": work.reuse_share,
-        "think_s": work.think_s,
-        "offload": offload,
-        "draft": None if main.draft is None else main.draft.model.name,
-        "acceptance": engine.words.get("acceptance"),
-        "maturity": maturity,
+        "maturity": asked.maturity,
     }
-    return Searched(said, answer, tuple(filter(None, [*loaded.notes, *question.too_long(loaded, work), remark()])))
+
+
+def _notes(asked: Asked) -> tuple[str, ...]:
+    loaded = asked.model
+    return tuple(filter(None, [*loaded.notes, *question.too_long(loaded, asked.workload), remark()]))
 
 
 def size(
@@ -161,28 +170,21 @@ def size(
     if not (isinstance(room, int | float) and 0 <= room <= _MOST_ROOM):
         raise BadValue("headroom", room, f"a share of capacity from 0 to {_MOST_ROOM}, such as 0.25")
     demand = Demand(question.frequency("rate", rate), float(room))
-    names = precisions(precision)
-    loaded, work = decoder(model), question.workload(workload, prompt, output, ttft, tpot)
-    rows = [
-        run_size(_formatted(Asked(loaded, Target(chip, systems.usual(chip), 1), work, (), maturity), names), demand)
-        for chip in question.chip_list(chips)
+    names = ways.precisions(precision)
+    loaded, work = ways.decoder(model), question.workload(workload, prompt, output, ttft, tpot)
+    asked = [
+        Asked(loaded, Target(chip, systems.usual(chip), 1), work, (), maturity) for chip in question.chip_list(chips)
     ]
+    rows = [run_size(ways.formatted(one, names), demand) for one in asked]
     rows.sort(key=_order)
     said = {
-        "model": loaded.name,
+        **_common(asked[0]),
         "requests_per_s": demand.requests,
         "chips": chips if isinstance(chips, str) else ",".join(chips),
-        "workload": work.name,
-        "prompt": work.prompt,
-        "output": work.output,
-        "ttft_s": question.finite(work.ttft_s),
-        "tpot_s": question.finite(work.tpot_s),
         "precision": ",".join(names),
         "headroom": demand.headroom,
-        "maturity": maturity,
     }
-    notes = tuple(filter(None, [*loaded.notes, *question.too_long(loaded, work), remark()]))
-    return Fleets(said, demand, assumed if headroom is None else None, tuple(rows), notes)
+    return Fleets(said, demand, assumed if headroom is None else None, tuple(rows), _notes(asked[0]))
 
 
 def _order(row: Sized) -> tuple[bool, bool, float, str]:
@@ -192,68 +194,6 @@ def _order(row: Sized) -> tuple[bool, bool, float, str]:
     return False, row.cheapest is None, row.cheapest.usd_per_h if row.cheapest else row.smallest.chips, row.chip.id
 
 
-def decoder(name: str) -> Model:
-    """A model that makes tokens; raises BadValue for others."""
-    loaded = models.load(name)
-    if loaded.kind != "decoder":
-        raise BadValue("model", name, f"a model that makes tokens; {loaded.name} is a {loaded.kind}")
-    return loaded
-
-
-def precisions(wanted: str | Sequence[str]) -> list[str]:
-    """Names of formats, checked, each once."""
-    parts = wanted.split(",") if isinstance(wanted, str) else list(wanted)
-    names = list(dict.fromkeys(part.strip() for part in parts if part.strip()))
-    if not 1 <= len(names) <= _MOST_PRECISIONS:
-        raise BadValue("precision", wanted, f"1 to {_MOST_PRECISIONS} formats, separated by commas")
-    return [question.known_format(name) for name in names]
-
-
 def _checked(maturity: str) -> None:
     if maturity not in ("own", "equal"):
         raise BadValue("maturity", maturity, "own or equal")
-
-
-def _formatted(asked: Asked, names: Sequence[str]) -> Asked:
-    """The question with its formats, as the chip understands their names."""
-    formats = dict.fromkeys(question.precision(name, asked.target.chip) for name in names)
-    return replace(asked, precisions=tuple(formats))
-
-
-def _servings(base: Serving, chunk: str, offload: str, work: Workload) -> tuple[Serving, ...]:
-    """Every chunk with every tier of waiting caches."""
-    tiers = ["" if tier == "none" else tier for tier in _words("offload", offload)]
-    if any(tiers) and not work.reuse:
-        raise BadValue("offload", offload, "prompts of which a cache is reused: --reuse above 0")
-    sizes = _wholes("chunk", chunk, none=True)
-    return tuple(replace(base, chunk=size or None, offload=tier) for size in sizes for tier in tiers)
-
-
-def _known_tiers(asked: Asked) -> None:
-    """Raises BadValue for a memory tier that a system does not have."""
-    known = asked.target.tiers()
-    for label, names, own in (("kv-in", asked.kv_in, OWN), ("offload", (s.offload for s in asked.servings), "main")):
-        for name in names:
-            if name not in ("", own, *known):
-                beyond = f"; {asked.target.system.id} has {', '.join(known) or 'no memory beyond its chips'}"
-                raise BadValue(label, name, f"{own}, or memory of the system{beyond}")
-
-
-def _words(label: str, value: str) -> list[str]:
-    """Words separated by commas, each once."""
-    parts = [part.strip() for part in str(value).split(",") if part.strip()]
-    if not 1 <= len(parts) <= _MOST_WAYS:
-        raise BadValue(label, value, f"1 to {_MOST_WAYS} names, separated by commas")
-    return list(dict.fromkeys(parts))
-
-
-def _wholes(label: str, value: str, none: bool = False) -> list[int]:
-    """Whole numbers separated by commas, each once; "none" is 0 where it makes sense."""
-    parts = _words(label, value)
-    return list(dict.fromkeys(0 if none and part == "none" else question.whole(label, part) for part in parts))
-
-
-def _drafted(engine: serving.Asked) -> tuple[int, ...]:
-    """Numbers of drafted tokens to try."""
-    asked = None if engine.draft is None else engine.draft.tokens
-    return _DRAFTED if asked is None else (asked,)

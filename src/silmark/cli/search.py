@@ -25,32 +25,50 @@ Maturity = Annotated[str, typer.Option(help="own software as it is, or equal (a 
 Json = Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema search)")]
 
 
+On = Annotated[str | None, typer.Option(help="32x:nvidia-h100-sxm5-80gb, a system's id, or a .toml file")]
+PrefillOn = Annotated[str | None, typer.Option(help="chips of a prefill pool", show_default=False)]
+DecodeOn = Annotated[str | None, typer.Option(help="chips of a decode pool", show_default=False)]
+Cp = Annotated[str, typer.Option(help="ways to divide a sequence's context: 1,2,4, or auto")]
+Chunk = Annotated[str, typer.Option(help="most prompt tokens of one pass: none,2048,512")]
+KvIn = Annotated[str, typer.Option(help="memory of the cache: own, host, ...; several: own,host")]
+Reuse = Annotated[str, typer.Option(help="prompt tokens that an earlier request of the session left cached")]
+ReuseShare = Annotated[str, typer.Option(help="share of the requests that have such tokens")]
+Think = Annotated[
+    str | None, typer.Option(help="mean time to a session's next request, such as 60s", show_default=False)
+]
+Offload = Annotated[str, typer.Option(help="memory of such caches: none, main, host, ...; several: none,host")]
+Draft = Annotated[str | None, typer.Option(help="a model that may draft tokens", show_default=False)]
+Acceptance = Annotated[
+    str | None, typer.Option(help="share of drafted tokens kept: 0.7, or 0.6:0.7:0.8", show_default=False)
+]
+DraftTokens = Annotated[str, typer.Option(help="tokens drafted per cycle, or auto")]
+Mode = Annotated[str, typer.Option(help="aggregated, disaggregated or both")]
+Plot = Annotated[Path | None, typer.Option(help="write a picture (.png, .svg, .pdf)", show_default=False)]
+Parquet = Annotated[Path | None, typer.Option(help="write every row (needs silmark[sweep])", show_default=False)]
+
+
 def search(
     model: Model,
-    on: Annotated[str | None, typer.Option(help="32x:nvidia-h100-sxm5-80gb, a system's id, or a .toml file")] = None,
-    prefill_on: Annotated[str | None, typer.Option(help="chips of a prefill pool", show_default=False)] = None,
-    decode_on: Annotated[str | None, typer.Option(help="chips of a decode pool", show_default=False)] = None,
+    on: On = None,
+    prefill_on: PrefillOn = None,
+    decode_on: DecodeOn = None,
     workload: WorkloadName = "chat",
     prompt: Prompt = None,
     output: Output = None,
     ttft: Ttft = None,
     tpot: Tpot = None,
     precision: Precisions = "default",
-    cp: Annotated[str, typer.Option(help="ways to divide a sequence's context: 1,2,4, or auto")] = "auto",
-    chunk: Annotated[str, typer.Option(help="most prompt tokens of one pass: none,2048,512")] = "none",
-    kv_in: Annotated[str, typer.Option(help="memory of the cache: own, host, ...; several: own,host")] = "own",
-    reuse: Annotated[str, typer.Option(help="prompt tokens that an earlier request of the session left cached")] = "0",
-    reuse_share: Annotated[str, typer.Option(help="share of the requests that have such tokens")] = "1",
-    think: Annotated[
-        str | None, typer.Option(help="mean time to a session's next request, such as 60s", show_default=False)
-    ] = None,
-    offload: Annotated[str, typer.Option(help="memory of such caches: none, main, host, ...; several")] = "none",
-    draft: Annotated[str | None, typer.Option(help="a model that may draft tokens", show_default=False)] = None,
-    acceptance: Annotated[
-        str | None, typer.Option(help="share of drafted tokens kept: 0.7, or 0.6:0.7:0.8", show_default=False)
-    ] = None,
-    draft_tokens: Annotated[str, typer.Option(help="tokens drafted per cycle, or auto")] = "auto",
-    mode: Annotated[str, typer.Option(help="aggregated, disaggregated or both")] = "both",
+    cp: Cp = "auto",
+    chunk: Chunk = "none",
+    kv_in: KvIn = "own",
+    reuse: Reuse = "0",
+    reuse_share: ReuseShare = "1",
+    think: Think = None,
+    offload: Offload = "none",
+    draft: Draft = None,
+    acceptance: Acceptance = None,
+    draft_tokens: DraftTokens = "auto",
+    mode: Mode = "both",
     maturity: Maturity = "own",
     train: Annotated[
         bool, typer.Option("--train", help="plans of a training step instead; takes the options below")
@@ -65,10 +83,8 @@ def search(
     ] = "",
     stack: Annotated[str, typer.Option(help="train: software whose coefficients apply, or auto")] = "auto",
     json_: Json = False,
-    plot: Annotated[Path | None, typer.Option(help="write a picture (.png, .svg, .pdf)", show_default=False)] = None,
-    parquet: Annotated[
-        Path | None, typer.Option(help="write every point, a row each (needs silmark[sweep])", show_default=False)
-    ] = None,
+    plot: Plot = None,
+    parquet: Parquet = None,
 ) -> None:
     """Every plan of some chips for a workload: the best of each objective, why the next lost, and the frontier."""
     if train:
@@ -146,10 +162,8 @@ def size(
     ] = None,
     maturity: Maturity = "own",
     json_: Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema size)")] = False,
-    plot: Annotated[Path | None, typer.Option(help="write a picture (.png, .svg, .pdf)", show_default=False)] = None,
-    parquet: Annotated[
-        Path | None, typer.Option(help="write every fleet, a row each (needs silmark[sweep])", show_default=False)
-    ] = None,
+    plot: Plot = None,
+    parquet: Parquet = None,
 ) -> None:
     """The smallest and the cheapest fleet of every chip for a demand, in whole units."""
     from silmark.api.search import size as ask  # noqa: PLC0415

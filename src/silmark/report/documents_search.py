@@ -103,7 +103,7 @@ class SearchQuestion(Strict):
     think_s: float
     offload: str = Field(description="memory tiers of waiting caches that were tried")
     draft: str | None
-    acceptance: str | None
+    acceptance: Bounds | None
     maturity: Literal["own", "equal"]
 
 

@@ -27,7 +27,7 @@ def why(best: Best, winner: Found, second: Found, ended: str) -> str:
         ended: what ends the runner-up's batch, from `ends`.
     """
     gap = 100.0 * (best.ratio - 1.0)
-    first = "as good" if gap < 100 * _ALIKE else f"{gap:.2g} % {best.objective.worse}"
+    first = "as good" if gap < 100 * _ALIKE else f"{_percent(gap)} {best.objective.worse}"
     parts = [first]
     if best.objective.name == "latency":
         parts.append(
@@ -48,7 +48,7 @@ def why(best: Best, winner: Found, second: Found, ended: str) -> str:
 def other_mode(best: Best, other: Found) -> str:
     """How far the best of the other mode is away."""
     gap = 100.0 * (best.other_ratio - 1.0)
-    return f"{other.mode} at best {gap:.2g} % {best.objective.worse} ({other.name})"
+    return f"{other.mode} at best {_percent(gap)} {best.objective.worse} ({other.name})"
 
 
 def alike(best: Best, winner: Found) -> bool:
@@ -83,6 +83,10 @@ def ends(points: Points, index: int, curves: Sequence[Curve], promises: tuple[fl
     if steady.ttft[at + 1] > promises[0]:
         return f"the TTFT promise ends its batch at {batch}"
     return ""
+
+
+def _percent(gap: float) -> str:
+    return f"{gap:.2g} %" if gap < 10 else f"{gap:.0f} %"
 
 
 def _ms(interval: Interval) -> str:
