@@ -27,6 +27,11 @@ H100 = ["--on", "2x:h100"]
         (["llama-3.1-405b", *H100], "infeasible"),
         (["llama-3.1-8b", "--on", "z1-board"], "cannot-run"),
         (["mixtral-8x7b", "--on", "8x:h200", "--precision", "fp8,bf16", "--mode", "aggregated"], "ok"),
+        (["llama-3.1-8b", *H100, "--draft", "llama-3.2-1b", "--acceptance", "0.7", "--chunk", "none,512"], "ok"),
+        (
+            ["llama-3.1-8b", *H100, "--reuse", "900", "--offload", "none,host", "--kv-in", "own,host", "--cp", "1,2"],
+            "ok",
+        ),
     ],
 )
 def test_search_documents_are_as_described(words: list[str], status: str, run: Run) -> None:

@@ -38,7 +38,7 @@ def both() -> Answer:
     ("model", "on", "precision"),
     [
         ("llama-3.1-8b", "4x:h100", "bf16"),
-        ("deepseek-v2-lite", "4x:h200", "bf16"),
+        pytest.param("deepseek-v2-lite", "4x:h200", "bf16", marks=pytest.mark.slow),
         ("llama-3.1-8b", "4x:corsair", "mxint8"),
     ],
 )
