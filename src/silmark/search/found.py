@@ -9,9 +9,7 @@ from typing import Literal
 import numpy as np
 
 from silmark.chips.mechanisms import Resource
-from silmark.economics.bill import bill, purchase
-from silmark.economics.bill import figures as price_figures
-from silmark.economics.price import RATE
+from silmark.economics.bill import RATE, short
 from silmark.estimation.serving import Serving
 from silmark.figures import Figure, Grade, Interval
 from silmark.mapping import Plan
@@ -161,12 +159,12 @@ def priced(drawn: Sequence[tuple[Target, Interval]], rate: Interval) -> tuple[In
     """Dollars per million tokens of all chips that there are, how they are paid, and the figures behind."""
     parts, bases, found = [], [], dict[str, Figure]()
     for target, watts in drawn:
-        bought = purchase(target)
-        if bought is None:
+        paid = short(target, target.count, watts)
+        if paid is None:
             return None, "", {}
-        parts.append(bill(bought, target.count, watts).over(RATE, rate, 1e6).interval())
-        bases.append(bought.basis)
-        found |= price_figures(bought)
+        parts.append(paid.ledger.over(RATE, rate, 1e6).interval())
+        bases.append(paid.basis)
+        found |= paid.figures
     return together(parts), " and ".join(dict.fromkeys(bases)), found
 
 
