@@ -1,9 +1,10 @@
 """Which plans exist for a model on some chips: every cut, precision and placement, refused early where it cannot be.
 
-The cuts: tp chips share every layer, inside the group that a unit's links allow; cp such groups share a sequence's
-context; pp stages follow each other; dp replicas repeat that. Of a model with routed experts, ep parts of the tp chips
-hold whole experts, and with ranks of attention the group may span units, since then only experts are exchanged
-(arXiv:2412.19437, section 3.4). Beside the plan, engines may cut prompts into chunks and draft tokens.
+The cuts: tp chips share every layer, inside the group that a unit's links allow or over two of them; cp such groups
+share a sequence's context; pp stages follow each other; dp replicas repeat that. Of a model with routed experts, ep
+parts of the tp chips hold whole experts, and with ranks of attention the group may span any number of units, since then
+only experts are exchanged (arXiv:2412.19437, section 3.4). Beside the plan, engines may cut prompts into chunks, draft
+tokens, and keep caches elsewhere.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from silmark.step import Maturity
 from silmark.systems import Target
 from silmark.workloads import Workload
 
+_SPANNED = 2
+"""Units that share a layer at most: beyond, exchanges over the network take longer than they save."""
 OWN = "own"
 """Memory of the chips, in place of a tier of their system."""
 
@@ -140,10 +143,11 @@ def _cuts(asked: Asked, precision: Precision, place: Placement) -> Iterator[Plan
 
 
 def _groups(model: Model, target: Target) -> Iterator[tuple[int, int, int]]:
-    """(tp, ep, ranks): experts whole or cut inside a group; with ranks, experts whole and over any number of units."""
+    """(tp, ep, ranks): experts whole or cut in groups of up to two units; with ranks, whole over any number of them."""
     experts, _ = expert_shape(model)
     inside = _ways(target.system.group, target.count)
-    for tp in inside:
+    both = _SPANNED * target.system.group
+    for tp in [*inside, *([both] if both <= target.count else [])]:
         for ep in divisors(math.gcd(tp, experts)) if experts else (1,):
             yield tp, ep, 1
     if not experts:
