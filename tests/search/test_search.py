@@ -150,3 +150,14 @@ def test_only_beaten_plans_are_left_out(rows: list[tuple[int, int]]) -> None:
     assert kept.size
     for row in facts:
         assert any((facts[i] <= row).all() for i in kept)
+
+
+def test_two_pools_of_the_same_chips_are_all_those_chips() -> None:
+    each = asked(on="4x:h100"), asked(on="4x:h100")
+    answer = search(*each, "both")
+    assert answer.chips == 8
+    best = answer.at(answer.best[0].winner)
+    assert sum(pool.plan.chips for pool in best.pools) == 8
+    assert best.chips == 8
+    free = search(None, asked(on="8x:h100"), "disaggregated")  # may split them four and four as well
+    assert free.points.rate[free.best[0].winner] >= answer.points.rate[answer.best[0].winner]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,7 +52,6 @@ class Answer:
         prefill, decode: plans by index of `points`; the same where chips are shared.
         points: every plan at every load that was evaluated.
         tally: how many plans were tried, and why others were not.
-        seconds: CPU time of the search.
     """
 
     work: Workload
@@ -62,7 +60,6 @@ class Answer:
     decode: Sequence[Curve]
     points: Points
     tally: Tally
-    seconds: float
     _found: dict[int, Found] = field(default_factory=dict, repr=False)
 
     def at(self, index: int) -> Found:
@@ -135,13 +132,12 @@ def search(prefill: Asked | None, decode: Asked, mode: str) -> Answer:
         decode: chips that decode, or all.
         mode: aggregated, disaggregated or both.
     """
-    start = time.process_time()
     tally = Tally()
     decoding = evaluate(decode, tally)
     sending = decoding if prefill is None else evaluate(prefill, tally)
     parts = list(_parts(sending, decoding, decode, "disaggregated" if prefill else mode))
     targets = tuple(asked.target for asked in (prefill, decode) if asked is not None)
-    return Answer(decode.workload, targets, sending, decoding, points.joined(parts), tally, time.process_time() - start)
+    return Answer(decode.workload, targets, sending, decoding, points.joined(parts), tally)
 
 
 def _parts(sending: Sequence[Curve], decoding: Sequence[Curve], asked: Asked, mode: str) -> Iterator[Points]:

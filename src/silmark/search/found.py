@@ -110,7 +110,7 @@ class Found:
         """The plans in a line."""
         if len(self.pools) == 1:
             return served(self.pools[0].plan, self.pools[0].serving)
-        mixed = self.pools[0].target != self.pools[1].target
+        mixed = self.pools[0].target is not self.pools[1].target
         return " > ".join(pool.named(mixed) for pool in self.pools)
 
 

@@ -5,11 +5,11 @@ arXiv:2311.18677). Requests come at random, are prefilled one after another by x
 service, Pollaczek-Khinchine, M/D/1), cross the network, and are decoded by y workers at a fixed batch. In a steady
 state both pools serve the same X requests per second:
 
-    X = min(y B / ((output - 1) TPOT(B)), x rho / s)
-    TTFT = first pass + rho / (2 (1 - rho)) s + transfer
+    X = min(y B / ((output - 1) TPOT(B)), x rho / s, x / m, y / m)
+    TTFT = first pass + m + rho / (2 (1 - rho)) s
 
-with s the seconds of work of one prompt and rho the share of its time that the prefill pool works: as high as the
-promise for the first token allows.
+with s the seconds of work of one prompt, m those in which its cache crosses a worker's links, and rho the share of its
+time that the prefill pool works: as high as the promise for the first token allows.
 """
 
 from __future__ import annotations
@@ -125,22 +125,27 @@ def disaggregated(prefill: Sequence[Curve], decode: Sequence[Curve], work: Workl
     level = link_level(prefill[0], decode[0])
     senders = Senders.of(prefill, level)
     pairings = [Pairing.of(senders, index, curve, transfer_s(curve, work.prompt, level)) for index, curve in able]
-    for shared in {id(curve.shared): curve.shared for _, curve in able}.values():
-        shared.announce(each.inside for each in pairings if each.curve.shared is shared)
+    for steps in {id(curve.shared): curve.shared for _, curve in able}.values():
+        steps.announce(each.inside for each in pairings if each.curve.shared is steps)
     return joined([each.points() for each in pairings])
 
 
 def link_level(prefill: Curve, decode: Curve) -> Level:
     """Which links caches cross: those between units unless both pools share one."""
-    one, other = prefill.step_model.target, decode.step_model.target
-    return "up" if one == other and one.units == 1 else "out"
+    shares = shared(prefill, decode)
+    return "up" if shares and decode.step_model.target.units == 1 else "out"
+
+
+def shared(prefill: Curve, decode: Curve) -> bool:
+    """Whether both pools are parts of the same chips; as many others of the same kind are not the same."""
+    return prefill.step_model.target is decode.step_model.target
 
 
 def _splits(senders: Senders, curve: Curve) -> tuple[Indices, Indices, Indices]:
     """Prefill plan, its workers and decoding workers: all ways to share the chips, or all chips of each pool."""
     target = curve.step_model.target
     most = senders.target.count // senders.chips
-    if senders.target != target:
+    if senders.target is not target:
         which = np.arange(most.size)
         return which, most, np.full(most.size, target.count // curve.worker)
     which = np.repeat(np.arange(most.size), most)
@@ -233,7 +238,7 @@ def answer_s(curve: Curve, tpot: Array) -> Array:
 
 def _usd(one: Target, other: Target, sending: Array, decoding: Array) -> Array:
     """Dollars per second of both pools' chips."""
-    if one == other:
+    if one is other:
         return usd_per_s(one, sending + decoding)
     return usd_per_s(one, sending) + usd_per_s(other, decoding)
 

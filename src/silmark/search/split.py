@@ -14,7 +14,7 @@ from silmark.figures import Grade, Interval
 from silmark.figures.figure import quadrature
 from silmark.search.evaluate import Curve
 from silmark.search.found import Found, Pool, priced, spent, together
-from silmark.search.pools import fullest, link_level, prompt_j, transfer_s, waiting
+from silmark.search.pools import fullest, link_level, prompt_j, shared, transfer_s, waiting
 from silmark.step import StepCost, grade, log_widths
 from silmark.systems import Target
 from silmark.workloads import Step
@@ -60,12 +60,12 @@ def disaggregated(prefill: Curve, decode: Curve, senders: int, workers: int, bat
     """Two pools of so many workers, of which each decodes so many sequences, with error bars."""
     one, other = prefill.step_model, decode.step_model
     flow = _flow(prefill, decode, senders, workers, batch)
-    shared = one.target == other.target
-    chips = one.target.count + (0 if shared else other.target.count)
+    same = shared(prefill, decode)
+    chips = one.target.count + (0 if same else other.target.count)
     drawn = _drawn(prefill, decode, flow)
     watts = together([part for _, part in drawn])
     rate = _rate(prefill, decode, flow)
-    usd, basis, paid = priced([(one.target, watts)] if shared else drawn, rate)
+    usd, basis, paid = priced([(one.target, watts)] if same else drawn, rate)
     guessed = Grade.MEASURED if decode.steady.serving.speculation is None else Grade.ASSUMED
     return Found(
         pools=_pools(prefill, decode, flow),
