@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache
 
 import numpy as np
@@ -146,7 +147,7 @@ def test_error_bars_are_those_of_estimate() -> None:
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=20))
 def test_only_beaten_plans_are_left_out(rows: list[tuple[int, int]]) -> None:
     facts = np.array(rows, dtype=float)
-    kept = undominated(facts, np.ones(len(rows), dtype=np.int64))
+    kept = undominated(facts, [0] * len(rows))
     assert kept.size
     for row in facts:
         assert any((facts[i] <= row).all() for i in kept)
@@ -161,3 +162,24 @@ def test_two_pools_of_the_same_chips_are_all_those_chips() -> None:
     assert best.chips == 8
     free = search(None, asked(on="8x:h100"), "disaggregated")  # may split them four and four as well
     assert free.points.rate[free.best[0].winner] >= answer.points.rate[answer.best[0].winner]
+
+
+def test_pools_of_the_same_chips_share_a_checkpoint() -> None:
+    both_ways = Asked(
+        models.load("llama-3.1-8b"), systems.target("2x:h100"), CHAT, (Precision.of("bf16"), Precision.of("fp8"))
+    )
+    answer = search(None, both_ways, "disaggregated")
+    pairs = {(p, d) for p, d in zip(answer.points.prefill, answer.points.decode, strict=True)}
+    formats = {(str(answer.prefill[p].plan.precision), str(answer.decode[d].plan.precision)) for p, d in pairs}
+    assert formats == {("bf16", "bf16"), ("fp8", "fp8")}
+
+
+def test_a_search_takes_tenths_of_a_second() -> None:
+    question = asked("llama-3.1-70b", "32x:nvidia-h100-sxm5-80gb")
+    search(None, question, "both")
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        assert search(None, question, "both").verdicts
+        times.append(time.process_time() - start)
+    assert min(times) < 0.5  # a tenth of it on an idle machine

@@ -14,7 +14,7 @@ time that the prefill pool works: as high as the promise for the first token all
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,7 @@ class Senders:
     Attributes:
         target: the chips that they are laid on.
         index: of each plan among the curves.
+        curves: the plans.
         chips: of one worker.
         first: seconds of a prompt that meets no other.
         work: seconds of work per prompt when prompts are many.
@@ -48,6 +49,7 @@ class Senders:
 
     target: Target
     index: Indices
+    curves: tuple[Curve, ...]
     chips: Indices
     first: Array
     work: Array
@@ -62,8 +64,17 @@ class Senders:
         able = np.array([i for i, curve in enumerate(curves) if not _cannot_send(curve)])
         facts = np.array([_prompt_facts(curves[i], prompt, level) for i in able])
         chips = np.array([curves[i].worker for i in able])
-        kept = undominated(facts, chips)
-        return cls(curves[0].step_model.target, able[kept], chips[kept], *facts[kept].T)
+        kept = undominated(facts, [(curves[i].worker, curves[i].plan.precision) for i in able])
+        chosen = tuple(curves[i] for i in able[kept])
+        return cls(curves[0].step_model.target, able[kept], chosen, chips[kept], *facts[kept].T)
+
+    def feeding(self, curve: Curve) -> Indices:
+        """Which of the plans may prefill for a decoding plan: on the same chips those of the same formats."""
+        if self.target is not curve.step_model.target:
+            return np.arange(self.chips.size)
+        return np.array(
+            [i for i, each in enumerate(self.curves) if each.plan.precision == curve.plan.precision], dtype=int
+        )
 
 
 def _cannot_send(curve: Curve) -> bool:
@@ -71,11 +82,12 @@ def _cannot_send(curve: Curve) -> bool:
     return curve.steady.serving.speculation is not None or bool(curve.steady.serving.offload)
 
 
-def undominated(facts: Array, size: Indices) -> Indices:
-    """Rows of smaller-is-better facts that no other row of the same size beats or equals in all; first of equals."""
-    kept = []
+def undominated(facts: Array, kinds: Sequence[Hashable]) -> Indices:
+    """Rows of smaller-is-better facts that no other row of the same kind beats or equals in all; first of equals."""
+    kept, numbers = [], {kind: number for number, kind in enumerate(dict.fromkeys(kinds))}
+    kind = np.array([numbers[each] for each in kinds])
     for one in range(len(facts)):
-        no_worse = (size == size[one]) & (facts <= facts[one]).all(axis=1)
+        no_worse = (kind == kind[one]) & (facts <= facts[one]).all(axis=1)
         better = (facts < facts[one]).any(axis=1)
         earlier = np.arange(len(facts)) < one
         if not (no_worse & (better | earlier)).any():
@@ -143,13 +155,12 @@ def shared(prefill: Curve, decode: Curve) -> bool:
 
 def _splits(senders: Senders, curve: Curve) -> tuple[Indices, Indices, Indices]:
     """Prefill plan, its workers and decoding workers: all ways to share the chips, or all chips of each pool."""
-    target = curve.step_model.target
-    most = senders.target.count // senders.chips
+    target, able = curve.step_model.target, senders.feeding(curve)
+    most = senders.target.count // senders.chips[able]
     if senders.target is not target:
-        which = np.arange(most.size)
-        return which, most, np.full(most.size, target.count // curve.worker)
-    which = np.repeat(np.arange(most.size), most)
-    counts = np.concatenate([np.arange(1, n + 1) for n in most])
+        return able, most, np.full(most.size, target.count // curve.worker)
+    which = np.repeat(able, most)
+    counts = np.concatenate([np.arange(0), *(np.arange(1, n + 1) for n in most)])
     workers = (target.count - counts * senders.chips[which]) // curve.worker
     fits = workers >= 1
     return which[fits], counts[fits], workers[fits]

@@ -138,7 +138,8 @@ def _disaggregated(asked: Asked, demand: Demand, curves: Sequence[Curve]) -> Ite
         prefilling = demand.capacity * np.maximum(senders.work / share, moving)
         decoding = np.maximum(demand.capacity / rates[index], demand.capacity * moving)
         dynamic_w = steady.decode.energy_j * np.minimum(steady.depth, steady.decoders) / tpot
-        for which in np.flatnonzero(senders.first + moving < work.ttft_s):
+        quick = senders.first + moving < work.ttft_s
+        for which in (int(i) for i in senders.feeding(curve) if quick[i]):
             needed = (float(prefilling[which]), float(decoding[which]))
             counts = [math.ceil(need) for need in needed]
             own = demand.requests / counts[1]

@@ -10,13 +10,14 @@ import numpy as np
 from silmark.chips.mechanisms import Resource
 from silmark.estimation.mixture import inside_groups, missed, per_item
 from silmark.estimation.power import power, power_figures
-from silmark.figures import Grade, Interval
+from silmark.figures import Figure, Grade, Interval
 from silmark.figures.figure import quadrature
 from silmark.search.evaluate import Curve
 from silmark.search.found import Found, Pool, priced, spent, together
 from silmark.search.pools import fullest, link_level, prompt_j, shared, transfer_s, waiting
-from silmark.step import StepCost, grade, log_widths
+from silmark.step import StepCost, StepModel, grade, log_widths
 from silmark.systems import Target
+from silmark.systems.spec import Level
 from silmark.workloads import Step
 
 
@@ -66,6 +67,7 @@ def disaggregated(prefill: Curve, decode: Curve, senders: int, workers: int, bat
     watts = together([part for _, part in drawn])
     rate = _rate(prefill, decode, flow)
     usd, basis, paid = priced([(one.target, watts)] if same else drawn, rate)
+    level = link_level(prefill, decode)
     guessed = Grade.MEASURED if decode.steady.serving.speculation is None else Grade.ASSUMED
     return Found(
         pools=_pools(prefill, decode, flow),
@@ -80,8 +82,13 @@ def disaggregated(prefill: Curve, decode: Curve, senders: int, workers: int, bat
         grade=max(guessed, grade(one, prefill.steady.joint, "ttft"), grade(other, flow.decode, "tpot")),
         misses=missed(decode.steady.workload, flow.ttft, flow.tpot),
         chip_s=spent(_parts(prefill, decode, flow, rate.mid), chips / rate.mid),
-        figures={**one.figures, **power_figures(one), **other.figures, **power_figures(other), **paid},
+        figures=_figures(one, level) | _figures(other, level) | paid,
     )
+
+
+def _figures(model: StepModel, level: Level) -> dict[str, Figure]:
+    """Figures behind a pool, the links to the other one included."""
+    return model.figures | power_figures(model) | model.target.figures(level)
 
 
 def _pools(prefill: Curve, decode: Curve, flow: _Flow) -> tuple[Pool, Pool]:
