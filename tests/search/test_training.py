@@ -183,13 +183,20 @@ def test_what_does_not_fit_says_what_the_smallest_plan_takes() -> None:
     assert any(reason.startswith("memory: ") for reason in answer.result.refused)
 
 
-@pytest.mark.parametrize(
-    ("on", "word"), [("groq-groqchip-1", "inference"), ("cerebras-wse-3", "streams"), ("extropic-z1", "samples")]
-)
+@pytest.mark.parametrize(("on", "word"), [("groq-groqchip-1", "inference"), ("extropic-z1", "samples")])
 def test_chips_that_cannot(on: str, word: str) -> None:
     answer = search(Asked(models.load("llama-3.1-8b"), systems.target(on), CASES["dense"][2]))
     assert answer.result.tried == 0
     assert word in answer.reason
+
+
+def test_wafers_are_replicas() -> None:
+    question = Asked(models.load("llama-3.1-70b"), systems.target("8x:cerebras-wse-3"), CASES["dense"][2])
+    answer = search(question)
+    assert sorted(answer.result.plans.jobs.dp.tolist()) == [1, 2, 3, 4, 6, 8]
+    assert answer.verdicts[0].winner.job.dp == 8
+    assert answer.verdicts[0].winner.headroom is None
+    assert "data parallel only" in search(replace(question, only={"tp": (2,)})).reason
 
 
 def test_too_many_plans_say_what_to_fix() -> None:

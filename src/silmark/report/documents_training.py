@@ -89,7 +89,7 @@ class TrainingPlan(Strict):
     zero: int = Field(description="what replicas divide: 0 nothing, 1 optimizer states, 2 and gradients, 3 all")
     recompute: _Recompute
     chips: int
-    headroom_bytes: float = Field(description="left on the fullest chip")
+    headroom_bytes: float | None = Field(description="left on the fullest chip; null where weights stream by")
     usd_per_mtok: Bounds | None
     price_basis: str | None
     run: RunDocument | None

@@ -173,13 +173,12 @@ def losers(searched: SearchedTraining) -> list[list[str]]:
 
 def _row(found: Found) -> list[str]:
     answer, need = found.estimate, found.estimate.memory
-    assert need is not None
     return [
         f"{found.job.chips:,}",
         shown(answer.step_s, "s"),
         three(answer.tokens_per_s.mid),
         f"{100 * answer.mfu.mid:.1f} %",
-        f"{float(need.total) / 1e9:.3g} of {need.capacity / 1e9:.3g} GB",
+        f"{float(need.total) / 1e9:.3g} of {need.capacity / 1e9:.3g} GB" if need else "streamed",
         si(answer.power_w.mid / found.job.chips, "W"),
         shown(found.usd_per_mtok),
         _plan(found),
@@ -194,7 +193,7 @@ def _run_row(found: Found, tokens: float) -> list[str]:
         f"{100 * found.estimate.mfu.mid:.1f} %",
         shown(run.days),
         f"{three(run.joules.mid / 3.6e9)} MWh",
-        shown(run.usd, "$") if run.usd else "-",
+        shown(run.usd),
         _plan(found),
     ]
 

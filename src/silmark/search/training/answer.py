@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from silmark.graph import Array
 from silmark.search.frontier import frontier, thinned
-from silmark.search.training.engine import Evaluated, Plans, evaluate
+from silmark.search.training.engine import Evaluated, Plans, evaluate, one_by_one
 from silmark.search.training.found import Found, why
 from silmark.search.training.space import Asked, space
 from silmark.training import Job, TrainingEstimate, train
@@ -128,18 +127,17 @@ def _simplest(plans: Plans, which: Whole) -> int:
     return int(np.lexsort((jobs.recompute[which], jobs.zero[which], jobs.interleave[which], chips))[0])
 
 
-def search(asked: Asked, clock: Callable[[], float] = time.process_time) -> Answer:
+def search(asked: Asked) -> Answer:
     """Tries all plans."""
-    start = clock()
-    nothing = Evaluated(Plans.none(asked.base), 0, {}, None)
-    if asked.target.chip.family == "wafer":
-        why_not = "a wafer streams weights and trains data parallel only: `silmark train` answers for it"
-        return Answer(asked, nothing, clock() - start, why_not)
+    start = time.process_time()
     never = cannot(asked.model, asked.target.chip, asked.base.precision)
     if never is not None:
-        return Answer(asked, nothing, clock() - start, never.reason)
-    result = evaluate(asked, space(asked))
-    return Answer(asked, result, clock() - start, "" if result.plans.size else _nothing(asked, result.smallest))
+        nothing = Evaluated(Plans.none(asked.base), 0, {}, None)
+        return Answer(asked, nothing, time.process_time() - start, never.reason)
+    streams = asked.target.chip.family == "wafer"
+    result = one_by_one(asked) if streams else evaluate(asked, space(asked))
+    reason = "" if result.plans.size else _nothing(asked, result.smallest)
+    return Answer(asked, result, time.process_time() - start, reason)
 
 
 def _nothing(asked: Asked, smallest: Job | None) -> str:

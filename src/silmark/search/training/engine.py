@@ -14,7 +14,8 @@ import numpy as np
 
 from silmark.chips.mechanisms import build
 from silmark.graph import Array
-from silmark.search.training.space import Asked, Mask, Space
+from silmark.search.training.space import Asked, Mask, Space, divisors
+from silmark.training import TrainingEstimate, train
 from silmark.training.estimate import factors, place
 from silmark.training.job import RECOMPUTE, Job, Jobs, Recompute, Whole
 from silmark.training.memory import Memory, layers_keep, memory
@@ -107,6 +108,23 @@ def evaluate(asked: Asked, space: Space) -> Evaluated:
     chosen, bytes_, smallest = _fitting(asked, space, refused)
     plans = Plans(space.jobs(asked.base, *chosen), _seconds(asked, space, chosen), bytes_)
     return Evaluated(plans, tried, {reason: n for reason, n in refused.items() if n}, smallest)
+
+
+def one_by_one(asked: Asked) -> Evaluated:
+    """Numbers of replicas only, each estimated by itself: for wafers, past which the weights stream.
+
+    A replica is one machine that holds no states; bytes are not a number then.
+    """
+    tp, pp = (int(asked.axis(name, (1,))[0]) for name in ("tp", "pp"))
+    replicas = [int(dp) for dp in asked.axis("dp", divisors(asked.base.global_batch)) if dp <= asked.target.count]
+    tried = [replace(asked.base, tp=tp, pp=pp, dp=dp) for dp in replicas]
+    answers = [train(asked.model, asked.target, job) for job in tried]
+    steps = np.array([answer.step_s.mid for answer in answers if isinstance(answer, TrainingEstimate)])
+    dp = np.array(replicas[: steps.size], dtype=np.int64)  # none or all of them: only tp, pp and cp are refused
+    once, never = np.ones_like(dp), np.zeros_like(dp)
+    jobs = Jobs(asked.base, once, once, dp, once, once, never, never, once, never)
+    refused = {"more than data parallelism": len(tried)} if tried and not steps.size else {}
+    return Evaluated(Plans(jobs, steps, np.full(steps.size, np.nan)), len(tried), refused, next(iter(tried), None))
 
 
 def _fitting(asked: Asked, space: Space, refused: Counter[str]) -> tuple[Chosen, Array, Job | None]:

@@ -40,10 +40,10 @@ class Found:
         return self.estimate.job
 
     @property
-    def headroom(self) -> float:
-        """Bytes that are left on the fullest chip."""
+    def headroom(self) -> float | None:
+        """Bytes that are left on the fullest chip; None where weights stream by."""
         need = self.estimate.memory
-        return need.capacity - float(need.total) if need is not None else 0.0
+        return need.capacity - float(need.total) if need is not None else None
 
     @cached_property
     def bill(self) -> Bill | None:
