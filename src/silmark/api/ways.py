@@ -53,9 +53,10 @@ def servings(chunk: str, offload: str, work: Workload) -> tuple[Serving, ...]:
 
 
 def known_tiers(asked: Asked) -> None:
-    """Raises BadValue for a memory tier that a system does not have."""
+    """Raises BadValue for a memory tier that a system does not have; waiting caches may have several, joined by +."""
     known = asked.target.tiers()
-    for label, names, own in (("kv-in", asked.kv_in, OWN), ("offload", (s.offload for s in asked.servings), "main")):
+    waiting = (tier for one in asked.servings for tier in one.offload.split("+"))
+    for label, names, own in (("kv-in", asked.kv_in, OWN), ("offload", waiting, "main")):
         for name in names:
             if name not in ("", own, *known):
                 beyond = f"; {asked.target.system.id} has {', '.join(known) or 'no memory beyond its chips'}"
