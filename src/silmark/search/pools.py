@@ -27,6 +27,9 @@ from silmark.systems import Target
 from silmark.systems.spec import Level
 from silmark.workloads import Workload
 
+_SPLITS = 1024
+"""Splits tried with one decoding plan, at least _LEAST numbers of workers of each prefill plan: more take gigabytes."""
+_LEAST = 16
 FULLEST = 0.98
 """Highest share of its time that a prefill pool works: beyond it its queue would have no end."""
 
@@ -159,11 +162,19 @@ def _splits(senders: Senders, curve: Curve) -> tuple[Indices, Indices, Indices]:
     most = senders.target.count // senders.chips[able]
     if senders.target is not target:
         return able, most, np.full(most.size, target.count // curve.worker)
-    which = np.repeat(able, most)
-    counts = np.concatenate([np.arange(0), *(np.arange(1, n + 1) for n in most)])
+    tried = [_counts(int(n), max(_LEAST, _SPLITS // able.size)) for n in most]
+    which = np.repeat(able, [each.size for each in tried])
+    counts = np.concatenate([np.arange(0), *tried])
     workers = (target.count - counts * senders.chips[which]) // curve.worker
     fits = workers >= 1
     return which[fits], counts[fits], workers[fits]
+
+
+def _counts(most: int, tried: int) -> Indices:
+    """Numbers of workers to try: all, or of very many some, evenly in ratio."""
+    if most <= tried:
+        return np.arange(1, most + 1)
+    return np.unique(np.round(np.geomspace(1, most, tried)).astype(np.int64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
