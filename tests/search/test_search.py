@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from functools import cache
 
@@ -16,6 +17,7 @@ from silmark.estimation.mixture import Mixture
 from silmark.estimation.request import prepare
 from silmark.formats import Precision
 from silmark.mapping import Infeasible
+from silmark.search import split
 from silmark.search.answer import Answer, search
 from silmark.search.evaluate import evaluate
 from silmark.search.pools import prompt_j, undominated
@@ -183,3 +185,22 @@ def test_a_search_takes_tenths_of_a_second() -> None:
         assert search(None, question, "both").verdicts
         times.append(time.process_time() - start)
     assert min(times) < 0.5  # a tenth of it on an idle machine
+
+
+def test_no_pair_of_pools_at_any_split_does_better() -> None:
+    question = asked(on="4x:h100")
+    answer = search(None, question, "disaggregated")
+    best = {each.objective.name: each.objective.score(answer.points, CHAT)[each.winner] for each in answer.best}
+    curves = evaluate(question, Tally())
+    tried = 0
+    for first, decode in itertools.product(curves, curves):
+        for senders in range(1, 4 // first.worker + 1):
+            workers = (4 - senders * first.worker) // decode.worker
+            for batch in decode.steady.batches[::3] if workers else ():
+                found = split.disaggregated(first, decode, senders, workers, float(batch))
+                tried += 1
+                if not found.misses:
+                    assert 1 / found.tokens_per_s.mid >= best["throughput"] * (1 - 1e-9)
+                    assert found.joules.mid >= best["energy"] * (1 - 1e-9)
+                    assert found.ttft_s.mid + (CHAT.output - 1) * found.tpot_s.mid >= best["latency"] * (1 - 1e-9)
+    assert tried > 100

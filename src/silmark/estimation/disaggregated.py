@@ -16,9 +16,10 @@ import numpy as np
 from silmark.graph import Array
 from silmark.mapping import Infeasible
 from silmark.step import StepCost, StepModel
+from silmark.systems.spec import Level
 from silmark.workloads import Step
 
-_FULLEST = 0.98
+FULLEST = 0.98
 """Utilisation at which a closed loop's queue is taken as full: beyond it, users and not arrivals bound the queue."""
 _PASS_TOKENS = 8192
 """Prompt tokens that engines take into one pass of a rank by default."""
@@ -69,7 +70,7 @@ def disaggregated(prefill: Pool, decode: Pool, prompt: int, output: int, users: 
     if room < 1:
         return Infeasible(f"the cache of one sequence of {prompt + output:,} tokens does not fit into the decode pool")
     first, capacity = _passes(prefill, prompt)
-    service = float(first.time_s[0]) + prefill.step_model.mechanism.request_s + _transfer_s(model, prompt)
+    service = float(first.time_s[0]) + prefill.step_model.mechanism.request_s + transfer_s(model, prompt)
     batches = _batches(min(float(room), users / decode.workers))
     cost = model.cost(Step.decode(np.maximum(1.0, batches / model.depth), prompt + output / 2))
     tpot = (cost.time_s + np.zeros(batches.size)) * model.imbalance
@@ -80,7 +81,7 @@ def disaggregated(prefill: Pool, decode: Pool, prompt: int, output: int, users: 
     finished = float(rate[index])
     busy = max(0.0, users - finished * max(1, output - 1) * float(tpot[index]))
     # What does not decode waits: where the prefill pool is the bottleneck that sets the time to the first token.
-    ttft = max(service, busy / finished if finished >= _FULLEST * capacity else float(waiting[index]) / finished)
+    ttft = max(service, busy / finished if finished >= FULLEST * capacity else float(waiting[index]) / finished)
     return Served(ttft, float(tpot[index]), finished * output, float(batches[index]), first.at(0), cost.at(index))
 
 
@@ -98,7 +99,7 @@ def aggregated(model: StepModel, prompt: int, output: int, users: float) -> Serv
     cost = model.cost(Step.decode([max(1.0, inside / model.depth)], prompt + output / 2))
     step = float(cost.time_s[0]) * model.imbalance
     tpot = step + inside / (output * capacity)
-    busy = min(1.0 - step / tpot, _FULLEST) if inside > 1 else 0.0
+    busy = min(1.0 - step / tpot, FULLEST) if inside > 1 else 0.0
     wait = (step / 2 if inside > 1 else 0.0) + busy / (2 * (1 - busy)) / capacity
     ttft = float(first.time_s[0]) + model.mechanism.request_s + wait
     waiting = max(0.0, users / model.plan.dp / inside - 1.0) * (tpot * output + ttft)
@@ -117,16 +118,16 @@ def _passes(pool: Pool, prompt: int) -> tuple[StepCost, float]:
     return cost, pool.workers * best * model.depth / model.imbalance
 
 
-def _transfer_s(model: StepModel, prompt: int) -> float:
-    """Seconds in which a prompt's cache arrives: all chips of a rank receive their parts over the network at once."""
-    link = model.target.link("out")
+def transfer_s(model: StepModel, prompt: int, level: Level = "out") -> float:
+    """Seconds in which a prompt's cache crosses links: all chips of a rank send or receive their parts at once."""
+    link = model.target.link(level)
     own = float(model.memory.per_sequence(prompt)) * model.plan.ranks
     return link.latency_s + own / link.bandwidth_bytes_per_s
 
 
 def _queue(load: Array, first: StepCost, users: int) -> Array:
     """Mean wait in the prefill pool at a share of its capacity."""
-    load = np.minimum(load, _FULLEST)
+    load = np.minimum(load, FULLEST)
     return np.asarray(np.minimum(load / (2 * (1 - load)), users) * float(first.time_s[0]))
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from silmark.estimation.disaggregated import FULLEST, transfer_s
 from silmark.estimation.mixture import inside_groups
 from silmark.graph import Array
 from silmark.search.evaluate import Curve
@@ -30,8 +31,6 @@ from silmark.workloads import Workload
 _SPLITS = 1024
 """Splits tried with one decoding plan, at least _LEAST numbers of workers of each prefill plan: more take gigabytes."""
 _LEAST = 16
-FULLEST = 0.98
-"""Highest share of its time that a prefill pool works: beyond it its queue would have no end."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +100,7 @@ def undominated(facts: Array, kinds: Sequence[Hashable]) -> Indices:
 def _prompt_facts(curve: Curve, prompt: int, level: Level) -> tuple[float, ...]:
     """What `Senders` holds of a plan from `first` to `send`."""
     first, work = float(curve.steady.first.time_s), curve.steady.prompt_s()
-    return first, work, prompt_j(curve), rest_w(curve), transfer_s(curve, prompt, level)
+    return first, work, prompt_j(curve), rest_w(curve), transfer_s(curve.step_model, prompt, level)
 
 
 def prompt_j(curve: Curve) -> float:
@@ -114,13 +113,6 @@ def prompt_j(curve: Curve) -> float:
 def rest_w(curve: Curve) -> float:
     """Watts of a worker that rests, hosts included."""
     return float((curve.watts - curve.steady.dynamic_w())[0])
-
-
-def transfer_s(curve: Curve, prompt: int, level: Level) -> float:
-    """Seconds in which a prompt's cache crosses the links of one worker: each chip carries its own part."""
-    link = curve.step_model.target.link(level)
-    own = float(curve.step_model.memory.per_sequence(prompt)) * curve.plan.ranks
-    return link.latency_s + own / link.bandwidth_bytes_per_s
 
 
 def disaggregated(prefill: Sequence[Curve], decode: Sequence[Curve], work: Workload) -> Points:
@@ -139,7 +131,9 @@ def disaggregated(prefill: Sequence[Curve], decode: Sequence[Curve], work: Workl
     able = [(index, curve) for index, curve in kept if curve.steady.serving.chunk == chunk]
     level = link_level(prefill[0], decode[0])
     senders = Senders.of(prefill, level)
-    pairings = [Pairing.of(senders, index, curve, transfer_s(curve, work.prompt, level)) for index, curve in able]
+    pairings = [
+        Pairing.of(senders, index, curve, transfer_s(curve.step_model, work.prompt, level)) for index, curve in able
+    ]
     for steps in {id(curve.shared): curve.shared for _, curve in able}.values():
         steps.announce(each.inside for each in pairings if each.curve.shared is steps)
     return joined([each.points() for each in pairings])
@@ -190,7 +184,7 @@ class Pairing:
         which, counts, workers: the prefill plan, how many workers of it, and how many decode.
         moving: seconds in which a prompt's cache moves.
         limit: requests per second that prefill and network allow.
-        batch: whole sequences in each decoding worker.
+        batch: sequences in each decoding worker.
     """
 
     senders: Senders
@@ -214,10 +208,13 @@ class Pairing:
         limit = np.minimum(counts * share / seconds, np.minimum(counts, workers) / moving)
         each = np.maximum.accumulate(steady.decoders / answer_s(curve, steady.decode.time_s * steady.stall))
         bound = workers[:, None] * each[None, :] >= limit[:, None]
-        # Of the batches that wait for prompts the first stands for all: it falls to what the prompts fill.
-        row, column = np.nonzero(~bound | (bound & (np.cumsum(bound, axis=1) == 1)))
-        filled = np.interp(limit[row] / workers[row], each, steady.decoders)
-        batch = np.maximum(1.0, np.ceil(np.where(bound[row, column], filled, steady.decoders[column])))
+        # Of the batches that wait for prompts the first stands for all, and the one to which it falls meanwhile.
+        first = bound & (np.cumsum(bound, axis=1) == 1)
+        row, column = np.nonzero(~bound | first)
+        waits = np.nonzero(first)[0]
+        filled = np.ceil(np.interp(limit[waits] / workers[waits], each, steady.decoders))
+        batch = np.maximum(1.0, np.concatenate([steady.decoders[column], filled]))
+        row = np.concatenate([row, waits])
         chosen = (which[row], counts[row], workers[row], moving[row], limit[row])
         return cls(senders, index, curve, *chosen, batch)
 
@@ -266,7 +263,7 @@ def _usd(one: Target, other: Target, sending: Array, decoding: Array) -> Array:
 
 
 def fullest(first: Array, seconds: Array, promise: float) -> Array:
-    """Highest share of its time that the prefill pool may work so that the wait keeps the promise."""
+    """Highest share of its time that the prefill pool may work so that the wait keeps the promise: the inverse of M/D/1."""
     slack = np.maximum(promise - first, 0.0)
     if np.isinf(promise):
         return np.full(np.shape(first), FULLEST)

@@ -15,13 +15,14 @@ import numpy as np
 
 from silmark.chips import Chip
 from silmark.economics import cost_rate
+from silmark.estimation.disaggregated import transfer_s
 from silmark.estimation.mixture import missed
 from silmark.graph import Array
 from silmark.mapping.candidates import STEPS, least_chips, placements
 from silmark.search import found, split
 from silmark.search.evaluate import Curve, evaluate
 from silmark.search.found import Found
-from silmark.search.pools import Senders, answer_s, fullest, rest_w, transfer_s
+from silmark.search.pools import Senders, answer_s, fullest, rest_w
 from silmark.search.space import Asked, Tally
 from silmark.systems import System, Target
 from silmark.workloads import Workload
@@ -133,7 +134,7 @@ def _disaggregated(asked: Asked, demand: Demand, curves: Sequence[Curve]) -> Ite
             continue
         rates = steady.decoders / answer_s(curve, tpot)
         index = int(np.argmax(np.where(kept, rates, 0.0)))
-        moving = np.maximum(senders.send, transfer_s(curve, work.prompt, "out"))
+        moving = np.maximum(senders.send, transfer_s(curve.step_model, work.prompt, "out"))
         share = fullest(senders.first + moving, senders.work, work.ttft_s)
         prefilling = demand.capacity * np.maximum(senders.work / share, moving)
         decoding = np.maximum(demand.capacity / rates[index], demand.capacity * moving)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from silmark.chips.mechanisms import Resource
+from silmark.estimation.disaggregated import transfer_s
 from silmark.estimation.mixture import inside_groups, missed, per_item
 from silmark.estimation.power import power, power_figures
 from silmark.figures import Figure, Grade, Interval
 from silmark.figures.figure import quadrature
 from silmark.search.evaluate import Curve
 from silmark.search.found import Found, Pool, priced, spent, together
-from silmark.search.pools import fullest, link_level, prompt_j, shared, transfer_s, waiting
+from silmark.search.pools import fullest, link_level, prompt_j, shared, waiting
 from silmark.step import StepCost, StepModel, grade, log_widths
 from silmark.systems import Target
 from silmark.systems.spec import Level
@@ -48,7 +49,7 @@ def _flow(prefill: Curve, decode: Curve, senders: int, workers: int, batch: floa
     cost = decode.decode(np.array([batch])).at(0)
     tpot = float(cost.time_s) * (1.0 + (other.imbalance - 1.0) * min(1.0, batch / depth))
     level = link_level(prefill, decode)
-    moving = max(transfer_s(prefill, work.prompt, level), transfer_s(decode, work.prompt, level))
+    moving = max(transfer_s(prefill.step_model, work.prompt, level), transfer_s(decode.step_model, work.prompt, level))
     first, seconds = np.array(float(prefill.steady.first.time_s) + moving), np.array(prefill.steady.prompt_s())
     decoded = workers * batch / (max(1, work.output - 1) * tpot)
     most = min(senders * float(fullest(first, seconds, work.ttft_s)) / float(seconds), min(senders, workers) / moving)
