@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import silmark
 from silmark import models, systems
 from silmark.estimation import Serving
 from silmark.estimation.mixture import Mixture
@@ -100,3 +103,26 @@ def test_ways_that_make_no_sense(words: list[str], said: str, run: Callable[...,
     found = run("search", "llama-3.1-8b", "--on", "2x:h100", *words)
     assert found.code == 2
     assert said in found.err
+
+
+def test_searches_without_end_are_refused(run: Callable[..., Any]) -> None:
+    chunks, drafted = ",".join(str(64 * n) for n in range(1, 17)), ["--draft", "llama-3.2-1b", "--acceptance", "0.7"]
+    words = ["--chunk", chunks, "--precision", "bf16,fp8,int8,int4:bf16", "--cp", "1,2,4", "--kv-in", "own,host"]
+    found = run("search", "llama-3.1-8b", "--on", "64x:h100", *words, *drafted)
+    assert found.code == 2
+    assert "plans" in found.err
+
+
+words = st.text(st.sampled_from("0123456789,.:+-abcehnost \x00é"), max_size=24)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.sampled_from(["cp", "chunk", "kv_in", "offload", "reuse", "think", "precision", "acceptance", "mode"]), words)
+def test_any_word_is_an_answer_or_a_sentence(option: str, word: str) -> None:
+    said = ""
+    try:
+        answer = silmark.search("llama-3.1-8b", "1x:h100", **{option: word})
+        assert (answer.status == "ok") == (answer.reason == "")
+    except silmark.SilmarkError as error:
+        said = str(error)
+    assert "\n" not in said

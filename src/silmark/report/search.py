@@ -69,7 +69,13 @@ class Searched:
             return ""
         if self.answer.nearest is not None:
             return f"no plan keeps the promises; the nearest, {self.answer.nearest.name}, {self.answer.nearest.misses}"
-        return "no plan fits: " + "; ".join(refusals(self))
+        if not self.answer.tally.tried:
+            return "no plan divides the chips as asked"
+        return (
+            "no plan fits: " + "; ".join(refusals(self))
+            if self.answer.tally.refused
+            else "no split leaves chips to both pools"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The document of silmark.search/1."""

@@ -99,7 +99,8 @@ def _options(asked: Asked, step_model: StepModel, tally: Tally) -> Iterator[_Opt
     """Ways to serve with a plan; the plan itself is counted already."""
     final = asked.workload.prompt + asked.workload.output
     for number, serving in enumerate(_servings(asked, step_model, tally)):
-        tally.tried += number > 0
+        if number:
+            tally.count()
         speculation = serving.speculation
         most = step_model.memory.sequences(final) if speculation is None else speculation.sequences(step_model, final)
         if isinstance(most, Infeasible):
@@ -116,7 +117,7 @@ def _servings(asked: Asked, step_model: StepModel, tally: Tally) -> Iterator[Ser
         return
     drafts = copies(step_model, asked.draft.model, asked.maturity)
     if isinstance(drafts, Infeasible):
-        tally.tried += 1
+        tally.count()
         tally.refuse("drafts", drafts.reason)
         return
     for serving, draft, tokens in product(asked.servings, drafts, asked.draft.tokens):

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from silmark.chips.mechanisms import Placement, family
+from silmark.errors import BadValue
 from silmark.estimation.serving import PLAIN, Serving
 from silmark.figures import Interval
 from silmark.formats import Precision
@@ -80,6 +81,8 @@ class Draft:
     tokens: tuple[int, ...]
 
 
+MOST_PLANS = 5000
+"""Plans of one search: tens of seconds, gigabytes of points."""
 PART = 2048
 """Tokens of a prompt that a chip fills its matrix units with: smaller parts are not tried unless asked for."""
 
@@ -95,6 +98,16 @@ class Tally:
 
     tried: int = 0
     refused: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def count(self) -> None:
+        """Counts one more plan that is tried; raises BadValue where there are more than anybody waits for."""
+        self.tried += 1
+        if self.tried > MOST_PLANS:
+            raise BadValue(
+                "plans",
+                f"more than {MOST_PLANS:,}",
+                "fewer: formats, contexts, chunks, tiers or drafted tokens multiply",
+            )
 
     def refuse(self, kind: str, reason: str) -> None:
         """Counts one more plan that cannot be."""
@@ -113,7 +126,7 @@ def plans(asked: Asked, tally: Tally) -> Iterator[Plan]:
         cannot = refusal(asked.target.chip, probe(asked.model), precision)
         for place in _places(asked):
             for plan in _cuts(asked, precision, place):
-                tally.tried += 1
+                tally.count()
                 kind, reason = ("operators and formats", cannot) if cannot else _uneven(asked.model, plan)
                 if kind:
                     tally.refuse(kind, str(reason))
