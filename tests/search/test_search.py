@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from silmark import models, systems
+from silmark.estimation import disaggregated as closed
 from silmark.estimation import estimate
 from silmark.estimation.mixture import Mixture
 from silmark.estimation.request import prepare
@@ -204,3 +205,20 @@ def test_no_pair_of_pools_at_any_split_does_better() -> None:
                     assert found.joules.mid >= best["energy"] * (1 - 1e-9)
                     assert found.ttft_s.mid + (CHAT.output - 1) * found.tpot_s.mid >= best["latency"] * (1 - 1e-9)
     assert tried > 100
+
+
+def test_a_closed_loop_of_as_many_users_serves_as_much() -> None:
+    """The model that is validated against measurements keeps users fixed; in the same state it says nearly the same."""
+    answer = both()
+    points = answer.points
+    index = int(np.argmax(np.where((points.prefill >= 0) & (points.tpot < 0.05), points.rate, 0.0)))
+    senders, workers = int(points.senders[index]), int(points.workers[index])
+    requests = float(points.rate[index]) / CHAT.output
+    users = workers * points.batch[index] + requests * points.ttft[index]
+    pools = (
+        closed.Pool(answer.prefill[points.prefill[index]].step_model, senders),
+        closed.Pool(answer.decode[points.decode[index]].step_model, workers),
+    )
+    served = closed.disaggregated(*pools, CHAT.prompt, CHAT.output, round(float(users)))
+    assert not isinstance(served, Infeasible)
+    assert served.tokens_per_s == pytest.approx(points.rate[index], rel=0.12)  # its batches lie a tenth apart
