@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from silmark.errors import UnknownName
 from silmark.report import documents_links
-from silmark.report.documents import Bounds, FigureDocument, Strict
+from silmark.report.documents import Bounds, FigureDocument, SpeculationDocument, Strict
 from silmark.report.documents_collective import CollectiveDocument
 from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocument
 from silmark.report.documents_search import SearchDocument, SizeDocument

@@ -263,7 +263,7 @@ def _usd(one: Target, other: Target, sending: Array, decoding: Array) -> Array:
 
 
 def fullest(first: Array, seconds: Array, promise: float) -> Array:
-    """Highest share of its time that the prefill pool may work so that the wait keeps the promise: the inverse of M/D/1."""
+    """Highest share of its time that the prefill pool may work so that waits keep the promise: the inverse of M/D/1."""
     slack = np.maximum(promise - first, 0.0)
     if np.isinf(promise):
         return np.full(np.shape(first), FULLEST)
