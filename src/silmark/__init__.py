@@ -26,18 +26,20 @@ if TYPE_CHECKING:
     from silmark.api.search import search, size
     from silmark.api.search_training import search_training
     from silmark.api.system import system
+    from silmark.api.claims import check_claim
     from silmark.api.train import train
     from silmark.errors import SilmarkError
 
 __version__ = "0.1.0"
 __all__ = [
-    "Depth", "SilmarkError", "__version__", "build_or_buy", "cable", "channel", "collective", "compare", "cost",
-    "estimate", "memory", "port", "search", "search_training", "size", "system", "train",
+    "Depth", "SilmarkError", "__version__", "build_or_buy", "cable", "channel", "check_claim", "collective",
+    "compare", "cost", "estimate", "memory", "port", "search", "search_training", "size", "system", "train",
 ]  # fmt: skip
 
 _WHERE = {
     "compare": "silmark.api",
     "estimate": "silmark.api",
+    "check_claim": "silmark.api.claims",
     "Depth": "silmark.api",
     "build_or_buy": "silmark.api.build",
     "cost": "silmark.api.cost",

@@ -14,6 +14,7 @@ from silmark.cli.calibrate import calibrate
 from silmark.cli.collective import collective
 from silmark.cli.cost import cost
 from silmark.cli.links import add_to as add_links
+from silmark.cli.claims import claims_app
 from silmark.cli.measure import measure
 from silmark.cli.moves import build_or_buy, port
 from silmark.cli.pages import show_page
@@ -238,6 +239,7 @@ def schema(
     _json(json_schema(name))
 
 
+app.add_typer(claims_app, name="claims")
 app.command()(calibrate)
 app.command()(cost)
 app.command()(port)

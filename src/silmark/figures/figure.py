@@ -102,6 +102,12 @@ class Figure:
         """ln(high / value): how far the truth may lie above, >= 0."""
         return math.log(self.high / self.value) if self.value > 0 else 0.0
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Names of the claims that it was derived from: `claim:a, claim:b` gives a and b."""
+        words = (word.strip() for word in self.derived_from.split(","))
+        return tuple(word.removeprefix("claim:") for word in words if word.startswith("claim:"))
+
     def as_dict(self, key: str = "") -> dict[str, Any]:
         """The figure as in the JSON schemas, in SI."""
         return {

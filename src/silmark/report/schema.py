@@ -172,6 +172,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "size": SizeDocument,
     "search-train": SearchTrainDocument,
     "train": TrainDocument,
+    "claims": ClaimsDocument,
+    "claim": ClaimDocument,
 }
 
 

@@ -1,0 +1,81 @@
+"""Claims put to the test, from words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from silmark import claims as layer
+from silmark.claims import Finding, Region
+from silmark.errors import BadValue
+from silmark.report.claims import documents, page
+from silmark.report.claims import maps as pictures
+
+Maturity = Literal["own", "equal"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One claim with its verdict.
+
+    Attributes:
+        maps: fine grids by the label of their test; empty where none was asked for.
+    """
+
+    finding: Finding
+    maturity: Maturity
+    maps: dict[str, Region] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """holds, fails, holds only if, untestable, or not assessed yet."""
+        return str(self.finding.verdict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The document of silmark.claim/1."""
+        return documents.one(self.finding, self.maturity, self.maps)
+
+    def plot(self, path: Path) -> None:
+        """Writes the map of every test that has one; the file's ending chooses the format."""
+        panels = [(one, self.maps[one.label]) for one in self.finding.outcomes if one.label in self.maps]
+        pictures.write(self.finding.claim.title, panels, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """All packaged claims with their verdicts."""
+
+    checked: tuple[Checked, ...]
+    maturity: Maturity
+
+    def as_dict(self) -> dict[str, Any]:
+        """The document of silmark.claims/1."""
+        return documents.listing([one.finding for one in self.checked], self.maturity)
+
+    def write(self, path: Path) -> None:
+        """Writes all of it as one HTML page."""
+        found = [one.finding for one in self.checked]
+        page.write(found, {one.finding.claim.name: one.maps for one in self.checked}, self.maturity, path)
+
+
+def check_claim(name: str, *, maturity: Maturity = "own", maps: bool = False) -> Checked:
+    """The verdict on one claim.
+
+    Args:
+        name: of a packaged claim, or the path of a `.toml` file.
+        maturity: "own" software, or "equal" (a mature stack for everybody).
+        maps: also where its tests hold over 1 to 256 users and prompts of 256 to 32,768 tokens.
+
+    Raises:
+        SilmarkError: a name that is unknown, or a file that is not a claim.
+    """
+    if maturity not in get_args(Maturity):
+        raise BadValue("maturity", maturity, "own or equal")
+    claim = layer.load(name)
+    return Checked(layer.check(claim, maturity), maturity, dict(layer.maps(claim, maturity)) if maps else {})
+
+
+def claims(*, maturity: Maturity = "own", maps: bool = False) -> Claims:
+    """All packaged claims with their verdicts, sorted by name; arguments as in `check_claim`."""
+    return Claims(tuple(check_claim(name, maturity=maturity, maps=maps) for name in layer.names()), maturity)

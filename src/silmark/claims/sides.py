@@ -1,0 +1,173 @@
+"""A side of a comparison: a system and what it runs, answered under one workload by the plan that suits it best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from silmark import chips, models, systems
+from silmark.chips import Chip
+from silmark.claims.fields import Fields
+from silmark.claims.metrics import METRICS
+from silmark.claims.spec import SideAnswer, Terms
+from silmark.estimation import Asked, Estimate, choose
+from silmark.estimation import estimate as run_estimate
+from silmark.formats import Precision
+from silmark.mapping import Infeasible
+from silmark.mapping.candidates import Layout, least_chips, placements
+from silmark.models import Model
+from silmark.step import Maturity, StepModel, compile_step
+from silmark.systems import Target
+from silmark.workloads import Workload
+
+_MOST_USERS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What is compared.
+
+    Attributes:
+        label: for tables.
+        on: a system of fixed size such as `8x:h100`; empty if `chip` is given.
+        chip: a chip in the smallest of its systems that keeps the workload's promises.
+        model: what it runs.
+        precision: a format, or "default".
+        users: sequences in flight in place of the test's; 0 for the test's.
+        replica: chips of one replica; 0 for whatever suits the metric best.
+    """
+
+    label: str
+    on: str
+    chip: str
+    model: str
+    precision: str
+    users: int
+    replica: int
+
+    @classmethod
+    def read(cls, fields: Fields, model: str) -> Side:
+        """Reads the table of one side."""
+        on, chip = fields.text("on", ""), fields.text("chip", "")
+        if bool(on) == bool(chip):
+            raise fields.bad("on", "give either on = (a system of fixed size) or chip = (the smallest that will do)")
+        side = cls(
+            label=fields.text("label", on or chip),
+            on=on,
+            chip=chip,
+            model=fields.text("model", model),
+            precision=fields.text("precision", "default"),
+            users=fields.whole("users", 0, _MOST_USERS) if "users" in fields.table else 0,
+            replica=fields.whole("replica", 0, _MOST_USERS) if "replica" in fields.table else 0,
+        )
+        fields.done()
+        return side
+
+    def with_chip(self, chip: Chip) -> Target | Chip:
+        """The fixed system with another chip in it, or that chip alone; for what-if questions."""
+        return replace(systems.target(self.on), chip=chip) if self.on else chip
+
+    def target_count(self) -> int:
+        """Chips of the system of fixed size."""
+        return systems.target(self.on).count
+
+    def what(self) -> Target | Chip:
+        """The system of fixed size, or the chip."""
+        return systems.target(self.on) if self.on else chips.load(self.chip)
+
+    def answer(self, workload: Workload, metric: str, terms: Terms, what: Target | Chip | None = None) -> Answered:
+        """The best estimate for a metric; a promise that cannot be kept is no answer.
+
+        Args:
+            workload: sequences in flight included, unless the side has its own.
+            metric: name in METRICS.
+            terms: maturity of the stacks.
+            what: in place of the side's own system or chip.
+        """
+        asked = replace(workload, users=self.users) if self.users else workload
+        on = self.what() if what is None else what
+        loaded = models.load(self.model)
+        found = (
+            self._fixed(loaded, on, asked, metric, terms.maturity)
+            if isinstance(on, Target)
+            else choose(Asked(loaded, on, systems.usual(on), asked, self._precision(on), terms.maturity))
+        )
+        if isinstance(found, Estimate) and found.misses:
+            return Answered(self, Infeasible(found.misses))
+        return Answered(self, found)
+
+    def _precision(self, chip: Chip) -> Precision:
+        return Precision.of(chip.precision if self.precision == "default" else self.precision)
+
+    def _fixed(
+        self, model: Model, target: Target, asked: Workload, metric: str, maturity: Maturity
+    ) -> Estimate | Infeasible:
+        best: Estimate | Infeasible = Infeasible("no plan of this size fits")
+        for compiled in _compiled(model, target, self._precision(target.chip), self.replica, maturity):
+            if isinstance(compiled, Infeasible):
+                best = compiled if isinstance(best, Infeasible) else best
+                continue
+            if asked.users is not None and asked.users < compiled.plan.dp:
+                continue
+            found = run_estimate(compiled, asked, quick=True)
+            if isinstance(best, Infeasible) or (isinstance(found, Estimate) and _better(found, best, metric)):
+                best = found
+        return best
+
+
+def _better(found: Estimate, best: Estimate, metric: str) -> bool:
+    if bool(found.misses) != bool(best.misses):
+        return not found.misses
+    ours, theirs = METRICS[metric].read(found), METRICS[metric].read(best)
+    if ours is None or theirs is None:
+        return False
+    return ours[0].mid > theirs[0].mid if METRICS[metric].more else ours[0].mid < theirs[0].mid
+
+
+@lru_cache(maxsize=64)
+def _compiled(
+    model: Model, target: Target, precision: Precision, replica: int, maturity: Maturity
+) -> tuple[StepModel | Infeasible, ...]:
+    """Every division of a system into equal replicas, compiled: the usual cut of each, one or more chips wide."""
+    found: list[StepModel | Infeasible] = []
+    needed = [
+        (place, least_chips(model, target.chip, precision, place)) for place in placements(target.chip, model.kind)
+    ]
+    sizes = [replica] if replica else [target.count // 2**i for i in range(6) if target.count % 2**i == 0]
+    for place, need in needed:
+        for size in sizes:
+            if need <= size <= target.count:
+                plan = Layout(size, target.count // size, place).plan(model, target, precision)
+                found.append(compile_step(model, target, plan, maturity))
+    if not found:
+        least = min(need for _, need in needed)
+        found.append(
+            Infeasible(f"{least:,} chips would be needed to hold the weights, {target.name} has {target.count:,}")
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A side with its estimate, or the reason why it has none."""
+
+    side: Side
+    found: Estimate | Infeasible
+
+    def shown(self, metric: str) -> SideAnswer:
+        """The numbers behind a comparison by one metric."""
+        if isinstance(self.found, Infeasible):
+            return SideAnswer(self.side.label, self.side.on or self.side.chip, self.found.reason, None, able=False)
+        answer = self.found
+        read = METRICS[metric].read(answer)
+        target, plan = answer.step_model.target, answer.step_model.plan
+        cut = f"TP{plan.tp} PP{plan.pp} x {plan.dp}, {plan.precision}, {answer.batch:,} in flight"
+        value, figures = read if read is not None else (None, {})
+        return SideAnswer(
+            self.side.label,
+            f"{plan.chips:,} x {target.chip.id}, {target.system.id}",
+            cut,
+            value,
+            str(answer.grade) if value else "",
+            {**answer.figures, **figures},
+        )

@@ -1,0 +1,79 @@
+"""`silmark claims`: what is said about accelerators, put to the test."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import typer
+
+claims_app = typer.Typer(
+    help="What vendors and the press say, put to the test.", invoke_without_command=True, no_args_is_help=False
+)
+Maturity = Annotated[str, typer.Option(help="own software as it is, or equal (a mature stack for everybody)")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON (schemas: silmark schema claims, silmark schema claim)")]
+
+
+@claims_app.callback()
+def claims_list(context: typer.Context, maturity: Maturity = "own", json_: Json = False) -> None:
+    """List all claims with their verdicts, one line each."""
+    if context.invoked_subcommand is not None:
+        return
+    from silmark.api.claims import claims  # noqa: PLC0415
+
+    answer = claims(maturity=_maturity(maturity))
+    if json_:
+        _json(answer.as_dict())
+        return
+    from silmark.report.claims import table  # noqa: PLC0415
+    from silmark.report.table import console  # noqa: PLC0415
+
+    console().print(table.listing([one.finding for one in answer.checked]))
+
+
+@claims_app.command("check")
+def claims_check(
+    name: Annotated[str, typer.Argument(help="a claim of the list, or a .toml file")],
+    maturity: Maturity = "own",
+    map_: Annotated[bool, typer.Option("--map", help="where it holds over users and prompts")] = False,
+    plot: Annotated[Path | None, typer.Option(help="write that map (.png, .svg, .pdf)", show_default=False)] = None,
+    json_: Json = False,
+) -> None:
+    """Decide one claim: as stated, as tested, what is computed, the verdict and where it holds."""
+    from silmark.api.claims import check_claim  # noqa: PLC0415
+
+    answer = check_claim(name, maturity=_maturity(maturity), maps=map_ or plot is not None)
+    if plot is not None:
+        answer.plot(plot)
+    if json_:
+        _json(answer.as_dict())
+        return
+    from silmark.report.claims import table  # noqa: PLC0415
+    from silmark.report.table import console  # noqa: PLC0415
+
+    screen = console()
+    for part in table.one(answer.finding, answer.maps if map_ else {}):
+        screen.print(part)
+
+
+@claims_app.command("report")
+def claims_report(
+    out: Annotated[Path, typer.Option(help="the page to write")] = Path("claims.html"),
+    maturity: Maturity = "own",
+) -> None:
+    """Write every claim with its verdict, numbers and maps as one HTML page."""
+    from silmark.api.claims import claims  # noqa: PLC0415
+
+    answer = claims(maturity=_maturity(maturity), maps=True)
+    answer.write(out)
+    sys.stdout.write(f"{len(answer.checked)} claims in {out}\n")
+
+
+def _maturity(text: str) -> Literal["own", "equal"]:
+    return cast("Literal['own', 'equal']", text)
+
+
+def _json(document: Any) -> None:  # noqa: ANN401 - any JSON document
+    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")

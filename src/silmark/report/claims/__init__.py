@@ -1,0 +1,1 @@
+"""Claims and their verdicts, drawn: tables of the terminal, maps, one page for a browser, JSON."""

@@ -1,0 +1,96 @@
+"""Claims in the terminal: one line each, and one claim in depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from silmark.claims import Finding, Outcome, Region, Verdict
+from silmark.report.numbers import shown
+from silmark.report.table import grid
+
+MARKS = {
+    Verdict.HOLDS: "+",
+    Verdict.FAILS: "-",
+    Verdict.ONLY_IF: "?",
+    Verdict.UNTESTABLE: ".",
+    Verdict.NOT_YET: ".",
+}
+"""One sign for a cell of a map: holds, fails, open, nothing to compare."""
+_SHORT = 90
+
+
+def listing(findings: Sequence[Finding]) -> RenderableType:
+    """One line per claim: name, when and of which kind the speaker is, verdict, why in short."""
+    rows = [
+        [found.claim.name, found.claim.speaker, found.claim.when, str(found.verdict), _short(found.why)]
+        for found in findings
+    ]
+    return grid(["claim", "said by", "when", "verdict", ""], rows)
+
+
+def _short(text: str) -> str:
+    """The first words of a long reason; `check` prints all of it."""
+    if len(text) <= _SHORT:
+        return text
+    return text[:_SHORT].rpartition(" ")[0] + " ..."
+
+
+def one(found: Finding, maps: dict[str, Region]) -> Iterator[RenderableType]:
+    """A claim in depth: what was said, what it means, what was computed, and where it holds."""
+    claim = found.claim
+    facts = [
+        ["said", f"{claim.statement} ({claim.who}, {claim.when})"],
+        ["tested", claim.restated],
+        *[["" if number else "under", condition] for number, condition in enumerate(claim.conditions)],
+        ["verdict", f"{found.verdict}: {found.why}" if found.why else str(found.verdict)],
+        *([["note", claim.note]] if claim.note else []),
+    ]
+    yield grid([claim.title, ""], facts)
+    for outcome in found.outcomes:
+        yield Text()
+        yield from _test(outcome)
+        if outcome.label in maps:
+            yield Text()
+            yield _map(maps[outcome.label])
+    yield Text()
+    yield grid(["source", "title, publisher, date, address"], [[s.key, str(s)] for s in claim.sources])
+
+
+def _test(outcome: Outcome) -> Iterator[RenderableType]:
+    facts = [["finding", outcome.said]]
+    facts += [["holds if", outcome.condition]] if outcome.condition else []
+    facts += [["missing", outcome.needs]] if outcome.needs else []
+    yield grid([str(outcome.verdict), outcome.label], facts)
+    sides = [
+        [side.label, side.system, side.plan, shown(side.value), side.grade or "-", ", ".join(side.origins) or "-"]
+        for side in outcome.sides
+    ]
+    if sides:
+        yield grid(["", "system", "plan", outcome.metric, "grade", "derived from claims"], sides)
+
+
+def _map(region: Region) -> RenderableType:
+    """Signs over columns and rows; `+` holds, `-` fails, `?` open, `.` nothing to compare."""
+    columns = list(dict.fromkeys(cell.column for cell in region.cells))
+    rows: dict[str, list[str]] = {}
+    for cell in region.cells:
+        rows.setdefault(cell.row, []).append(MARKS[cell.verdict])
+    shares = ", ".join(f"{100 * region.share(v):.0f} % {w}" for v, w in WORDS.items() if region.share(v))
+    return grid(
+        [f"{region.rows} \\ {region.columns}", *columns],
+        [[row, *marks] for row, marks in rows.items()],
+        title=f"+ holds, - fails, ? open, . nothing to compare: {shares}",
+        numeric=range(len(columns) + 1),
+    )
+
+
+WORDS = {
+    Verdict.HOLDS: "hold",
+    Verdict.FAILS: "fail",
+    Verdict.ONLY_IF: "are open",
+    Verdict.UNTESTABLE: "cannot be compared",
+}
+"""What cells of a region do."""
