@@ -10,7 +10,8 @@ from typing import Any
 from silmark.errors import BadFile
 
 _LONGEST = 4000
-_MOST = 64
+_MOST = 24
+"""Entries of a list: conditions, tests, systems of a field."""
 _LARGEST = 1e30
 
 
@@ -42,9 +43,16 @@ class Fields:
         found = self._take(name)
         if found is None and default is not None:
             return default
+        return self._text(name, found)
+
+    def _text(self, name: str, found: object) -> str:
+        """A text on one line; control characters would reach the terminal."""
         if not isinstance(found, str) or not found.strip() or len(found) > _LONGEST:
             raise self.bad(name, f"expected a text of at most {_LONGEST:,} characters")
-        return " ".join(found.split())
+        line = " ".join(found.split())
+        if not line.isprintable():
+            raise self.bad(name, "expected a text without control characters")
+        return line
 
     def choice(self, name: str, known: Collection[str], default: str | None = None) -> str:
         """One of some words."""
@@ -99,9 +107,7 @@ class Fields:
         listed = [] if found is None else found
         if not isinstance(listed, list) or not least <= len(listed) <= _MOST:
             raise self.bad(name, f"expected a list of {least} to {_MOST} texts")
-        if not all(isinstance(one, str) and one.strip() and len(one) <= _LONGEST for one in listed):
-            raise self.bad(name, f"expected texts of at most {_LONGEST:,} characters")
-        return tuple(" ".join(one.split()) for one in listed)
+        return tuple(self._text(name, one) for one in listed)
 
     def yes(self, name: str, default: bool) -> bool:
         """True or false."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from silmark.claims.spec import Cell, Claim, Finding, Outcome, Region, Verdict
@@ -43,8 +44,13 @@ def where(region: Region, verdict: Verdict = Verdict.HOLDS) -> str:
     every = list(dict.fromkeys(cell.row for cell in region.cells))
     said = []
     for text, at in grouped.items():
-        of_rows = "" if len(at) == len(every) else f" at {region.rows} {_range(at, every)}"
-        said.append(f"{region.columns} {text}{of_rows}" if len(columns) > 1 else f"{region.rows} {_range(at, every)}")
+        some = "" if len(at) == len(every) else _range(at, every)
+        if not _counts(columns):  # names of workloads under names of metrics
+            said.append(f"{some or 'everywhere'} ({text})")
+        elif len(columns) == 1:
+            said.append(f"{region.rows} {_range(at, every)}")
+        else:
+            said.append(f"{region.columns} {text}" + (f" at {region.rows} {some}" if some else ""))
     more = f", and {len(said) - _MOST_SAID} more" if len(said) > _MOST_SAID else ""
     return "; ".join(said[:_MOST_SAID]) + more
 
@@ -52,8 +58,7 @@ def where(region: Region, verdict: Verdict = Verdict.HOLDS) -> str:
 def _range(held: Sequence[str], known: Sequence[str]) -> str:
     """Runs of neighbours as `1 to 8`, others listed."""
     places = [known.index(one) for one in held]
-    numeric = all(one.replace(",", "").isdigit() for one in known)
-    if numeric and len(held) > 1 and places == list(range(places[0], places[-1] + 1)):
+    if _counts(known) and len(held) > 1 and places == list(range(places[0], places[-1] + 1)):
         return f"{held[0]} to {held[-1]}"
     return ", ".join(held)
 
@@ -69,6 +74,10 @@ def condition(region: Region | None, open_: str) -> str:
         return open_
     held = where(region)
     return held or f"{open_} ({where(region, Verdict.ONLY_IF)})"
+
+
+def _counts(names: Sequence[str]) -> bool:
+    return all(one.replace(",", "").isdigit() for one in names)
 
 
 def shares(region: Region) -> str:
@@ -102,10 +111,10 @@ def together(parts: str, verdicts: Sequence[Verdict]) -> Verdict:
 def conclude(claim: Claim, outcomes: Sequence[Outcome]) -> Finding:
     """The claim's verdict and the reason in one sentence."""
     verdict = together(claim.parts, [outcome.verdict for outcome in outcomes])
-    return Finding(claim, verdict, _why(verdict, outcomes), tuple(outcomes))
+    return Finding(claim, verdict, why(verdict, outcomes), tuple(outcomes))
 
 
-def _why(verdict: Verdict, outcomes: Sequence[Outcome]) -> str:
+def why(verdict: Verdict, outcomes: Sequence[Outcome]) -> str:
     """What a reader must know of the verdict: the condition, the missing fact, or the first finding of that kind."""
     if verdict is Verdict.ONLY_IF:
         return _condition(outcomes)
@@ -116,7 +125,7 @@ def _why(verdict: Verdict, outcomes: Sequence[Outcome]) -> str:
 
 
 def _condition(outcomes: Sequence[Outcome]) -> str:
-    """The readings that hold, and where; if none does, the first that is open with what would have to be true."""
+    """The readings that hold, and where; if none does, the likeliest that is open with what would have to be true."""
     held = []
     for outcome in outcomes:
         part = where(outcome.region) if outcome.region else outcome.condition if outcome.bound is None else ""
@@ -126,5 +135,14 @@ def _condition(outcomes: Sequence[Outcome]) -> str:
             held.append(f"{outcome.label}: {part}" if len(outcomes) > 1 else part)
     if held:
         return "; or ".join(held)
-    first = next(outcome for outcome in outcomes if outcome.verdict is Verdict.ONLY_IF)
-    return f"{first.label}: {first.condition}" if len(outcomes) > 1 else first.condition
+    best = max((one for one in outcomes if one.verdict is Verdict.ONLY_IF), key=_likeliness)
+    return f"{best.label}: {best.condition}" if len(outcomes) > 1 else best.condition
+
+
+def _likeliness(outcome: Outcome) -> float:
+    """How far the middle of an open number lies on the good side of its limit, in logarithms."""
+    value, bound = outcome.value, outcome.bound
+    if value is None or bound is None or value.mid <= 0:
+        return -math.inf
+    far = math.log(value.mid / bound.edge)
+    return far if bound.least else -far

@@ -51,11 +51,14 @@ class Side:
         on, chip = fields.text("on", ""), fields.text("chip", "")
         if bool(on) == bool(chip):
             raise fields.bad("on", "give either on = (a system of fixed size) or chip = (the smallest that will do)")
+        wanted = fields.text("model", model)
+        if wanted.startswith("hf:"):
+            raise fields.bad("model", "expected a model of the catalogue or a config.json; claims fetch nothing")
         side = cls(
             label=fields.text("label", on or chip),
             on=on,
             chip=chip,
-            model=fields.text("model", model),
+            model=wanted,
             precision=fields.text("precision", "default"),
             users=fields.whole("users", 0, _MOST_USERS) if "users" in fields.table else 0,
             replica=fields.whole("replica", 0, _MOST_USERS) if "replica" in fields.table else 0,

@@ -44,3 +44,13 @@ class SpeculationDocument(Strict):
     tokens: int = Field(description="drafted per cycle")
     acceptance: Bounds
     tokens_per_cycle: Bounds
+
+
+class SourceDocument(Strict):
+    """Where a figure was read."""
+
+    key: str
+    title: str
+    publisher: str
+    date: str
+    address: str

@@ -72,7 +72,7 @@ class Level:
             return ""
         unit = METRICS[self.metric].unit
         low, high = si(side.value.low, unit), si(side.value.high, unit)
-        return f"the value, predicted as {low} to {high}, is really {self.bound.words(unit)}"
+        return f"the value is {self.bound.words(unit)}, predicted {low} to {high}"
 
     def _cell(self, work: Workload, side: SideAnswer) -> Cell:
         column, row = f"{work.users or 'auto'}", f"{work.prompt:,}"

@@ -88,12 +88,13 @@ class BreakEven:
 
 def _line(answer: Estimate) -> tuple[float, float]:
     """Dollars per million tokens as a straight line over the price of one chip: (at no price, per dollar)."""
-    one, two = (_cost(answer, _PROBE_USD), _cost(answer, 2 * _PROBE_USD))
+    one, two = (usd_per_million(answer, _PROBE_USD), usd_per_million(answer, 2 * _PROBE_USD))
     slope = (two - one) / _PROBE_USD
     return one - slope * _PROBE_USD, slope
 
 
-def _cost(answer: Estimate, usd: float) -> float:
+def usd_per_million(answer: Estimate, usd: float) -> float:
+    """Dollars per million tokens of an estimate if each of its chips were bought for so much."""
     model = answer.step_model
     target = model.target
     probe = Figure("price.purchase", usd, usd, usd, "USD", "silmark-assumption", Grade.ASSUMED)

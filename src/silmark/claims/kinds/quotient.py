@@ -16,12 +16,14 @@ from silmark.claims.kinds.ratio import read_bound
 from silmark.claims.metrics import METRICS
 from silmark.claims.sides import Side
 from silmark.claims.spec import Bound, Outcome, SideAnswer, Terms, Verdict
-from silmark.errors import UnknownName
+from silmark.errors import BadValue, UnknownName
 from silmark.figures import Figure, Grade, Interval, assumptions
 from silmark.figures.figure import quadrature
 from silmark.figures.numbers import si, three
 from silmark.workloads import WORKLOADS
 
+_SMALLEST, _LARGEST = 1e-100, 1e100
+_FACTORS = 8
 _PARTS = {"chip": 3, "system": 3, "assumed": 3, "own": 2, "metric": 4}
 """Places of figures, and how many words their names have."""
 
@@ -55,6 +57,8 @@ class Quotient:
             times=fields.number("times", 1.0) or 1.0,
             bound=read_bound(fields),
         )
+        if max(len(test.over), len(test.under)) > _FACTORS:
+            raise fields.bad("over", f"expected at most {_FACTORS} figures on either side")
         for name in (*test.over, *test.under):
             place = name.partition(":")[0]
             if place not in _PARTS or len(name.split(":", _PARTS[place] - 1)) != _PARTS[place]:
@@ -74,7 +78,7 @@ class Quotient:
             verdict, needs = Verdict.UNTESTABLE, f"a source for {', '.join(keys)} that is not the claim itself"
         if verdict is Verdict.ONLY_IF:
             low, high = si(value.low, self.unit), si(value.high, self.unit)
-            condition = f"{self.counted}, {low} to {high}, is really {self.bound.words(self.unit)}"
+            condition = f"{self.counted}: {self.bound.words(self.unit)}, where {low} to {high} is computed"
             if input_ := evidence.widest(used):
                 condition += f"; least certain input: {input_}"
         said = f"{self.counted}: {self._number(value)}; claimed: {self.bound.words(self.unit)}"
@@ -84,7 +88,9 @@ class Quotient:
 
     def _value(self, used: dict[str, Figure]) -> Interval:
         above, below = [used[name] for name in self.over], [used[name] for name in self.under]
-        mid = self.times * math.prod(f.value for f in above) / math.prod(f.value for f in below)
+        mid = self.times * math.prod(f.value for f in above) / (math.prod(f.value for f in below) or math.inf)
+        if not _SMALLEST < mid < _LARGEST:
+            raise BadValue("over and under", self.label, "figures whose quotient is a number between 1e-100 and 1e100")
         powers = {name: self.over.count(name) - self.under.count(name) for name in used}
         low = quadrature(n * (used[k].log_low if n > 0 else used[k].log_high) for k, n in powers.items())
         high = quadrature(n * (used[k].log_high if n > 0 else used[k].log_low) for k, n in powers.items())

@@ -114,7 +114,7 @@ class Ratio:
         input_ = evidence.least_certain(a.found, self.metric, shown_.figures)
         named = f"; least certain input: {input_}" if input_ else ""
         low, high = three(cell.value.low), three(cell.value.high)
-        return f"the ratio, predicted as {low} to {high}, is really {self.bound.words('1')}{named}"
+        return f"the ratio is {self.bound.words('1')}, predicted {low} to {high}{named}"
 
     def _needed(self, sides: tuple[SideAnswer, SideAnswer]) -> str:
         other = sides[1].value

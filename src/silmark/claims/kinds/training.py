@@ -85,7 +85,7 @@ class Training:
 
     def _open(self, value: Interval) -> str:
         low, high = three(value.low), three(value.high)
-        return f"the number of chips, predicted as {low} to {high}, is really {self.bound.words('1')}"
+        return f"the number of chips is {self.bound.words('1')}, predicted {low} to {high}"
 
     def _estimate(self) -> TrainingEstimate | Infeasible:
         """The reference cluster's step with the least recomputation that fits."""

@@ -5,33 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from silmark.claims import Finding, Outcome, Region
+from silmark.report.documents import Bounds, SourceDocument, Strict
 
 LIST, ONE = "silmark.claims/1", "silmark.claim/1"
 Word = Literal["holds", "fails", "holds only if", "untestable", "not assessed yet"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Bounds(_Strict):
-    low: float = Field(ge=0)
-    mid: float = Field(ge=0)
-    high: float = Field(ge=0)
-
-
-class _Source(_Strict):
-    key: str
-    title: str
-    publisher: str
-    date: str
-    address: str
-
-
-class _Head(_Strict):
+class _Head(Strict):
     name: str
     title: str
     who: str
@@ -42,7 +25,7 @@ class _Head(_Strict):
     why: str = Field(description="the condition, what is missing, or the decisive finding")
 
 
-class ClaimsDocument(_Strict):
+class ClaimsDocument(Strict):
     """`silmark claims --json`."""
 
     schema_: Literal["silmark.claims/1"] = Field(alias="schema")
@@ -50,30 +33,30 @@ class ClaimsDocument(_Strict):
     claims: list[_Head]
 
 
-class _Side(_Strict):
+class _Side(Strict):
     label: str
     system: str
     plan: str = Field(description="cut, format and sequences in flight; or why it gives no number")
-    value: _Bounds | None
+    value: Bounds | None
     grade: str
     derived_from: list[str] = Field(description="claims that figures behind the number were derived from")
     sources: list[str]
 
 
-class _Cell(_Strict):
+class _Cell(Strict):
     column: str
     row: str
     verdict: Word
-    value: _Bounds | None
+    value: Bounds | None
 
 
-class _Region(_Strict):
+class _Region(Strict):
     columns: str
     rows: str
     cells: list[_Cell]
 
 
-class _Test(_Strict):
+class _Test(Strict):
     label: str
     kind: str
     metric: str
@@ -81,7 +64,7 @@ class _Test(_Strict):
     said: str
     condition: str
     needs: str = Field(description="the fact or the value that would decide")
-    value: _Bounds | None
+    value: Bounds | None
     least: float | None = Field(description="what the value must reach for the claim to hold")
     most: float | None
     sides: list[_Side]
@@ -98,7 +81,7 @@ class ClaimDocument(_Head):
     restated: str
     conditions: list[str]
     note: str
-    sources: list[_Source]
+    sources: list[SourceDocument]
     tests: list[_Test]
 
 

@@ -87,8 +87,8 @@ def _about(findings: Sequence[Finding], maturity: str) -> str:
     stacks = "each chip's software as it is" if maturity == "own" else "a mature software stack granted to every chip"
     return (
         f"{len(findings)} claims: {said}. Computed by Silmark, {stacks}; intervals hold 80 % of what would be "
-        "measured. A claim holds if the whole interval lies on its side, fails if none of it does. A number that was computed "
-        f"back from a claim cannot decide it. {datetime.now(UTC).date().isoformat()}."
+        "measured. A claim holds if the whole interval lies on its side, fails if none of it does. A number that was "
+        f"computed back from a claim cannot decide it. {datetime.now(UTC).date().isoformat()}."
     )
 
 
