@@ -10,15 +10,17 @@ from silmark.chips import Chip
 from silmark.claims.fields import Fields
 from silmark.claims.metrics import METRICS
 from silmark.claims.spec import SideAnswer, Terms
-from silmark.estimation import Asked, Estimate, choose
+from silmark.estimation import Asked as OneChip
+from silmark.estimation import Estimate, choose
 from silmark.estimation import estimate as run_estimate
 from silmark.formats import Precision
 from silmark.mapping import Infeasible
 from silmark.mapping.candidates import Layout, least_chips, placements
 from silmark.models import Model
+from silmark.search.space import Asked, Tally, divisors, plans
 from silmark.step import Maturity, StepModel, compile_step
 from silmark.systems import Target
-from silmark.workloads import Workload
+from silmark.workloads import WORKLOADS, Workload
 
 _MOST_USERS = 1_000_000
 
@@ -93,7 +95,7 @@ class Side:
         found = (
             self._fixed(loaded, on, asked, metric, terms.maturity)
             if isinstance(on, Target)
-            else choose(Asked(loaded, on, systems.usual(on), asked, self._precision(on), terms.maturity))
+            else choose(OneChip(loaded, on, systems.usual(on), asked, self._precision(on), terms.maturity))
         )
         if isinstance(found, Estimate) and found.misses:
             return Answered(self, Infeasible(found.misses))
@@ -106,13 +108,7 @@ class Side:
         self, model: Model, target: Target, asked: Workload, metric: str, maturity: Maturity
     ) -> Estimate | Infeasible:
         best: Estimate | Infeasible = Infeasible("no plan of this size fits")
-        for compiled in _compiled(model, target, self._precision(target.chip), self.replica, maturity):
-            if isinstance(compiled, Infeasible):
-                best = compiled if isinstance(best, Infeasible) else best
-                continue
-            if asked.users is not None and asked.users < compiled.plan.dp:
-                continue
-            found = run_estimate(compiled, asked, quick=True)
+        for found in _evaluated(model, target, self._precision(target.chip), self.replica, maturity, asked):
             if isinstance(best, Infeasible) or (isinstance(found, Estimate) and _better(found, best, metric)):
                 best = found
         return best
@@ -127,27 +123,33 @@ def _better(found: Estimate, best: Estimate, metric: str) -> bool:
     return ours[0].mid > theirs[0].mid if METRICS[metric].more else ours[0].mid < theirs[0].mid
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
+def _evaluated(
+    model: Model, target: Target, precision: Precision, replica: int, maturity: Maturity, asked: Workload
+) -> tuple[Estimate | Infeasible, ...]:
+    """Every plan of a system under one workload; tests of one claim ask the same of it by several metrics."""
+    every = _compiled(model, target, precision, replica, maturity)
+    fitting = (one for one in every if isinstance(one, Infeasible) or (asked.users or one.plan.dp) >= one.plan.dp)
+    return tuple(one if isinstance(one, Infeasible) else run_estimate(one, asked, quick=True) for one in fitting)
+
+
+@lru_cache(maxsize=128)
 def _compiled(
     model: Model, target: Target, precision: Precision, replica: int, maturity: Maturity
 ) -> tuple[StepModel | Infeasible, ...]:
-    """Every division of a system into equal replicas, compiled: the usual cut of each, one or more chips wide."""
-    found: list[StepModel | Infeasible] = []
-    needed = [
-        (place, least_chips(model, target.chip, precision, place)) for place in placements(target.chip, model.kind)
-    ]
-    sizes = [replica] if replica else [target.count // 2**i for i in range(6) if target.count % 2**i == 0]
-    for place, need in needed:
-        for size in sizes:
-            if need <= size <= target.count:
-                plan = Layout(size, target.count // size, place).plan(model, target, precision)
-                found.append(compile_step(model, target, plan, maturity))
-    if not found:
-        least = min(need for _, need in needed)
-        found.append(
-            Infeasible(f"{least:,} chips would be needed to hold the weights, {target.name} has {target.count:,}")
-        )
-    return tuple(found)
+    """Every plan that uses all chips of a system, compiled: each is a candidate for whatever metric is asked.
+
+    Those of the search, and the usual cut of each replica, which on machines that split layers has more stages than
+    the model has layers.
+    """
+    asked = Asked(model, target, WORKLOADS["offline"], (precision,), maturity)
+    found = list(plans(asked, Tally()))
+    for place in placements(target.chip, model.kind):
+        need = least_chips(model, target.chip, precision, place)
+        sizes = [size for size in divisors(target.count) if size >= need]
+        found += [Layout(size, target.count // size, place).plan(model, target, precision) for size in sizes]
+    wanted = dict.fromkeys(plan for plan in found if not replica or plan.tp * plan.pp == replica)
+    return tuple(compile_step(model, target, plan, maturity) for plan in wanted)
 
 
 @dataclass(frozen=True, slots=True)
