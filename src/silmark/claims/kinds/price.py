@@ -1,24 +1,30 @@
-"""`kind = "break_even"`: the price of a chip at which its tokens cost a given part of another's."""
+"""`kind = "break_even"`: the price of a chip at which its tokens cost a given part of another's.
+
+Both sides are billed in full: capital with interest, network, hosting, upkeep, electricity; what they share moves
+together. Where the chip has no public price, the claim cannot be decided, unless it fails with chips for nothing.
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from silmark.chips import Chip
 from silmark.claims.fields import Fields
-from silmark.claims.sides import Answered, Side
-from silmark.claims.spec import Outcome, Terms, Verdict
+from silmark.claims.sides import Side
+from silmark.claims.spec import Outcome, SideAnswer, Terms, Verdict
 from silmark.claims.workload import Conditions
-from silmark.economics import price
+from silmark.economics.bill import in_full
+from silmark.economics.breakeven import BreakEven as Found
+from silmark.economics.breakeven import break_even
+from silmark.economics.rent import purchase
+from silmark.economics.terms import defaults
 from silmark.estimation import Estimate
-from silmark.figures import Figure, Grade, Interval
-from silmark.figures.figure import quadrature
+from silmark.figures import Interval
 from silmark.figures.numbers import shown, three
 from silmark.mapping import Infeasible
 
-_PROBE_USD = 1e4
-"""Two prices, this and twice this, give the straight line from price to cost."""
+_METRIC = "usd_per_mtok"
+_NEVER = 0.1
+"""Share of the draws below which no price above 0 keeps the ratio: the 80 % interval then lies at 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,62 +51,48 @@ class BreakEven:
 
     def run(self, terms: Terms) -> Outcome:
         """Solves for the price; a public price is for `ratio` to judge."""
-        metric = "usd_per_mtok"
         work = next(self.conditions.workloads())
-        a, b = self.a.answer(work, metric, terms), self.b.answer(work, metric, terms)
-        sides = (a.shown(metric), b.shown(metric))
-        words = "price of one chip at which the claim holds"
-        if isinstance(a.found, Infeasible):
-            return Outcome(Verdict.FAILS, self.label, words, f"{sides[0].label}: {a.found.reason}", sides=sides)
-        if sides[1].value is None:
-            return Outcome(Verdict.UNTESTABLE, self.label, words, sides[1].lacks, needs=sides[1].lacks, sides=sides)
-        fixed, slope = _line(a.found)
-        wanted = sides[1].value.scaled(self.share)
         load = f"{work.prompt:,} tokens in, {work.output:,} out"
-        if wanted.high <= fixed:
-            said = (
-                f"at {load} electricity alone costs {three(fixed)} $ per million tokens, "
-                f"{three(self.share)} of {sides[1].label} is {shown(wanted)}"
-            )
-            return Outcome(Verdict.FAILS, self.label, words, said, sides=sides)
-        limit = self._limit(a, wanted, fixed, slope)
+        a, b = (side.answer(work, _METRIC, terms) for side in (self.a, self.b))
+        sides = (a.shown(_METRIC), b.shown(_METRIC))
+        if isinstance(a.found, Infeasible):
+            return self._outcome(Verdict.FAILS, f"{sides[0].label}: {a.found.reason} at {load}", sides)
+        if isinstance(b.found, Infeasible) or sides[1].value is None:
+            return self._outcome(Verdict.UNTESTABLE, sides[1].lacks, sides, needs=sides[1].lacks)
+        found = self._solve(a.found, b.found)
+        against = f"{sides[1].label} ({shown(found.baseline)} $ per million tokens, billed in full)"
+        if found.reached < _NEVER:
+            free = three(found.free_ratio)
+            said = f"at {load}, with chips for nothing, {sides[0].label} still costs {free} of {against}"
+            return self._outcome(Verdict.FAILS, said, sides)
         said = (
-            f"at {load} {sides[0].label} costs {three(self.share)} of {sides[1].label} "
-            f"({shown(sides[1].value)} $ per million tokens) if one chip is bought for ${shown(limit)}"
+            f"at {load} {sides[0].label} costs {three(self.share)} of {against} if one chip costs {_usd(found.price)}"
         )
-        rests = sides[0].origins
-        needs = (
-            f"a public price; the claim needs at most ${three(limit.mid)} ({three(limit.low)} to {three(limit.high)})"
-        )
-        if rests:
-            needs += f", granting the vendor's own speeds ({', '.join(rests)})"
-        return Outcome(Verdict.UNTESTABLE, self.label, words, said, limit, None, "", needs, sides)
+        return self._outcome(Verdict.UNTESTABLE, said, sides, found.price, self._needs(found, sides[0]))
 
-    def _limit(self, a: Answered, wanted: Interval, fixed: float, slope: float) -> Interval:
-        """The price, off as the other's cost and the own rate are off; capital counts above the electricity."""
-        assert isinstance(a.found, Estimate)
-        rate = a.found.rate
-        mid = max(wanted.mid - fixed, 0.01 * wanted.mid) / slope
-        below = quadrature([math.log(wanted.mid / wanted.low), math.log(rate.mid / rate.low)])
-        above = quadrature([math.log(wanted.high / wanted.mid), math.log(rate.high / rate.mid)])
-        return Interval.around(mid, below, above)
+    def _solve(self, a: Estimate, b: Estimate) -> Found:
+        shared = defaults()
+        return break_even(a, shared, b, in_full(b, shared, purchase(b.step_model.target)), self.share)
+
+    def _needs(self, found: Found, side: SideAnswer) -> str:
+        needs = f"a public price: the claim needs at most {_usd(found.price)} a chip"
+        if found.reached < 1 - _NEVER:
+            needs += f" (in {100 * (1 - found.reached):.0f} % of the draws not even chips for nothing would do)"
+        if side.origins:
+            needs += f", granting the speeds that others of its maker's claims set ({', '.join(side.origins)})"
+        return needs
+
+    def _outcome(
+        self,
+        verdict: Verdict,
+        said: str,
+        sides: tuple[SideAnswer, ...],
+        value: Interval | None = None,
+        needs: str = "",
+    ) -> Outcome:
+        words = f"price of one chip at which the cost is {three(self.share)} of the other's"
+        return Outcome(verdict, self.label, words, said, value, None, "", needs, sides)
 
 
-def _line(answer: Estimate) -> tuple[float, float]:
-    """Dollars per million tokens as a straight line over the price of one chip: (at no price, per dollar)."""
-    one, two = (usd_per_million(answer, _PROBE_USD), usd_per_million(answer, 2 * _PROBE_USD))
-    slope = (two - one) / _PROBE_USD
-    return one - slope * _PROBE_USD, slope
-
-
-def usd_per_million(answer: Estimate, usd: float) -> float:
-    """Dollars per million tokens of an estimate if each of its chips were bought for so much."""
-    model = answer.step_model
-    target = model.target
-    probe = Figure("price.purchase", usd, usd, usd, "USD", "silmark-assumption", Grade.ASSUMED)
-    kept = {key: one for key, one in target.system.figures.items() if not key.startswith("price.")}
-    chip: Chip = replace(target.chip, figures={**target.chip.figures, "price.purchase": probe})
-    bought = replace(target, chip=chip, system=replace(target.system, figures=kept))
-    found = price(replace(answer, step_model=replace(model, target=bought)))
-    assert found is not None
-    return found.usd_per_million.mid
+def _usd(price: Interval) -> str:
+    return f"${three(price.mid)} (${three(price.low)} to ${three(price.high)})"

@@ -1,7 +1,7 @@
 """`kind = "quotient"`: a product of figures over another, against a bound; facts, sums of money, parts of a system.
 
-A figure is named `chip:ID:KEY`, `system:ID:KEY`, `assumed:FILE:KEY`, `own:NAME` for one of the claim's own file, or
-`metric:NAME:MODEL:SYSTEM` for what Silmark computes of a whole system.
+A figure is named `chip:ID:KEY`, `system:ID:KEY`, `link:ID:KEY`, `terms:KEY` (what owning and running cost), `own:NAME`
+(the claim's own file), or `metric:NAME:MODEL:SYSTEM` (what Silmark computes of a whole system).
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from silmark.claims.kinds.ratio import read_bound
 from silmark.claims.metrics import METRICS
 from silmark.claims.sides import Side
 from silmark.claims.spec import Bound, Outcome, SideAnswer, Terms, Verdict
+from silmark.economics.terms import defaults
 from silmark.errors import BadValue, UnknownName
-from silmark.figures import Figure, Grade, Interval, assumptions
+from silmark.fabric.physical.catalog import technology
+from silmark.figures import Figure, Grade, Interval
 from silmark.figures.figure import quadrature
 from silmark.figures.numbers import si, three
 from silmark.workloads import WORKLOADS
 
 _SMALLEST, _LARGEST = 1e-100, 1e100
 _FACTORS = 8
-_PARTS = {"chip": 3, "system": 3, "assumed": 3, "own": 2, "metric": 4}
+_PARTS = {"chip": 3, "system": 3, "link": 3, "terms": 2, "own": 2, "metric": 4}
 """Places of figures, and how many words their names have."""
 
 
@@ -64,7 +66,7 @@ class Quotient:
             if place not in _PARTS or len(name.split(":", _PARTS[place] - 1)) != _PARTS[place]:
                 raise fields.bad(
                     "over",
-                    f"{name[:60]!r}; expected chip:ID:KEY, system:ID:KEY, assumed:FILE:KEY, own:NAME or "
+                    f"{name[:60]!r}; expected chip:ID:KEY, system:ID:KEY, link:ID:KEY, terms:KEY, own:NAME or "
                     "metric:NAME:MODEL:SYSTEM",
                 )
         return test
@@ -115,11 +117,10 @@ def figure(name: str, terms: Terms) -> Figure:
         found = chips.load(rest[0]).figures.get(rest[1])
     elif place == "system":
         found = systems.load(rest[0]).figures.get(rest[1])
-    elif place == "assumed":
-        try:
-            found = assumptions(rest[0]).get(rest[1])
-        except KeyError:
-            found = None
+    elif place == "link":
+        found = technology(rest[0]).figures.get(rest[1])
+    elif place == "terms":
+        found = defaults().get(rest[0])
     else:
         found = _computed(name, rest[0], rest[1], rest[2], terms)
     if found is None or not found.value:
