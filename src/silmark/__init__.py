@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from silmark.api import Depth, compare, estimate
     from silmark.api.build import build_or_buy
+    from silmark.api.claims import check_claim
     from silmark.api.collective import collective
     from silmark.api.cost import cost
     from silmark.api.links import cable, channel
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from silmark.api.search import search, size
     from silmark.api.search_training import search_training
     from silmark.api.system import system
-    from silmark.api.claims import check_claim
     from silmark.api.train import train
     from silmark.errors import SilmarkError
 

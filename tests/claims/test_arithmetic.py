@@ -10,10 +10,11 @@ from silmark import claims
 from silmark.chips import load
 from silmark.claims import Outcome, Verdict
 from silmark.claims.kinds.level import request_flops
-from silmark.claims.kinds.price import usd_per_million
+from silmark.claims.kinds.price import BreakEven
+from silmark.claims.kinds.training import Cut, TrainingRatio
 from silmark.claims.sides import Side
-from silmark.claims.spec import Terms
-from silmark.estimation import Estimate
+from silmark.claims.spec import Bound, Terms
+from silmark.claims.workload import Conditions
 from silmark.workloads import Workload
 
 
@@ -64,15 +65,23 @@ def test_fewer_days_take_more_cards() -> None:
     assert all(n * d == pytest.approx(chips[0] * days[0]) for n, d in zip(chips, days, strict=True))
 
 
-def test_a_break_even_price_leaves_the_share_that_was_asked_for() -> None:
-    """Bought at the price that `break_even` gives, a token costs what the claim says."""
-    found = outcome("corsair-90-percent", "8B at the speed of a chat")
-    assert found.value is not None
+def test_a_dearer_rival_allows_a_dearer_chip() -> None:
+    """The price of `break_even` rises with the share of the other's cost that is allowed; too little allows none."""
+    side = Side("Corsair", "8x:corsair", "", "llama-3-8b", "mxint8", 0, 0)
+    other = replace(side, label="H100", on="8x:h100", precision="fp8")
+    work = Conditions((), (1024,), 256, 2.0, 0.05)
+    free, half, whole = (BreakEven("", share, side, other, work).run(Terms()) for share in (0.01, 0.7, 1.4))
+    assert free.verdict is Verdict.FAILS
+    assert "chips for nothing" in free.said
+    assert half.value is not None
+    assert whole.value is not None
+    assert half.value.mid < whole.value.mid
     assert load("corsair").figures.get("price.purchase") is None, "then `ratio` should judge it"
-    side = Side("", "8x:corsair", "", "llama-3-8b", "mxint8", 0, 0)
-    work = Workload("claim", 1024, 256, 2.0, 0.05)
-    answer = side.answer(work, "usd_per_mtok", Terms()).found
-    assert isinstance(answer, Estimate)
-    other = replace(side, on="8x:h100", precision="fp8").answer(work, "usd_per_mtok", Terms()).shown("usd_per_mtok")
-    assert other.value is not None
-    assert usd_per_million(answer, found.value.mid) == pytest.approx(0.1 * other.value.mid, rel=1e-6)
+
+
+def test_training_is_compared_per_chip() -> None:
+    """Twice the chips of the same kind train no faster per chip than once, and not much slower."""
+    many, few = (Cut("llama-3.1-8b", on, 1, 1, 4096) for on in ("128x:h100", "64x:h100"))
+    from_one = TrainingRatio("", many, few, Bound(least=1.0)).run(Terms())
+    assert from_one.value is not None
+    assert 0.8 < from_one.value.mid <= 1.001

@@ -55,6 +55,35 @@ def test_what_set_a_chips_own_figures_is_untestable_with_the_value_it_would_need
     assert any(word in found.why for word in ("FLOP/s", "at least", "at most"))
 
 
+def test_no_kind_of_test_decides_by_figures_of_the_claim_itself() -> None:
+    """A break-even price that even free chips miss, and a place in a field, rest on the claimed speeds."""
+    text = FILE.format(name="corsair-60k", origin="").partition("[figures]")[0]
+    text += """
+[[test]]
+kind = "break_even"
+label = "a tenth"
+model = "llama-3-8b"
+share = 0.1
+tpot_s = 0.05
+a = { on = "8x:corsair", precision = "mxint8" }
+b = { on = "8x:h100", precision = "fp8" }
+
+[[test]]
+kind = "field"
+label = "slow"
+model = "llama-3-8b"
+than_median = "worse"
+metrics = ["joules"]
+workloads = ["chat"]
+a = { on = "8x:corsair", precision = "mxint8" }
+rivals = ["8x:h100", "8x:nvidia-a100-sxm4-80gb", "8x:nvidia-l40s-48gb"]
+"""
+    found = claims.check(parse(Path("c.toml"), tomllib.loads(text)))
+    assert {outcome.verdict for outcome in found.outcomes} == {Verdict.UNTESTABLE}
+    other = claims.check(parse(Path("c.toml"), tomllib.loads(text.replace("corsair-60k", "corsair-90"))))
+    assert {outcome.verdict for outcome in other.outcomes} != {Verdict.UNTESTABLE}
+
+
 @pytest.mark.parametrize("name", ["matx-10x", "rain-10000x"])
 def test_chips_of_which_nothing_is_published_leave_claims_untestable(name: str) -> None:
     found = claims.check(claims.load(name))

@@ -99,6 +99,12 @@ def test_shares_count_every_condition() -> None:
     assert sum(found.share(verdict) for verdict in Verdict) == pytest.approx(1.0)
 
 
+def test_statements_that_stand_alone_say_which_do_not_hold() -> None:
+    found = [Outcome(HOLDS, "small", "", ""), Outcome(FAILS, "fast", "", ""), Outcome(HOLDS, "cool", "", "")]
+    assert judge.why(ONLY_IF, found, "each") == "small; cool; not fast"
+    assert judge.why(ONLY_IF, found, "readings") == "small; or cool"
+
+
 def test_where_nothing_is_sure_the_likeliest_reading_is_named() -> None:
     def outcome(label: str, mid: float) -> Outcome:
         found = Interval(mid / 5, mid, mid * 5)

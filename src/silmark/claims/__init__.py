@@ -2,6 +2,6 @@
 
 from silmark.claims.catalogue import load, names
 from silmark.claims.check import check, maps
-from silmark.claims.spec import Cell, Claim, Finding, Outcome, Region, Verdict
+from silmark.claims.spec import Cell, Claim, Finding, Outcome, Region, SideAnswer, Verdict
 
-__all__ = ["Cell", "Claim", "Finding", "Outcome", "Region", "Verdict", "check", "load", "maps", "names"]
+__all__ = ["Cell", "Claim", "Finding", "Outcome", "Region", "SideAnswer", "Verdict", "check", "load", "maps", "names"]

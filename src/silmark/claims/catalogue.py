@@ -16,7 +16,7 @@ from silmark.figures import Figure, Source, load_sources
 from silmark.figures.tables import packaged, read_figure, read_toml, walk
 
 SPEAKERS = ("vendor", "press", "analyst", "belief")
-PARTS = ("readings", "all")
+PARTS = ("readings", "each", "all")
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
 _DATE = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?")
 

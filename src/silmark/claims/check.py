@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from silmark.claims import judge
-from silmark.claims.spec import Claim, Finding, Mapped, Region, Terms
+from dataclasses import replace
+
+from silmark.claims import evidence, judge
+from silmark.claims.spec import Claim, Finding, Mapped, Outcome, Region, Terms, Verdict
 from silmark.step import Maturity
 
 
@@ -15,7 +17,18 @@ def check(claim: Claim, maturity: Maturity = "own") -> Finding:
         maturity: every software stack as it is, or a mature one for everybody.
     """
     terms = Terms(claim.circle, claim.figures, maturity)
-    return judge.conclude(claim, [test.run(terms) for test in claim.tests])
+    return judge.conclude(claim, [_guarded(test.run(terms), terms) for test in claim.tests])
+
+
+def _guarded(outcome: Outcome, terms: Terms) -> Outcome:
+    """No test of any kind decides a claim by figures that were computed back from it."""
+    if outcome.verdict in (Verdict.UNTESTABLE, Verdict.NOT_YET):
+        return outcome
+    for side in outcome.sides:
+        if keys := evidence.circular(side.figures, terms.names):
+            needs = f"a source for {', '.join(keys[:2])} of {side.label} that is not the claim itself"
+            return replace(outcome, verdict=Verdict.UNTESTABLE, condition="", needs=needs)
+    return outcome
 
 
 def maps(claim: Claim, maturity: Maturity = "own") -> list[tuple[str, Region]]:

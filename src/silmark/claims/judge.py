@@ -95,7 +95,7 @@ def together(parts: str, verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict of all tests.
 
     Args:
-        parts: "all" if the claim makes every one of them; "readings" if each is a way to read it.
+        parts: "all" if the claim is wrong where one of them is; otherwise each counts alone.
     """
     found = set(verdicts)
     if len(found) == 1:
@@ -111,20 +111,20 @@ def together(parts: str, verdicts: Sequence[Verdict]) -> Verdict:
 def conclude(claim: Claim, outcomes: Sequence[Outcome]) -> Finding:
     """The claim's verdict and the reason in one sentence."""
     verdict = together(claim.parts, [outcome.verdict for outcome in outcomes])
-    return Finding(claim, verdict, why(verdict, outcomes), tuple(outcomes))
+    return Finding(claim, verdict, why(verdict, outcomes, claim.parts), tuple(outcomes))
 
 
-def why(verdict: Verdict, outcomes: Sequence[Outcome]) -> str:
+def why(verdict: Verdict, outcomes: Sequence[Outcome], parts: str = "readings") -> str:
     """What a reader must know of the verdict: the condition, the missing fact, or the first finding of that kind."""
     if verdict is Verdict.ONLY_IF:
-        return _condition(outcomes)
+        return _condition(outcomes, parts)
     alike = [outcome for outcome in outcomes if outcome.verdict is verdict]
     if verdict in (Verdict.UNTESTABLE, Verdict.NOT_YET):
         return next((outcome.needs for outcome in alike if outcome.needs), "")
     return alike[0].said
 
 
-def _condition(outcomes: Sequence[Outcome]) -> str:
+def _condition(outcomes: Sequence[Outcome], parts: str) -> str:
     """The readings that hold, and where; if none does, the likeliest that is open with what would have to be true."""
     held = []
     for outcome in outcomes:
@@ -133,6 +133,8 @@ def _condition(outcomes: Sequence[Outcome]) -> str:
             held.append(outcome.label)
         elif outcome.verdict is Verdict.ONLY_IF and part:
             held.append(f"{outcome.label}: {part}" if len(outcomes) > 1 else part)
+    if held and parts == "each":
+        return f"{'; '.join(held)}; not {'; '.join(one.label for one in outcomes if one.verdict is Verdict.FAILS)}"
     if held:
         return "; or ".join(held)
     best = max((one for one in outcomes if one.verdict is Verdict.ONLY_IF), key=_likeliness)

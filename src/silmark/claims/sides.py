@@ -175,4 +175,6 @@ class Answered:
             value,
             str(answer.grade) if value else "",
             {**answer.figures, **figures},
+            counted=METRICS[metric].words,
+            unit=METRICS[metric].unit,
         )

@@ -66,6 +66,7 @@ class SideAnswer:
         grade: worst grade of the evidence that matters, empty where there is no number.
         figures: what went in, by key.
         able: False if it cannot run or keep the promises; True where only a price is missing.
+        counted, unit: what the value is, in words, and its SI unit.
     """
 
     label: str
@@ -75,6 +76,8 @@ class SideAnswer:
     grade: str = ""
     figures: Mapping[str, Figure] = field(default_factory=dict)
     able: bool = True
+    counted: str = ""
+    unit: str = "1"
 
     @property
     def origins(self) -> list[str]:
@@ -190,7 +193,8 @@ class Claim:
         sources: where it was said and what it is judged by.
         restated: the testable sentence.
         conditions: under which, each a half sentence; what the speaker left open is filled in here.
-        parts: "readings" if the tests read one sentence in several ways, "all" if it makes them all at once.
+        parts: "readings" if the tests read one sentence in several ways, "each" if they are statements that stand
+            alone, "all" if the claim is wrong where one of them is.
         circle: names under which figures cite what was derived from this claim; its own is always among them.
         note: what a reader must know besides.
     """

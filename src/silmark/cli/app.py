@@ -11,10 +11,10 @@ import typer
 
 from silmark.cli.bulk import predict
 from silmark.cli.calibrate import calibrate
+from silmark.cli.claims import claims_app
 from silmark.cli.collective import collective
 from silmark.cli.cost import cost
 from silmark.cli.links import add_to as add_links
-from silmark.cli.claims import claims_app
 from silmark.cli.measure import measure
 from silmark.cli.moves import build_or_buy, port
 from silmark.cli.pages import show_page

@@ -11,7 +11,7 @@ from silmark.claims.kinds.price import BreakEven
 from silmark.claims.kinds.quotient import Quotient
 from silmark.claims.kinds.ratio import Ratio
 from silmark.claims.kinds.text import Text
-from silmark.claims.kinds.training import Training
+from silmark.claims.kinds.training import Training, TrainingRatio
 from silmark.claims.spec import Test
 
 KINDS: Mapping[str, Callable[[Fields], Test]] = {
@@ -21,6 +21,7 @@ KINDS: Mapping[str, Callable[[Fields], Test]] = {
     "break_even": BreakEven.read,
     "field": Field.read,
     "training": Training.read,
+    "training_ratio": TrainingRatio.read,
     "text": Text.read,
 }
 """By the name that `kind` gives in a claim's file."""

@@ -22,7 +22,8 @@ from silmark.figures import Interval
 from silmark.figures.numbers import shown, three
 from silmark.mapping import Infeasible
 
-_METRIC = "usd_per_mtok"
+_METRIC, _BEST = "usd_per_mtok", "rate_per_chip"
+"""What is compared, and by what a plan is the best as long as the price of its chips is open."""
 _NEVER = 0.1
 """Share of the draws below which no price above 0 keeps the ratio: the 80 % interval then lies at 0."""
 
@@ -53,7 +54,7 @@ class BreakEven:
         """Solves for the price; a public price is for `ratio` to judge."""
         work = next(self.conditions.workloads())
         load = f"{work.prompt:,} tokens in, {work.output:,} out"
-        a, b = (side.answer(work, _METRIC, terms) for side in (self.a, self.b))
+        a, b = (side.answer(work, _BEST, terms) for side in (self.a, self.b))
         sides = (a.shown(_METRIC), b.shown(_METRIC))
         if isinstance(a.found, Infeasible):
             return self._outcome(Verdict.FAILS, f"{sides[0].label}: {a.found.reason} at {load}", sides)
@@ -75,7 +76,7 @@ class BreakEven:
         return break_even(a, shared, b, in_full(b, shared, purchase(b.step_model.target)), self.share)
 
     def _needs(self, found: Found, side: SideAnswer) -> str:
-        needs = f"a public price: the claim needs at most {_usd(found.price)} a chip"
+        needs = f"no price is public; the claim needs at most {_usd(found.price)} a chip"
         if found.reached < 1 - _NEVER:
             needs += f" (in {100 * (1 - found.reached):.0f} % of the draws not even chips for nothing would do)"
         if side.origins:

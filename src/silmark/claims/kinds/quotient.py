@@ -85,7 +85,7 @@ class Quotient:
                 condition += f"; least certain input: {input_}"
         said = f"{self.counted}: {self._number(value)}; claimed: {self.bound.words(self.unit)}"
         grade = max(one.grade for one in used.values())
-        side = SideAnswer(self.counted, self._formula(), "", value, str(grade), used)
+        side = SideAnswer(self.counted, self._formula(), "", value, str(grade), used, unit=self.unit)
         return Outcome(verdict, self.label, self.counted, said, value, self.bound, condition, needs, (side,))
 
     def _value(self, used: dict[str, Figure]) -> Interval:

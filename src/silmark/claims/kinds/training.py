@@ -1,4 +1,4 @@
-"""`kind = "training"`: how many chips train a model on so many tokens in so many days."""
+"""`kind = "training"`: chips that train a model in some days; `kind = "training_ratio"`: its speed on two systems."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from silmark import models, systems
 from silmark.claims import judge
 from silmark.claims.fields import Fields
-from silmark.claims.kinds.ratio import read_bound
+from silmark.claims.kinds.ratio import over, read_bound
 from silmark.claims.spec import Bound, Cell, Outcome, Region, SideAnswer, Terms, Verdict
 from silmark.figures import Interval
 from silmark.figures.numbers import shown, si, three
@@ -17,88 +17,44 @@ from silmark.training import Job, Recompute, TrainingEstimate, train
 
 _DAY_S = 86400.0
 _MODES: tuple[Recompute, ...] = ("none", "alternate", "full")
+_PASSES = 4
+"""Micro batches per pipeline stage: the bubble is then a fifth."""
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
-    """Chips needed, at the rate per chip of a reference cluster.
+class Cut:
+    """A model on chips: tp chips share every layer, pp stages follow each other, replicas take the rest."""
 
-    Attributes:
-        on: the reference cluster.
-        tp, pp: its cut.
-        seq: tokens per sequence.
-        tokens: of the whole run.
-        days: time allowed, each a column.
-    """
-
-    label: str
     model: str
     on: str
     tp: int
     pp: int
     seq: int
-    tokens: float
-    days: tuple[int, ...]
-    bound: Bound
 
     @classmethod
-    def read(cls, fields: Fields) -> Training:
-        """Reads the table of a test."""
+    def read(cls, fields: Fields, model: str) -> Cut:
+        """Reads `on`, `tp`, `pp` and `seq`."""
         return cls(
-            label=fields.text("label"),
-            model=fields.text("model"),
-            on=fields.text("on"),
-            tp=fields.whole("tp", 1, 1024),
-            pp=fields.whole("pp", 1, 1024),
-            seq=fields.whole("seq", 4096, 1 << 20),
-            tokens=fields.wanted("tokens"),
-            days=fields.wholes("days", (90,), 36500),
-            bound=read_bound(fields),
+            model,
+            fields.text("on"),
+            fields.whole("tp", 1, 1024),
+            fields.whole("pp", 1, 1024),
+            fields.whole("seq", 4096, 1 << 20),
         )
 
-    def run(self, terms: Terms) -> Outcome:
-        """Tokens / (days x tokens per second and chip) for every time allowed."""
-        found = self._estimate()
-        words = "chips needed"
-        if isinstance(found, Infeasible):
-            needs = f"a plan that fits on {self.on}: {found.reason}"
-            return Outcome(Verdict.UNTESTABLE, self.label, words, needs, needs=needs)
-        values = [found.tokens_per_s_chip.inverse(self.tokens / (days * _DAY_S)) for days in self.days]
-        cells = tuple(
-            Cell(f"{days}", self.model, self.bound.judge(value), value)
-            for days, value in zip(self.days, values, strict=True)
-        )
-        region = Region("days", "model", cells) if len(cells) > 1 else None
-        verdict = judge.over(cells)
-        at = judge.telling(cells, verdict)
-        value = values[at]
-        is_open = verdict is Verdict.ONLY_IF
-        condition = judge.condition(region, self._open(value)) if is_open else ""
-        said = (
-            f"{self.model} on {si(self.tokens, '')} tokens in {self.days[at]} days: {shown(value)} chips at "
-            f"{three(found.tokens_per_s_chip.mid)} tokens/s each (MFU {100 * found.mfu.mid:.0f} %, {found.job})"
-        )
-        side = SideAnswer(
-            self.on, found.target.name, str(found.job), found.tokens_per_s_chip, str(found.grade), found.figures
-        )
-        return Outcome(verdict, self.label, words, said, value, self.bound, condition, "", (side,), region)
-
-    def _open(self, value: Interval) -> str:
-        low, high = three(value.low), three(value.high)
-        return f"the number of chips is {self.bound.words('1')}, predicted {low} to {high}"
-
-    def _estimate(self) -> TrainingEstimate | Infeasible:
-        """The reference cluster's step with the least recomputation that fits."""
+    def estimate(self) -> TrainingEstimate | Infeasible:
+        """One optimizer step in 16 bits with the least recomputation that fits."""
         model, target = models.load(self.model), systems.target(self.on)
-        replicas = max(1, target.count // (self.tp * self.pp))
-        passes = 4 * self.pp if self.pp > 1 else 1
+        if self.tp * self.pp > target.count:
+            return Infeasible(f"a replica of {self.tp * self.pp} chips is larger than {self.on}")
+        replicas = target.count // (self.tp * self.pp)
         answer: TrainingEstimate | Infeasible = Infeasible("nothing was tried")
         for mode in _MODES:
             job = Job(
-                precision=Precision.of("bf16"),
+                precision=Precision.of("bf16" if "bf16" in target.chip.formats else target.chip.precision),
                 seq=self.seq,
                 micro=1,
-                global_batch=replicas * passes,
+                global_batch=replicas * (_PASSES * self.pp if self.pp > 1 else 1),
                 tp=self.tp,
                 pp=self.pp,
                 dp=replicas,
@@ -112,3 +68,98 @@ class Training:
             if not isinstance(answer, Infeasible):
                 break
         return answer
+
+    def shown(self, found: TrainingEstimate | Infeasible) -> SideAnswer:
+        """The numbers behind a test, or the reason why there are none."""
+        if isinstance(found, Infeasible):
+            return SideAnswer(self.on, self.on, found.reason, None, able=False)
+        rate, grade = found.tokens_per_s_chip, str(found.grade)
+        plan = f"{found.job} (MFU {100 * found.mfu.mid:.0f} %)"
+        return SideAnswer(self.on, found.target.name, plan, rate, grade, found.figures, counted="tokens/s per chip")
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Chips needed, at the rate per chip of a reference cluster.
+
+    Attributes:
+        cut: the reference cluster.
+        tokens: of the whole run.
+        days: time allowed, each a column.
+    """
+
+    label: str
+    cut: Cut
+    tokens: float
+    days: tuple[int, ...]
+    bound: Bound
+
+    @classmethod
+    def read(cls, fields: Fields) -> Training:
+        """Reads the table of a test."""
+        return cls(
+            label=fields.text("label"),
+            cut=Cut.read(fields, fields.text("model")),
+            tokens=fields.wanted("tokens"),
+            days=fields.wholes("days", (90,), 36500),
+            bound=read_bound(fields),
+        )
+
+    def run(self, terms: Terms) -> Outcome:
+        """Tokens / (days x tokens per second and chip) for every time allowed."""
+        found, words = self.cut.estimate(), "chips needed"
+        side = self.cut.shown(found)
+        if isinstance(found, Infeasible):
+            return Outcome(Verdict.UNTESTABLE, self.label, words, side.lacks, needs=side.lacks, sides=(side,))
+        values = [found.tokens_per_s_chip.inverse(self.tokens / (days * _DAY_S)) for days in self.days]
+        pairs = zip(self.days, values, strict=True)
+        cells = tuple(Cell(f"{days}", self.cut.model, self.bound.judge(value), value) for days, value in pairs)
+        region = Region("days", "model", cells) if len(cells) > 1 else None
+        verdict = judge.over(cells)
+        at = judge.telling(cells, verdict)
+        condition = judge.condition(region, _open(values[at], self.bound)) if verdict is Verdict.ONLY_IF else ""
+        run = f"{self.cut.model} on {si(self.tokens, '')} tokens in {self.days[at]} days"
+        said = f"{run} takes {shown(values[at])} chips at {three(found.tokens_per_s_chip.mid)} tokens/s each"
+        return Outcome(verdict, self.label, words, said, values[at], self.bound, condition, "", (side,), region)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRatio:
+    """Tokens per second and chip of `a` over those of `b`."""
+
+    label: str
+    a: Cut
+    b: Cut
+    bound: Bound
+
+    @classmethod
+    def read(cls, fields: Fields) -> TrainingRatio:
+        """Reads the table of a test."""
+        model = fields.text("model")
+        a, b = fields.inner("a"), fields.inner("b")
+        test = cls(fields.text("label"), Cut.read(a, model), Cut.read(b, model), read_bound(fields))
+        a.done()
+        b.done()
+        return test
+
+    def run(self, terms: Terms) -> Outcome:
+        """Compares the two; a side that cannot train it decides."""
+        sides = tuple(cut.shown(cut.estimate()) for cut in (self.a, self.b))
+        words = "tokens/s per chip while training, ratio"
+        ours, theirs = (side.value for side in sides)
+        if theirs is None:
+            return Outcome(Verdict.UNTESTABLE, self.label, words, sides[1].lacks, needs=sides[1].lacks, sides=sides)
+        if ours is None:
+            return Outcome(Verdict.FAILS, self.label, words, sides[0].lacks, sides=sides)
+        value = over(ours, theirs)
+        verdict = self.bound.judge(value)
+        said = (
+            f"training {self.a.model}, a chip of {self.a.on} does {three(value.mid)} times ({three(value.low)} to "
+            f"{three(value.high)}) what one of {self.b.on} does"
+        )
+        condition = _open(value, self.bound) if verdict is Verdict.ONLY_IF else ""
+        return Outcome(verdict, self.label, words, said, value, self.bound, condition, "", sides)
+
+
+def _open(value: Interval, bound: Bound) -> str:
+    return f"the number is {bound.words('1')}, predicted {three(value.low)} to {three(value.high)}"

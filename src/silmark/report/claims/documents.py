@@ -37,6 +37,8 @@ class _Side(Strict):
     label: str
     system: str
     plan: str = Field(description="cut, format and sequences in flight; or why it gives no number")
+    counted: str = Field(description="what the value is")
+    unit: str
     value: Bounds | None
     grade: str
     derived_from: list[str] = Field(description="claims that figures behind the number were derived from")
@@ -148,6 +150,8 @@ def _test(outcome: Outcome, kind: str, fine: Region | None) -> dict[str, Any]:
                 "label": side.label,
                 "system": side.system,
                 "plan": side.plan,
+                "counted": side.counted,
+                "unit": side.unit,
                 "value": side.value.as_dict() if side.value else None,
                 "grade": side.grade,
                 "derived_from": side.origins,

@@ -13,8 +13,7 @@ from string import Template
 from silmark.claims import Finding, Outcome, Region, Verdict
 from silmark.errors import BadValue
 from silmark.report.claims import maps
-from silmark.report.claims.table import WORDS
-from silmark.report.numbers import shown
+from silmark.report.claims.table import WORDS, counted, number
 
 _TEMPLATE = Template("""\
 <!DOCTYPE html>
@@ -135,12 +134,14 @@ def _test(outcome: Outcome) -> str:
     lines += [f"<p><b>Holds if</b> {escape(outcome.condition)}.</p>"] if outcome.condition else []
     lines += [f"<p><b>Missing:</b> {escape(outcome.needs)}.</p>"] if outcome.needs else []
     sides = [
-        [side.label, side.system, side.plan, shown(side.value), side.grade, ", ".join(side.origins)]
+        [side.label, side.system, side.plan, number(side), side.grade, ", ".join(side.origins)]
         for side in outcome.sides
     ]
     if sides:
         body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>" for cells in sides)
-        head = "".join(f"<th>{escape(c)}</th>" for c in ("", "system", "plan", outcome.metric, "grade", "from claims"))
+        head = "".join(
+            f"<th>{escape(c)}</th>" for c in ("", "system", "plan", counted(outcome), "grade", "from claims")
+        )
         lines.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
     return "\n".join(lines)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from silmark.claims import Finding, Outcome, Region, Verdict
-from silmark.report.numbers import shown
+from silmark.claims import Finding, Outcome, Region, SideAnswer, Verdict
+from silmark.report.numbers import shown, si
 from silmark.report.table import grid
 
 MARKS = {
@@ -20,6 +20,8 @@ MARKS = {
 }
 """One sign for a cell of a map: holds, fails, open, nothing to compare."""
 _SHORT = 90
+_SPREAD = ("1", "s", "J", "W")
+"""Units of which numbers are shown with their spread."""
 
 
 def listing(findings: Sequence[Finding]) -> RenderableType:
@@ -65,11 +67,26 @@ def _test(outcome: Outcome) -> Iterator[RenderableType]:
     facts += [["missing", outcome.needs]] if outcome.needs else []
     yield grid([str(outcome.verdict), outcome.label], facts)
     sides = [
-        [side.label, side.system, side.plan, shown(side.value), side.grade or "-", ", ".join(side.origins) or "-"]
+        [side.label, side.system, side.plan, number(side), side.grade or "-", ", ".join(side.origins) or "-"]
         for side in outcome.sides
     ]
     if sides:
-        yield grid(["", "system", "plan", outcome.metric, "grade", "derived from claims"], sides)
+        yield grid(["", "system", "plan", counted(outcome), "grade", "derived from claims"], sides)
+
+
+def number(side: SideAnswer) -> str:
+    """A side's number with its bounds; plain where it has none."""
+    value = side.value
+    if value is None:
+        return "-"
+    exact = value.low == value.high
+    return si(value.mid, side.unit) if exact or side.unit not in _SPREAD else shown(value, side.unit)
+
+
+def counted(outcome: Outcome) -> str:
+    """What the numbers of the sides are."""
+    words = {side.counted for side in outcome.sides if side.value is not None}
+    return words.pop() if len(words) == 1 else "number"
 
 
 def _map(region: Region) -> RenderableType:
