@@ -24,9 +24,10 @@ from silmark.figures.tables import data_folder
 NAMED = {
     "aviator-open-easy", "capital-500m-10000-h100", "corsair-60k", "corsair-8tb-chiplets", "corsair-90-percent",
     "cuda-licence-2024", "extropic-10000x", "gaudi3-above-h100", "gpus-poor-for-inference", "groq-10x-inference",
-    "groq-tenth-cost", "groq-tenth-energy", "lightmatter-performance-and-power", "maia-instead-of-h100", "matx-10x",
-    "mojo-any-target", "rain-10000x", "rain-openai-purchase", "rocm-slight-changes", "sohu-500k", "sohu-above-gpus",
-    "tpu-instead-of-h100", "training-ten-thousand-cards", "uxl-any-target", "wse3-dimensions", "wse3-interconnect",
+    "groq-tenth-cost", "groq-tenth-energy", "inference-chips-replace-gpus", "lightmatter-performance-and-power",
+    "maia-instead-of-h100", "matx-10x", "mojo-any-target", "rain-10000x", "rain-openai-purchase",
+    "rocm-slight-changes", "sohu-500k", "sohu-above-gpus", "tpu-instead-of-h100", "training-ten-thousand-cards",
+    "uxl-any-target", "wse3-dimensions", "wse3-interconnect",
 }  # fmt: skip
 SMALL = """
 id = "acme-fast"

@@ -95,13 +95,13 @@ def test_cells_that_cannot_be_compared_do_not_decide() -> None:
 
 def test_shares_count_every_condition() -> None:
     found = region({"256": "+-?", "512": ".--"})
-    assert judge.shares(found) == "of 6 conditions 1 hold, 1 are open, 3 fail, 1 cannot be compared"
+    assert judge.shares(found) == "of 6 conditions 1 hold, 1 open, 3 fail, 1 without comparison"
     assert sum(found.share(verdict) for verdict in Verdict) == pytest.approx(1.0)
 
 
 def test_statements_that_stand_alone_say_which_do_not_hold() -> None:
     found = [Outcome(HOLDS, "small", "", ""), Outcome(FAILS, "fast", "", ""), Outcome(HOLDS, "cool", "", "")]
-    assert judge.why(ONLY_IF, found, "each") == "small; cool; not fast"
+    assert judge.why(ONLY_IF, found, "each") == "small; cool; not: fast"
     assert judge.why(ONLY_IF, found, "readings") == "small; or cool"
 
 

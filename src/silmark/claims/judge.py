@@ -84,10 +84,10 @@ def shares(region: Region) -> str:
     """How many of the conditions came to what."""
     cells = region.cells
     counted = [(v, sum(cell.verdict is v for cell in cells)) for v in (Verdict.HOLDS, Verdict.ONLY_IF, Verdict.FAILS)]
-    words = {Verdict.HOLDS: "hold", Verdict.ONLY_IF: "are open", Verdict.FAILS: "fail"}
+    words = {Verdict.HOLDS: "hold", Verdict.ONLY_IF: "open", Verdict.FAILS: "fail"}
     said = [f"{count} {words[v]}" for v, count in counted if count]
     left = len(cells) - sum(count for _, count in counted)
-    said += [f"{left} cannot be compared"] if left else []
+    said += [f"{left} without comparison"] if left else []
     return f"of {len(cells)} conditions " + ", ".join(said)
 
 
@@ -134,7 +134,7 @@ def _condition(outcomes: Sequence[Outcome], parts: str) -> str:
         elif outcome.verdict is Verdict.ONLY_IF and part:
             held.append(f"{outcome.label}: {part}" if len(outcomes) > 1 else part)
     if held and parts == "each":
-        return f"{'; '.join(held)}; not {'; '.join(one.label for one in outcomes if one.verdict is Verdict.FAILS)}"
+        return f"{'; '.join(held)}; not: {'; '.join(one.label for one in outcomes if one.verdict is Verdict.FAILS)}"
     if held:
         return "; or ".join(held)
     best = max((one for one in outcomes if one.verdict is Verdict.ONLY_IF), key=_likeliness)

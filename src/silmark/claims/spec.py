@@ -145,6 +145,16 @@ class Outcome:
     sides: tuple[SideAnswer, ...] = ()
     region: Region | None = None
 
+    @property
+    def figures(self) -> dict[str, Figure]:
+        """Every figure behind the sides, by side and key."""
+        return {f"{side.label}: {key}": one for side in self.sides for key, one in sorted(side.figures.items())}
+
+    @property
+    def sources(self) -> list[str]:
+        """Keys of the sources of these figures, sorted."""
+        return sorted({figure.source for figure in self.figures.values()})
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:

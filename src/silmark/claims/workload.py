@@ -13,6 +13,8 @@ from silmark.workloads.workload import MAX_BATCH, MAX_TOKENS
 FINE_USERS = tuple(2**i for i in range(9))
 FINE_PROMPTS = tuple(2**i for i in range(8, 16))
 """The grid of the map: 1 to 256 users, prompts of 256 to 32,768 tokens."""
+_MOST = 100
+"""Conditions of one test; the map has its own grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,13 @@ class Conditions:
     @classmethod
     def read(cls, fields: Fields) -> Conditions:
         """Reads `users`, `prompt`, `output`, `ttft_s` and `tpot_s` of a test."""
+        users = fields.wholes("users", (), MAX_BATCH)
+        prompts = fields.wholes("prompt", (1024,), MAX_TOKENS // 2)
+        if len(users) * len(prompts) > _MOST:
+            raise fields.bad("users", f"expected at most {_MOST} pairs of users and prompt")
         return cls(
-            users=fields.wholes("users", (), MAX_BATCH),
-            prompts=fields.wholes("prompt", (1024,), MAX_TOKENS // 2),
+            users=users,
+            prompts=prompts,
             output=fields.whole("output", 256, MAX_TOKENS // 2),
             ttft_s=fields.number("ttft_s") or math.inf,
             tpot_s=fields.number("tpot_s") or math.inf,

@@ -40,6 +40,7 @@ def claims_check(
     map_: Annotated[bool, typer.Option("--map", help="where it holds over users and prompts")] = False,
     plot: Annotated[Path | None, typer.Option(help="write that map (.png, .svg, .pdf)", show_default=False)] = None,
     json_: Json = False,
+    explain: Annotated[bool, typer.Option("--explain", help="print every input figure with source and grade")] = False,
 ) -> None:
     """Decide one claim: as stated, as tested, what is computed, the verdict and where it holds."""
     from silmark.api.claims import check_claim  # noqa: PLC0415
@@ -56,6 +57,9 @@ def claims_check(
     screen = console()
     for part in table.one(answer.finding, answer.maps if map_ else {}):
         screen.print(part)
+    if explain:
+        for part in table.explanation(answer.finding):
+            screen.print(part)
 
 
 @claims_app.command("report")

@@ -101,7 +101,9 @@ class Ratio:
 
     def _said(self, work: Workload, cell: Cell, sides: tuple[SideAnswer, SideAnswer]) -> str:
         unit = METRICS[self.metric].unit
-        both = " against ".join(f"{one.label} {shown(one.value, unit) if one.value else one.plan}" for one in sides)
+        both = " against ".join(
+            f"{one.label} {shown(one.value, unit) if one.value else f'(no number: {one.plan})'}" for one in sides
+        )
         load = f"{work.users:,} in flight" if work.users else "as many in flight as suit each side"
         value = cell.value
         ratio = f": {three(value.mid)} times ({three(value.low)} to {three(value.high)})" if value else ""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _FORMATS = (".png", ".svg", ".pdf")
 _REACH = 2.5
 """Logarithms of the distance from the limit at which the colour is full: a factor of twelve."""
+_DARK = 2.0
+"""Distance from which black letters cannot be read."""
 _MARK = {Verdict.ONLY_IF: "//", Verdict.UNTESTABLE: "xx"}
 _FLAT = {Verdict.FAILS: -_REACH, Verdict.HOLDS: _REACH}
 """Colours of cells without a number."""
@@ -88,7 +90,8 @@ def _panel(axes: Axes, outcome: Outcome, region: Region) -> None:
         colours[y, x] = _FLAT.get(cell.verdict, math.nan)
         if cell.value is not None:
             colours[y, x] = _distance(outcome, cell.value.mid)
-            axes.text(x, y, three(cell.value.mid), ha="center", va="center", fontsize=6.5)
+            ink = "white" if abs(colours[y, x]) > _DARK else "black"
+            axes.text(x, y, three(cell.value.mid), ha="center", va="center", fontsize=6.5, color=ink)
         if cell.verdict in _MARK:
             square = Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch=_MARK[cell.verdict], alpha=0.25, linewidth=0)
             axes.add_patch(square)

@@ -133,6 +133,8 @@ def _test(outcome: Outcome) -> str:
     lines = [f"<h3>{escape(outcome.label)} {_badge(outcome.verdict)}</h3>", f"<p>{escape(outcome.said)}.</p>"]
     lines += [f"<p><b>Holds if</b> {escape(outcome.condition)}.</p>"] if outcome.condition else []
     lines += [f"<p><b>Missing:</b> {escape(outcome.needs)}.</p>"] if outcome.needs else []
+    rests = ", ".join(outcome.sources)
+    lines += [f"<p><small>Rests on figures of {escape(rests)}.</small></p>"] if rests else []
     sides = [
         [side.label, side.system, side.plan, number(side), side.grade, ", ".join(side.origins)]
         for side in outcome.sides

@@ -8,6 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from silmark.claims import Finding, Outcome, Region, SideAnswer, Verdict
+from silmark.report.catalogue import figure_cells
 from silmark.report.numbers import shown, si
 from silmark.report.table import grid
 
@@ -65,6 +66,7 @@ def _test(outcome: Outcome) -> Iterator[RenderableType]:
     facts = [["finding", outcome.said]]
     facts += [["holds if", outcome.condition]] if outcome.condition else []
     facts += [["missing", outcome.needs]] if outcome.needs else []
+    facts += [["rests on", ", ".join(outcome.sources)]] if outcome.sources else []
     yield grid([str(outcome.verdict), outcome.label], facts)
     sides = [
         [side.label, side.system, side.plan, number(side), side.grade or "-", ", ".join(side.origins) or "-"]
@@ -89,6 +91,15 @@ def counted(outcome: Outcome) -> str:
     return words.pop() if len(words) == 1 else "number"
 
 
+def explanation(found: Finding) -> Iterator[RenderableType]:
+    """Every input figure of every test, with interval, source and grade."""
+    for outcome in found.outcomes:
+        cells = [figure_cells(key, figure) for key, figure in outcome.figures.items()]
+        if cells:
+            yield Text()
+            yield grid(["figure", "value", "interval", "grade", "source", "note"], cells, title=outcome.label)
+
+
 def _map(region: Region) -> RenderableType:
     """Signs over columns and rows; `+` holds, `-` fails, `?` open, `.` nothing to compare."""
     columns = list(dict.fromkeys(cell.column for cell in region.cells))
@@ -107,7 +118,7 @@ def _map(region: Region) -> RenderableType:
 WORDS = {
     Verdict.HOLDS: "hold",
     Verdict.FAILS: "fail",
-    Verdict.ONLY_IF: "are open",
-    Verdict.UNTESTABLE: "cannot be compared",
+    Verdict.ONLY_IF: "open",
+    Verdict.UNTESTABLE: "without comparison",
 }
 """What cells of a region do."""
