@@ -64,6 +64,7 @@ def test_maps_are_drawn(run: Run, tmp_path: Path) -> None:
         (("claims", "check", "sohu-500k", "--maturity", "young"), "own or equal"),
         (("claims", "check", "sohu-500k", "--plot", "a.txt"), ".png, .svg"),
         (("claims", "check", "mojo-any-target", "--plot", "a.png"), "this one has none"),
+        (("claims", "report", "--out", "no/such/folder/page.html"), "an existing folder"),
     ],
 )
 def test_wrong_words_get_a_sentence(run: Run, words: tuple[str, ...], expected: str) -> None:

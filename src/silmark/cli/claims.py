@@ -69,7 +69,10 @@ def claims_report(
 ) -> None:
     """Write every claim with its verdict, numbers and maps as one HTML page."""
     from silmark.api.claims import claims  # noqa: PLC0415
+    from silmark.errors import BadValue  # noqa: PLC0415
 
+    if out.is_dir() or not out.parent.is_dir():  # said before, not after, half a minute of work
+        raise BadValue("out", str(out), "a file in an existing folder")
     answer = claims(maturity=_maturity(maturity), maps=True)
     answer.write(out)
     sys.stdout.write(f"{len(answer.checked)} claims in {out}\n")
