@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from silmark.chips import Chip
 from silmark.estimation import Estimate
 from silmark.figures import Figure, Grade
 from silmark.figures.numbers import si
@@ -33,18 +34,19 @@ def barred(label: str, answer: object, figures: Mapping[str, Figure], names: Ite
         shown = [key.removeprefix("calibration.") for key in keys[:2]]
         more = f" and {len(keys) - 2} more figures" if len(keys) > 2 else ""
         return f"{', '.join(shown)}{more} of {label} {'are' if len(keys) > 1 else 'is'} computed back from this claim"
-    return f"nothing is published of {label}: its rates are assumptions" if _invented(answer) else ""
+    plan = answer.step_model.plan
+    return unpublished(label, answer.step_model.target.chip, plan.precision.compute, plan.placement.weights)
 
 
-def _invented(answer: Estimate) -> bool:
-    """Whether both rates that bound the machine, matrix peak and bandwidth of its weights, are only assumed.
+def unpublished(label: str, chip: Chip, compute: str, tier: str) -> str:
+    """Why a chip's numbers may not decide where matrix peak and bandwidth of its weights are both assumed; else empty.
 
     Such a file stands for a chip of which nothing is published: its answers show what it would take, not what is.
     """
-    model = answer.step_model
-    keys = (f"peak.{model.plan.precision.compute}", f"memory.{model.plan.placement.weights}.bandwidth")
-    found = [figure for key in keys if (figure := model.target.chip.figures.get(key)) is not None]
-    return bool(found) and all(figure.grade is Grade.ASSUMED for figure in found)
+    found = [chip.figures.get(key) for key in (f"peak.{compute}", f"memory.{tier}.bandwidth")]
+    if not any(found) or any(figure is not None and figure.grade is not Grade.ASSUMED for figure in found):
+        return ""
+    return f"nothing is published of {label}: its rates are assumptions"
 
 
 def least_certain(answer: object, metric: str, figures: Mapping[str, Figure]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from silmark import models, systems
-from silmark.claims import judge
+from silmark.chips import Chip
+from silmark.claims import evidence, judge
 from silmark.claims.fields import Fields
 from silmark.claims.kinds.ratio import over, read_bound
 from silmark.claims.spec import Bound, Cell, Outcome, Region, SideAnswer, Terms, Verdict
@@ -51,7 +52,7 @@ class Cut:
         answer: TrainingEstimate | Infeasible = Infeasible("nothing was tried")
         for mode in _MODES:
             job = Job(
-                precision=Precision.of("bf16" if "bf16" in target.chip.formats else target.chip.precision),
+                precision=Precision.of(_format(target.chip)),
                 seq=self.seq,
                 micro=1,
                 global_batch=replicas * (_PASSES * self.pp if self.pp > 1 else 1),
@@ -68,6 +69,11 @@ class Cut:
             if not isinstance(answer, Infeasible):
                 break
         return answer
+
+    def unpublished(self) -> str:
+        """Why the chip's numbers may not decide: both rates that bound it are assumed; empty if they may."""
+        chip = systems.target(self.on).chip
+        return evidence.unpublished(self.on, chip, _format(chip), "main")
 
     def shown(self, found: TrainingEstimate | Infeasible) -> SideAnswer:
         """The numbers behind a test, or the reason why there are none."""
@@ -157,8 +163,17 @@ class TrainingRatio:
             f"training {self.a.model}, a chip of {self.a.on} does {three(value.mid)} times ({three(value.low)} to "
             f"{three(value.high)}) what one of {self.b.on} does"
         )
-        condition = _open(value, self.bound) if verdict is Verdict.ONLY_IF else ""
-        return Outcome(verdict, self.label, words, said, value, self.bound, condition, "", sides)
+        condition, needs = _open(value, self.bound) if verdict is Verdict.ONLY_IF else "", ""
+        if hindered := self.a.unpublished():
+            wanted = three(theirs.mid * self.bound.edge)
+            side = "at least" if self.bound.least else "at most"
+            verdict, condition = Verdict.UNTESTABLE, ""
+            needs = f"{hindered}; it would need {side} {wanted} tokens/s per chip while training, measured"
+        return Outcome(verdict, self.label, words, said, value, self.bound, condition, needs, sides)
+
+
+def _format(chip: Chip) -> str:
+    return "bf16" if "bf16" in chip.formats else chip.precision
 
 
 def _open(value: Interval, bound: Bound) -> str:
