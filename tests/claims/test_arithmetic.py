@@ -67,7 +67,7 @@ def test_fewer_days_take_more_cards() -> None:
 
 def test_a_dearer_rival_allows_a_dearer_chip() -> None:
     """The price of `break_even` rises with the share of the other's cost that is allowed; too little allows none."""
-    side = Side("Corsair", "8x:corsair", "", "llama-3-8b", "mxint8", 0, 0)
+    side = Side("Corsair", "llama-3-8b", "8x:corsair", precision="mxint8")
     other = replace(side, label="H100", on="8x:h100", precision="fp8")
     work = Conditions((), (1024,), 256, 2.0, 0.05)
     free, half, whole = (BreakEven("", share, side, other, work).run(Terms()) for share in (0.01, 0.7, 1.4))

@@ -31,21 +31,21 @@ class Side:
 
     Attributes:
         label: for tables.
+        model: what it runs.
         on: a system of fixed size such as `8x:h100`; empty if `chip` is given.
         chip: a chip in the smallest of its systems that keeps the workload's promises.
-        model: what it runs.
         precision: a format, or "default".
         users: sequences in flight in place of the test's; 0 for the test's.
         replica: chips of one replica; 0 for whatever suits the metric best.
     """
 
     label: str
-    on: str
-    chip: str
     model: str
-    precision: str
-    users: int
-    replica: int
+    on: str = ""
+    chip: str = ""
+    precision: str = "default"
+    users: int = 0
+    replica: int = 0
 
     @classmethod
     def read(cls, fields: Fields, model: str) -> Side:
@@ -58,9 +58,9 @@ class Side:
             raise fields.bad("model", "expected a model of the catalogue or a config.json; claims fetch nothing")
         side = cls(
             label=fields.text("label", on or chip),
+            model=wanted,
             on=on,
             chip=chip,
-            model=wanted,
             precision=fields.text("precision", "default"),
             users=fields.whole("users", 0, _MOST_USERS) if "users" in fields.table else 0,
             replica=fields.whole("replica", 0, _MOST_USERS) if "replica" in fields.table else 0,
@@ -68,35 +68,25 @@ class Side:
         fields.done()
         return side
 
-    def with_chip(self, chip: Chip) -> Target | Chip:
-        """The fixed system with another chip in it, or that chip alone; for what-if questions."""
-        return replace(systems.target(self.on), chip=chip) if self.on else chip
-
     def target_count(self) -> int:
         """Chips of the system of fixed size."""
         return systems.target(self.on).count
 
-    def what(self) -> Target | Chip:
-        """The system of fixed size, or the chip."""
-        return systems.target(self.on) if self.on else chips.load(self.chip)
-
-    def answer(self, workload: Workload, metric: str, terms: Terms, what: Target | Chip | None = None) -> Answered:
+    def answer(self, workload: Workload, metric: str, terms: Terms) -> Answered:
         """The best estimate for a metric; a promise that cannot be kept is no answer.
 
         Args:
             workload: sequences in flight included, unless the side has its own.
             metric: name in METRICS.
             terms: maturity of the stacks.
-            what: in place of the side's own system or chip.
         """
         asked = replace(workload, users=self.users) if self.users else workload
-        on = self.what() if what is None else what
-        loaded = models.load(self.model)
-        found = (
-            self._fixed(loaded, on, asked, metric, terms.maturity)
-            if isinstance(on, Target)
-            else choose(OneChip(loaded, on, systems.usual(on), asked, self._precision(on), terms.maturity))
-        )
+        model = models.load(self.model)
+        if self.on:
+            found = self._fixed(model, systems.target(self.on), asked, metric, terms.maturity)
+        else:
+            chip = chips.load(self.chip)
+            found = choose(OneChip(model, chip, systems.usual(chip), asked, self._precision(chip), terms.maturity))
         if isinstance(found, Estimate) and found.misses:
             return Answered(self, Infeasible(found.misses))
         return Answered(self, found)
@@ -127,10 +117,13 @@ def _better(found: Estimate, best: Estimate, metric: str) -> bool:
 def _evaluated(
     model: Model, target: Target, precision: Precision, replica: int, maturity: Maturity, asked: Workload
 ) -> tuple[Estimate | Infeasible, ...]:
-    """Every plan of a system under one workload; tests of one claim ask the same of it by several metrics."""
+    """Every plan of a system under one workload; tests of one claim ask the same of it by several metrics.
+
+    A fixed number of users is divided evenly or not at all: a plan that rounds it up would be granted more of them.
+    """
     every = _compiled(model, target, precision, replica, maturity)
-    fitting = (one for one in every if isinstance(one, Infeasible) or (asked.users or one.plan.dp) >= one.plan.dp)
-    return tuple(one if isinstance(one, Infeasible) else run_estimate(one, asked, quick=True) for one in fitting)
+    even = (one for one in every if isinstance(one, Infeasible) or (asked.users or 0) % one.plan.dp == 0)
+    return tuple(one if isinstance(one, Infeasible) else run_estimate(one, asked, quick=True) for one in even)
 
 
 @lru_cache(maxsize=128)

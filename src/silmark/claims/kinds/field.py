@@ -44,7 +44,7 @@ class Field:
         test = cls(
             label=fields.text("label"),
             subject=subject,
-            rivals=tuple(Side(on, on, "", model, "default", 0, 0) for on in fields.texts("rivals", _LEAST_RIVALS)),
+            rivals=tuple(Side(on, model, on) for on in fields.texts("rivals", _LEAST_RIVALS)),
             metrics=fields.texts("metrics", 1),
             workloads=fields.texts("workloads", 1),
             worse=fields.choice("than_median", ("worse", "better")) == "worse",

@@ -132,7 +132,7 @@ def _computed(name: str, metric: str, model: str, on: str, terms: Terms) -> Figu
     """A metric of a system under the workload `offline`, as a figure; None where there is no such number."""
     if metric not in METRICS:
         return None
-    side = Side(name, on, "", model, "default", 0, 0)
+    side = Side(name, model, on)
     value = side.answer(WORKLOADS["offline"], metric, terms).shown(metric).value
     if value is None:
         return None
