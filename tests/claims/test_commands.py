@@ -87,6 +87,13 @@ def test_the_page_answers_every_claim_and_asks_nothing_of_the_network(run: Run, 
     assert text.count("<section") == text.count("</section>")
 
 
+def test_a_page_of_some_claims(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "some.html"
+    found = run("claims", "report", "wse3-dimensions", "mojo-any-target", "wse3-dimensions", "--out", str(path))
+    assert found.out == f"2 claims in {path}\n"
+    assert path.read_text().count("<section") == 2
+
+
 def test_the_page_escapes_what_a_claim_says(tmp_path: Path) -> None:
     answer = check_claim("mojo-any-target")
     bad = replace(answer.finding.claim, title="<script>alert(1)</script>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -44,7 +45,7 @@ class Checked:
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """All packaged claims with their verdicts."""
+    """Several claims with their verdicts."""
 
     checked: tuple[Checked, ...]
     maturity: Maturity
@@ -76,6 +77,10 @@ def check_claim(name: str, *, maturity: Maturity = "own", maps: bool = False) ->
     return Checked(layer.check(claim, maturity), maturity, dict(layer.maps(claim, maturity)) if maps else {})
 
 
-def claims(*, maturity: Maturity = "own", maps: bool = False) -> Claims:
-    """All packaged claims with their verdicts, sorted by name; arguments as in `check_claim`."""
-    return Claims(tuple(check_claim(name, maturity=maturity, maps=maps) for name in layer.names()), maturity)
+def claims(names: Sequence[str] = (), *, maturity: Maturity = "own", maps: bool = False) -> Claims:
+    """Claims with their verdicts: those of the given names and files, or else all packaged ones by name.
+
+    Other arguments, and what is raised, as in `check_claim`.
+    """
+    wanted = tuple(dict.fromkeys(names)) or layer.names()
+    return Claims(tuple(check_claim(name, maturity=maturity, maps=maps) for name in wanted), maturity)

@@ -64,18 +64,20 @@ def claims_check(
 
 @claims_app.command("report")
 def claims_report(
+    names: Annotated[list[str] | None, typer.Argument(help="claims or .toml files [all]", show_default=False)] = None,
     out: Annotated[Path, typer.Option(help="the page to write")] = Path("claims.html"),
     maturity: Maturity = "own",
 ) -> None:
-    """Write every claim with its verdict, numbers and maps as one HTML page."""
+    """Write claims with their verdicts, numbers and maps as one HTML page."""
     from silmark.api.claims import claims  # noqa: PLC0415
     from silmark.errors import BadValue  # noqa: PLC0415
 
     if out.is_dir() or not out.parent.is_dir():  # said before, not after, half a minute of work
         raise BadValue("out", str(out), "a file in an existing folder")
-    answer = claims(maturity=_maturity(maturity), maps=True)
+    answer = claims(names or (), maturity=_maturity(maturity), maps=True)
     answer.write(out)
-    sys.stdout.write(f"{len(answer.checked)} claims in {out}\n")
+    count = len(answer.checked)
+    sys.stdout.write(f"{count} claim{'s' if count > 1 else ''} in {out}\n")
 
 
 def _maturity(text: str) -> Literal["own", "equal"]:
