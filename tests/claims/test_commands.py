@@ -98,7 +98,7 @@ def test_the_page_escapes_what_a_claim_says(tmp_path: Path) -> None:
     answer = check_claim("mojo-any-target")
     bad = replace(answer.finding.claim, title="<script>alert(1)</script>")
     path = tmp_path / "page.html"
-    page.write([replace(answer.finding, claim=bad)], {}, "own", path)
+    page.write([replace(answer.finding, claim=bad)], "own", path)
     assert "<script>" not in path.read_text()
 
 

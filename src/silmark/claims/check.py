@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from silmark.claims import evidence, judge
@@ -9,15 +10,26 @@ from silmark.claims.spec import Claim, Finding, Mapped, Outcome, Region, Terms, 
 from silmark.step import Maturity
 
 
-def check(claim: Claim, maturity: Maturity = "own") -> Finding:
+def check(claim: Claim, maturity: Maturity = "own", *, maps: bool = False, both: bool = False) -> Finding:
     """The verdict on a claim.
 
     Args:
         claim: with its tests.
         maturity: every software stack as it is, or a mature one for everybody.
+        maps: also where each test holds over 1 to 256 users and prompts of 256 to 32,768 tokens.
+        both: also the verdict with the other maturity.
     """
     terms = Terms(claim.circle, claim.figures, maturity)
-    return judge.conclude(claim, [_guarded(test.run(terms), terms) for test in claim.tests])
+    found = judge.conclude(claim, [_guarded(test.run(terms), terms) for test in claim.tests])
+    other = check(claim, "equal" if maturity == "own" else "own") if both else None
+    return replace(found, maturity=maturity, maps=dict(_maps(claim, terms)) if maps else {}, other=other)
+
+
+def _maps(claim: Claim, terms: Terms) -> Iterator[tuple[str, Region]]:
+    for test in claim.tests:
+        region = test.map(terms) if isinstance(test, Mapped) else None
+        if region is not None:
+            yield test.label, region
 
 
 def _guarded(outcome: Outcome, terms: Terms) -> Outcome:
@@ -29,10 +41,3 @@ def _guarded(outcome: Outcome, terms: Terms) -> Outcome:
             needs = f"a source for {', '.join(keys[:2])} of {side.label} that is not the claim itself"
             return replace(outcome, verdict=Verdict.UNTESTABLE, condition="", needs=needs)
     return outcome
-
-
-def maps(claim: Claim, maturity: Maturity = "own") -> list[tuple[str, Region]]:
-    """Where each test of the claim holds over 1 to 256 users and prompts of 256 to 32,768 tokens, by its label."""
-    terms = Terms(claim.circle, claim.figures, maturity)
-    found = ((test.label, test.map(terms)) for test in claim.tests if isinstance(test, Mapped))
-    return [(label, region) for label, region in found if region is not None]

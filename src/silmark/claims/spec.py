@@ -232,9 +232,15 @@ class Finding:
 
     Attributes:
         why: under which condition it holds, what is missing, or the decisive finding.
+        maturity: of the software stacks.
+        maps: fine grids by the label of their test; empty where none was asked for.
+        other: the same with the other maturity; None where it was not asked for.
     """
 
     claim: Claim
     verdict: Verdict
     why: str
     outcomes: tuple[Outcome, ...]
+    maturity: Maturity = "own"
+    maps: Mapping[str, Region] = field(default_factory=dict)
+    other: Finding | None = None

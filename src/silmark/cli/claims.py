@@ -55,7 +55,7 @@ def claims_check(
     from silmark.report.table import console  # noqa: PLC0415
 
     screen = console()
-    for part in table.one(answer.finding, answer.maps if map_ else {}):
+    for part in table.one(answer.finding, with_maps=map_):
         screen.print(part)
     if explain:
         for part in table.explanation(answer.finding):

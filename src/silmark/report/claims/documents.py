@@ -74,11 +74,18 @@ class _Test(Strict):
     map: _Region | None = Field(description="with --map: over 1 to 256 users and prompts of 256 to 32,768 tokens")
 
 
+class _Other(Strict):
+    maturity: Literal["own", "equal"]
+    verdict: Word
+    why: str
+
+
 class ClaimDocument(_Head):
     """`silmark claims check NAME --json`."""
 
     schema_: Literal["silmark.claim/1"] = Field(alias="schema")
     maturity: Literal["own", "equal"]
+    other: _Other | None = Field(description="the verdict with the other maturity of the software stacks")
     statement: str
     restated: str
     conditions: list[str]
@@ -92,20 +99,17 @@ def listing(findings: list[Finding], maturity: str) -> dict[str, Any]:
     return {"schema": LIST, "maturity": maturity, "claims": [_head(found) for found in findings]}
 
 
-def one(found: Finding, maturity: str, maps: dict[str, Region]) -> dict[str, Any]:
-    """The document of silmark.claim/1.
-
-    Args:
-        found: the claim with its verdict.
-        maturity: of the stacks.
-        maps: fine grids by the label of their test; empty where none was asked for.
-    """
+def one(found: Finding) -> dict[str, Any]:
+    """The document of silmark.claim/1."""
     claim = found.claim
     tests = zip(found.outcomes, claim.kinds, strict=True)
     return {
         "schema": ONE,
-        "maturity": maturity,
+        "maturity": found.maturity,
         **_head(found),
+        "other": {"maturity": found.other.maturity, "verdict": str(found.other.verdict), "why": found.other.why}
+        if found.other
+        else None,
         "statement": claim.statement,
         "restated": claim.restated,
         "conditions": list(claim.conditions),
@@ -114,7 +118,7 @@ def one(found: Finding, maturity: str, maps: dict[str, Region]) -> dict[str, Any
             {"key": s.key, "title": s.title, "publisher": s.publisher, "date": s.date, "address": s.address}
             for s in claim.sources
         ],
-        "tests": [_test(outcome, kind, maps.get(outcome.label)) for outcome, kind in tests],
+        "tests": [_test(outcome, kind, found.maps.get(outcome.label)) for outcome, kind in tests],
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from silmark.claims import Outcome, Region, Verdict
+from silmark.claims import Finding, Outcome, Region, Verdict
 from silmark.errors import BadValue
 from silmark.report.numbers import three
 
@@ -29,15 +29,21 @@ _FLAT = {Verdict.FAILS: -_REACH, Verdict.HOLDS: _REACH}
 Panel = tuple[Outcome, Region]
 
 
-def write(title: str, panels: list[Panel], path: Path) -> None:
+def panels(found: Finding) -> list[Panel]:
+    """Tests of a claim that have a map, with it."""
+    return [(outcome, found.maps[outcome.label]) for outcome in found.outcomes if outcome.label in found.maps]
+
+
+def write(found: Finding, path: Path) -> None:
     """Writes the picture; the file's ending chooses the format. Raises BadValue for what cannot be written."""
     if path.suffix.lower() not in _FORMATS:
         raise BadValue("plot", str(path), f"a file that ends in {', '.join(_FORMATS)}")
     if not path.parent.is_dir():
         raise BadValue("plot", str(path), "a path inside an existing folder")
-    if not panels:
+    drawn = panels(found)
+    if not drawn:
         raise BadValue("plot", str(path), "a claim with a test over users and prompts; this one has none")
-    canvas = _draw(title, panels)
+    canvas = _draw(found.claim.title, drawn)
     try:
         canvas.savefig(path, dpi=130)
     except OSError as error:
@@ -46,9 +52,9 @@ def write(title: str, panels: list[Panel], path: Path) -> None:
         _close(canvas)
 
 
-def png(panels: list[Panel]) -> bytes:
+def png(drawn: list[Panel]) -> bytes:
     """The picture as the bytes of a PNG, for a page that holds its pictures itself."""
-    canvas = _draw("", panels)
+    canvas = _draw("", drawn)
     stream = io.BytesIO()
     canvas.savefig(stream, format="png", dpi=80, metadata={"Software": None})
     _close(canvas)
@@ -61,18 +67,18 @@ def _close(canvas: Canvas) -> None:
     plt.close(canvas)
 
 
-def _draw(title: str, panels: list[Panel]) -> Canvas:
+def _draw(title: str, drawn: list[Panel]) -> Canvas:
     import matplotlib as mpl  # noqa: PLC0415 - half a second that only pictures should cost
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
-    across = min(2, len(panels))
-    down = math.ceil(len(panels) / across)
+    across = min(2, len(drawn))
+    down = math.ceil(len(drawn) / across)
     canvas, axes = plt.subplots(down, across, figsize=(7.2 * across, 4.6 * down), layout="constrained", squeeze=False)
-    for spare in axes.flat[len(panels) :]:
+    for spare in axes.flat[len(drawn) :]:
         spare.set_axis_off()
-    for (outcome, region), place in zip(panels, axes.flat, strict=False):
+    for (outcome, region), place in zip(drawn, axes.flat, strict=False):
         _panel(place, outcome, region)
     legend = "green: holds; red: fails; hatched: the 80 % interval straddles the limit; crossed: nothing to compare"
     canvas.suptitle(f"{title}\n{legend}" if title else legend, fontsize=9)

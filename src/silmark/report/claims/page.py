@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -13,7 +13,7 @@ from string import Template
 from silmark.claims import Finding, Outcome, Region, Verdict
 from silmark.errors import BadValue
 from silmark.report.claims import maps
-from silmark.report.claims.table import WORDS, counted, number
+from silmark.report.claims.table import WORDS, counted, number, software
 
 _TEMPLATE = Template("""\
 <!DOCTYPE html>
@@ -57,12 +57,11 @@ _CLASSES = {
 }
 
 
-def write(findings: Sequence[Finding], regions: Mapping[str, Mapping[str, Region]], maturity: str, path: Path) -> None:
+def write(findings: Sequence[Finding], maturity: str, path: Path) -> None:
     """Writes the page.
 
     Args:
         findings: claims with their verdicts, in the order of the page.
-        regions: fine grids by claim and label of the test.
         maturity: of the software stacks, for the heading.
         path: the file; its folder must exist.
 
@@ -72,7 +71,7 @@ def write(findings: Sequence[Finding], regions: Mapping[str, Mapping[str, Region
     text = _TEMPLATE.substitute(
         about=escape(_about(findings, maturity)),
         rows="\n".join(map(_row, findings)),
-        body="\n".join(_section(found, regions.get(found.claim.name, {})) for found in findings),
+        body="\n".join(map(_section, findings)),
     )
     try:
         path.write_text(text, encoding="utf-8")
@@ -102,7 +101,7 @@ def _row(found: Finding) -> str:
     return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
-def _section(found: Finding, regions: Mapping[str, Region]) -> str:
+def _section(found: Finding) -> str:
     claim = found.claim
     conditions = "".join(f"<li>{escape(one)}</li>" for one in claim.conditions)
     sources = "".join(
@@ -116,9 +115,9 @@ def _section(found: Finding, regions: Mapping[str, Region]) -> str:
         f"<blockquote>{escape(claim.statement)}<br>\n"
         f"<small>{escape(claim.who)}, {escape(claim.when)}</small></blockquote>\n"
         f"<p><b>Tested:</b> {escape(claim.restated)}</p>\n<ul>{conditions}</ul>\n"
-        f"<p>{_badge(found.verdict)}{why}</p>\n{note}\n"
+        f"<p>{_badge(found.verdict)}{why}</p>\n<p><b>Software:</b> {escape(software(found))}</p>\n{note}\n"
         + "\n".join(_test(outcome) for outcome in found.outcomes)
-        + _picture(found.outcomes, regions)
+        + _picture(found)
         + f"\n<p><b>Sources</b></p><ul>{sources}</ul>\n</section>"
     )
 
@@ -148,8 +147,8 @@ def _test(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-def _picture(outcomes: Sequence[Outcome], regions: Mapping[str, Region]) -> str:
-    panels = [(outcome, regions[outcome.label]) for outcome in outcomes if outcome.label in regions]
+def _picture(found: Finding) -> str:
+    panels = maps.panels(found)
     if not panels:
         return ""
     said = "; ".join(f"{outcome.label}: {_shares(region)}" for outcome, region in panels)

@@ -41,25 +41,36 @@ def _short(text: str) -> str:
     return text[:_SHORT].rpartition(" ")[0] + " ..."
 
 
-def one(found: Finding, maps: dict[str, Region]) -> Iterator[RenderableType]:
+def one(found: Finding, with_maps: bool) -> Iterator[RenderableType]:
     """A claim in depth: what was said, what it means, what was computed, and where it holds."""
     claim = found.claim
     facts = [
         ["said", f"{claim.statement} ({claim.who}, {claim.when})"],
         ["tested", claim.restated],
         *[["" if number else "under", condition] for number, condition in enumerate(claim.conditions)],
-        ["verdict", f"{found.verdict}: {found.why}" if found.why else str(found.verdict)],
+        ["verdict", f"{found.verdict}: {found.why}"],
+        *([["software", software(found)]] if any(outcome.sides for outcome in found.outcomes) else []),
         *([["note", claim.note]] if claim.note else []),
     ]
     yield grid([claim.title, ""], facts)
     for outcome in found.outcomes:
         yield Text()
         yield from _test(outcome)
-        if outcome.label in maps:
+        if with_maps and outcome.label in found.maps:
             yield Text()
-            yield _map(maps[outcome.label])
+            yield _map(found.maps[outcome.label])
     yield Text()
     yield grid(["source", "title, publisher, date, address"], [[s.key, str(s)] for s in claim.sources])
+
+
+def software(found: Finding) -> str:
+    """Whose stacks the verdict grants, and the verdict with the other ones."""
+    said = {"own": "each chip's own as it is", "equal": "a mature stack for every chip"}
+    if found.other is None:
+        return said[found.maturity]
+    other = f"{found.other.verdict}: {found.other.why}"
+    same = other == f"{found.verdict}: {found.why}"
+    return f"{said[found.maturity]}; with {said[found.other.maturity]} {'the same' if same else other}"
 
 
 def _test(outcome: Outcome) -> Iterator[RenderableType]:
