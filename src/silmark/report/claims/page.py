@@ -109,13 +109,15 @@ def _section(found: Finding) -> str:
         for s in claim.sources
     )
     why = f" {escape(found.why)}" if found.why else ""
+    computed = any(outcome.sides for outcome in found.outcomes)
+    stacks = f"<p><b>Software:</b> {escape(software(found))}</p>" if computed else ""
     note = f"<p><b>Note:</b> {escape(claim.note)}</p>" if claim.note else ""
     return (
         f'<section id="{escape(claim.name)}">\n<h2>{escape(claim.title)}</h2>\n'
         f"<blockquote>{escape(claim.statement)}<br>\n"
         f"<small>{escape(claim.who)}, {escape(claim.when)}</small></blockquote>\n"
         f"<p><b>Tested:</b> {escape(claim.restated)}</p>\n<ul>{conditions}</ul>\n"
-        f"<p>{_badge(found.verdict)}{why}</p>\n<p><b>Software:</b> {escape(software(found))}</p>\n{note}\n"
+        f"<p>{_badge(found.verdict)}{why}</p>\n{stacks}\n{note}\n"
         + "\n".join(_test(outcome) for outcome in found.outcomes)
         + _picture(found)
         + f"\n<p><b>Sources</b></p><ul>{sources}</ul>\n</section>"
