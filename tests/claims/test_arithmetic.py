@@ -81,7 +81,7 @@ def test_a_dearer_rival_allows_a_dearer_chip() -> None:
 
 def test_training_is_compared_per_chip() -> None:
     """Twice the chips of the same kind train no faster per chip than once, and not much slower."""
-    many, few = (Cut("llama-3.1-8b", on, 1, 1, 4096) for on in ("128x:h100", "64x:h100"))
+    many, few = (Cut("llama-3.1-8b", on) for on in ("128x:h100", "64x:h100"))
     from_one = TrainingRatio("", many, few, Bound(least=1.0)).run(Terms())
     assert from_one.value is not None
     assert 0.8 < from_one.value.mid <= 1.001

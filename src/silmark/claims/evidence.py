@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from silmark.chips import Chip
 from silmark.estimation import Estimate
@@ -35,16 +35,23 @@ def barred(label: str, answer: object, figures: Mapping[str, Figure], names: Ite
         more = f" and {len(keys) - 2} more figures" if len(keys) > 2 else ""
         return f"{', '.join(shown)}{more} of {label} {'are' if len(keys) > 1 else 'is'} computed back from this claim"
     plan = answer.step_model.plan
-    return unpublished(label, answer.step_model.target.chip, plan.precision.compute, plan.placement.weights)
+    return unpublished(label, answer.step_model.target.chip, plan.precision.compute, (plan.placement.weights,))
 
 
-def unpublished(label: str, chip: Chip, compute: str, tier: str) -> str:
+def unpublished(label: str, chip: Chip, compute: str, tiers: Sequence[str] = ("main", "sram")) -> str:
     """Why a chip's numbers may not decide where matrix peak and bandwidth of its weights are both assumed; else empty.
 
     Such a file stands for a chip of which nothing is published: its answers show what it would take, not what is.
+
+    Args:
+        label: whose numbers.
+        chip: its figures.
+        compute: format of the products.
+        tiers: of memory from which the weights are read.
     """
-    found = [chip.figures.get(key) for key in (f"peak.{compute}", f"memory.{tier}.bandwidth")]
-    if not any(found) or any(figure is not None and figure.grade is not Grade.ASSUMED for figure in found):
+    keys = (f"peak.{compute}", *(f"memory.{tier}.bandwidth" for tier in tiers))
+    found = [chip.figures[key] for key in keys if key in chip.figures]
+    if not found or any(figure.grade is not Grade.ASSUMED for figure in found):
         return ""
     return f"nothing is published of {label}: its rates are assumptions"
 

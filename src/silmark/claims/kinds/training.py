@@ -24,23 +24,30 @@ _PASSES = 4
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A model on chips: tp chips share every layer, pp stages follow each other, replicas take the rest."""
+    """A model on chips: tp chips share every layer, pp stages follow each other, replicas take the rest.
+
+    Attributes:
+        seq: tokens per sequence.
+        micro: sequences that a replica takes at a time.
+    """
 
     model: str
     on: str
-    tp: int
-    pp: int
-    seq: int
+    tp: int = 1
+    pp: int = 1
+    seq: int = 4096
+    micro: int = 1
 
     @classmethod
     def read(cls, fields: Fields, model: str) -> Cut:
-        """Reads `on`, `tp`, `pp` and `seq`."""
+        """Reads `on`, `tp`, `pp`, `seq` and `micro`."""
         return cls(
             model,
             fields.text("on"),
             fields.whole("tp", 1, 1024),
             fields.whole("pp", 1, 1024),
             fields.whole("seq", 4096, 1 << 20),
+            fields.whole("micro", 1, 1 << 16),
         )
 
     def estimate(self) -> TrainingEstimate | Infeasible:
@@ -54,8 +61,8 @@ class Cut:
             job = Job(
                 precision=Precision.of(_format(target.chip)),
                 seq=self.seq,
-                micro=1,
-                global_batch=replicas * (_PASSES * self.pp if self.pp > 1 else 1),
+                micro=self.micro,
+                global_batch=self.micro * replicas * (_PASSES * self.pp if self.pp > 1 else 1),
                 tp=self.tp,
                 pp=self.pp,
                 dp=replicas,
@@ -73,7 +80,7 @@ class Cut:
     def unpublished(self) -> str:
         """Why the chip's numbers may not decide: both rates that bound it are assumed; empty if they may."""
         chip = systems.target(self.on).chip
-        return evidence.unpublished(self.on, chip, _format(chip), "main")
+        return evidence.unpublished(self.on, chip, _format(chip))
 
     def shown(self, found: TrainingEstimate | Infeasible) -> SideAnswer:
         """The numbers behind a test, or the reason why there are none."""
