@@ -113,6 +113,14 @@ def test_a_strangers_claim_needs_no_installation(tmp_path: Path) -> None:
     assert [outcome.verdict for outcome in found.outcomes] == [Verdict.HOLDS, Verdict.HOLDS]
 
 
+def test_what_only_informs_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(SMALL.replace("most = 300", "most = 100\ninforms = true"))
+    found = claims.check(claims.load(str(path)))
+    assert [outcome.verdict for outcome in found.outcomes] == [Verdict.HOLDS, Verdict.FAILS]
+    assert found.verdict is Verdict.HOLDS
+
+
 Change = Callable[[dict[str, Any]], object]
 BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "no id": (lambda t: t.pop("id"), ("id", "expected a text")),
@@ -129,6 +137,8 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "crossed bounds": (lambda t: t["test"][0].update(least=2, most=1), ("test.1.least", "above")),
     "neither system nor chip": (lambda t: t["test"][0].update(a={}), ("test.1.a.on", "chip =")),
     "model from the network": (lambda t: t["test"][0].update(model="hf:a/b"), ("test.1.a.model", "fetch nothing")),
+    "the same label twice": (lambda t: t["test"][1].update(label="one user"), ("test.2.label", "another test")),
+    "nothing decides": (lambda t: [one.update(informs=True) for one in t["test"]], ("test", "only inform")),
     "falling users": (lambda t: t["test"][0].update(users=[4, 1]), ("test.1.users", "rising")),
     "users of text": (lambda t: t["test"][0].update(users=["many"]), ("test.1.users", "whole number")),
     "unknown place": (lambda t: t["test"][1].update(over=["moon:x"]), ("test.2.over", "chip:ID:KEY")),

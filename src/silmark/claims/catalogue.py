@@ -50,7 +50,7 @@ def parse(path: Path, table: dict[str, Any]) -> Claim:
     if not _DATE.fullmatch(when):
         raise fields.bad("when", "expected a date such as 2024, 2024-03 or 2024-03-18")
     sources = _sources(fields)
-    tests, kinds = _tests(fields)
+    tests, kinds, asides = _tests(fields)
     claim = Claim(
         name=name,
         title=fields.text("title"),
@@ -63,6 +63,7 @@ def parse(path: Path, table: dict[str, Any]) -> Claim:
         conditions=fields.texts("conditions"),
         tests=tests,
         kinds=kinds,
+        asides=asides,
         parts=fields.choice("parts", PARTS, "readings"),
         circle=frozenset((name, *fields.texts("circle"))),
         figures=_figures(fields),
@@ -91,14 +92,23 @@ def _sources(fields: Fields) -> tuple[Source, ...]:
     return tuple(known[key] for key in wanted)
 
 
-def _tests(fields: Fields) -> tuple[tuple[Test, ...], tuple[str, ...]]:
+def _tests(fields: Fields) -> tuple[tuple[Test, ...], tuple[str, ...], frozenset[str]]:
+    """The tests, their kinds, and the labels of those that only inform."""
     tests: list[Test] = []
     kinds: list[str] = []
+    asides: set[str] = set()
     for table in fields.inners("test"):
         kinds.append(table.choice("kind", KINDS))
-        tests.append(KINDS[kinds[-1]](table))
+        test = KINDS[kinds[-1]](table)
+        if test.label in {one.label for one in tests}:
+            raise table.bad("label", f"{test.label[:60]!r} is the label of another test too")
+        tests.append(test)
+        if table.yes("informs", False):
+            asides.add(test.label)
         table.done()
-    return tuple(tests), tuple(kinds)
+    if len(asides) == len(tests):
+        raise fields.bad("test", "expected a test that decides; all of them only inform")
+    return tuple(tests), tuple(kinds), frozenset(asides)
 
 
 def _figures(fields: Fields) -> dict[str, Figure]:

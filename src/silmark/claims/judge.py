@@ -110,8 +110,9 @@ def together(parts: str, verdicts: Sequence[Verdict]) -> Verdict:
 
 def conclude(claim: Claim, outcomes: Sequence[Outcome]) -> Finding:
     """The claim's verdict and the reason in one sentence."""
-    verdict = together(claim.parts, [outcome.verdict for outcome in outcomes])
-    return Finding(claim, verdict, why(verdict, outcomes, claim.parts), tuple(outcomes))
+    deciding = [outcome for outcome in outcomes if outcome.label not in claim.asides]
+    verdict = together(claim.parts, [outcome.verdict for outcome in deciding])
+    return Finding(claim, verdict, why(verdict, deciding, claim.parts), tuple(outcomes))
 
 
 def why(verdict: Verdict, outcomes: Sequence[Outcome], parts: str = "readings") -> str:

@@ -205,6 +205,7 @@ class Claim:
         conditions: under which, each a half sentence; what the speaker left open is filled in here.
         parts: "readings" if the tests read one sentence in several ways, "each" if they are statements that stand
             alone, "all" if the claim is wrong where one of them is.
+        asides: labels of tests that inform but do not decide.
         circle: names under which figures cite what was derived from this claim; its own is always among them.
         note: what a reader must know besides.
     """
@@ -221,6 +222,7 @@ class Claim:
     tests: Sequence[Test]
     kinds: tuple[str, ...]
     parts: str = "readings"
+    asides: frozenset[str] = frozenset()
     circle: frozenset[str] = frozenset()
     figures: Mapping[str, Figure] = field(default_factory=dict)
     note: str = ""

@@ -69,14 +69,15 @@ class BreakEven:
         said = (
             f"at {load} {sides[0].label} costs {three(self.share)} of {against} if one chip costs {_usd(found.price)}"
         )
-        return self._outcome(Verdict.UNTESTABLE, said, sides, found.price, self._needs(found, sides[0]))
+        return self._outcome(Verdict.UNTESTABLE, said, sides, found.price, self._needs(found, a.found, sides[0]))
 
     def _solve(self, a: Estimate, b: Estimate) -> Found:
         shared = defaults()
         return break_even(a, shared, b, in_full(b, shared, purchase(b.step_model.target)), self.share)
 
-    def _needs(self, found: Found, side: SideAnswer) -> str:
-        needs = f"no price is public; the claim needs at most {_usd(found.price)} a chip"
+    def _needs(self, found: Found, answer: Estimate, side: SideAnswer) -> str:
+        public = purchase(answer.step_model.target) is not None
+        needs = f"{'' if public else 'no price is public; '}the claim needs at most {_usd(found.price)} a chip"
         if found.reached < 1 - _NEVER:
             needs += f" (in {100 * (1 - found.reached):.0f} % of the draws not even chips for nothing would do)"
         if side.origins:

@@ -61,6 +61,7 @@ class _Region(Strict):
 class _Test(Strict):
     label: str
     kind: str
+    decides: bool = Field(description="False: it informs, and the verdict of the claim does not count it")
     metric: str
     verdict: Word
     said: str
@@ -118,7 +119,10 @@ def one(found: Finding) -> dict[str, Any]:
             {"key": s.key, "title": s.title, "publisher": s.publisher, "date": s.date, "address": s.address}
             for s in claim.sources
         ],
-        "tests": [_test(outcome, kind, found.maps.get(outcome.label)) for outcome, kind in tests],
+        "tests": [
+            _test(outcome, kind, outcome.label not in claim.asides, found.maps.get(outcome.label))
+            for outcome, kind in tests
+        ],
     }
 
 
@@ -136,11 +140,12 @@ def _head(found: Finding) -> dict[str, Any]:
     }
 
 
-def _test(outcome: Outcome, kind: str, fine: Region | None) -> dict[str, Any]:
+def _test(outcome: Outcome, kind: str, decides: bool, fine: Region | None) -> dict[str, Any]:
     bound = outcome.bound
     return {
         "label": outcome.label,
         "kind": kind,
+        "decides": decides,
         "metric": outcome.metric,
         "verdict": str(outcome.verdict),
         "said": outcome.said,

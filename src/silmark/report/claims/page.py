@@ -118,7 +118,7 @@ def _section(found: Finding) -> str:
         f"<small>{escape(claim.who)}, {escape(claim.when)}</small></blockquote>\n"
         f"<p><b>Tested:</b> {escape(claim.restated)}</p>\n<ul>{conditions}</ul>\n"
         f"<p>{_badge(found.verdict)}{why}</p>\n{stacks}\n{note}\n"
-        + "\n".join(_test(outcome) for outcome in found.outcomes)
+        + "\n".join(_test(outcome, outcome.label in claim.asides) for outcome in found.outcomes)
         + _picture(found)
         + f"\n<p><b>Sources</b></p><ul>{sources}</ul>\n</section>"
     )
@@ -130,8 +130,9 @@ def _address(text: str) -> str:
     return f'<a href="{shown_}" rel="noreferrer">{shown_}</a>' if text.startswith("https://") else shown_
 
 
-def _test(outcome: Outcome) -> str:
-    lines = [f"<h3>{escape(outcome.label)} {_badge(outcome.verdict)}</h3>", f"<p>{escape(outcome.said)}.</p>"]
+def _test(outcome: Outcome, aside: bool) -> str:
+    mark = "(besides)" if aside else _badge(outcome.verdict)
+    lines = [f"<h3>{escape(outcome.label)} {mark}</h3>", f"<p>{escape(outcome.said)}.</p>"]
     lines += [f"<p><b>Holds if</b> {escape(outcome.condition)}.</p>"] if outcome.condition else []
     lines += [f"<p><b>Missing:</b> {escape(outcome.needs)}.</p>"] if outcome.needs else []
     rests = ", ".join(outcome.sources)

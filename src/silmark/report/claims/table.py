@@ -55,7 +55,7 @@ def one(found: Finding, with_maps: bool) -> Iterator[RenderableType]:
     yield grid([claim.title, ""], facts)
     for outcome in found.outcomes:
         yield Text()
-        yield from _test(outcome)
+        yield from _test(outcome, outcome.label in claim.asides)
         if with_maps and outcome.label in found.maps:
             yield Text()
             yield _map(found.maps[outcome.label])
@@ -73,12 +73,12 @@ def software(found: Finding) -> str:
     return f"{said[found.maturity]}; with {said[found.other.maturity]} {'the same' if same else other}"
 
 
-def _test(outcome: Outcome) -> Iterator[RenderableType]:
+def _test(outcome: Outcome, aside: bool) -> Iterator[RenderableType]:
     facts = [["finding", outcome.said]]
     facts += [["holds if", outcome.condition]] if outcome.condition else []
     facts += [["missing", outcome.needs]] if outcome.needs else []
     facts += [["rests on", ", ".join(outcome.sources)]] if outcome.sources else []
-    yield grid([str(outcome.verdict), outcome.label], facts)
+    yield grid(["besides" if aside else str(outcome.verdict), outcome.label], facts)
     sides = [
         [side.label, side.system, side.plan, number(side), side.grade or "-", ", ".join(side.origins) or "-"]
         for side in outcome.sides
