@@ -135,7 +135,8 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "unknown metric": (lambda t: t["test"][0].update(metric="love"), ("test.1.metric", "joules")),
     "no bound": (lambda t: t["test"][0].pop("least"), ("test.1.least", "most")),
     "crossed bounds": (lambda t: t["test"][0].update(least=2, most=1), ("test.1.least", "above")),
-    "neither system nor chip": (lambda t: t["test"][0].update(a={}), ("test.1.a.on", "chip =")),
+    "no system": (lambda t: t["test"][0].update(a={}), ("test.1.a.on", "expected a text")),
+    "unknown entry of a side": (lambda t: t["test"][0]["a"].update(chip="h100"), ("test.1.a.chip", "unknown entry")),
     "model from the network": (lambda t: t["test"][0].update(model="hf:a/b"), ("test.1.a.model", "fetch nothing")),
     "the same label twice": (lambda t: t["test"][1].update(label="one user"), ("test.2.label", "another test")),
     "nothing decides": (lambda t: [one.update(informs=True) for one in t["test"]], ("test", "only inform")),
@@ -164,7 +165,7 @@ _values = st.one_of(
     st.none(), st.booleans(), st.integers(-5, 10**20), st.floats(), st.text(max_size=8),
     st.sampled_from(["ratio", "8x:h100", "own:power", "0x:h100", "chip:h100:power.tdp", "holds", "metric:joules:x:y"]),
     st.lists(st.one_of(st.text(max_size=5), st.integers(-2, 9)), max_size=3),
-    st.dictionaries(st.sampled_from(["on", "chip", "users", "value"]), st.integers(0, 3), max_size=2),
+    st.dictionaries(st.sampled_from(["on", "model", "users", "value"]), st.integers(0, 3), max_size=2),
 )  # fmt: skip
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from silmark import chips, models, systems
-from silmark.chips import Chip
+from silmark import models, systems
 from silmark.claims.fields import Fields
 from silmark.claims.metrics import METRICS
 from silmark.claims.spec import SideAnswer, Terms
-from silmark.estimation import Asked as OneChip
-from silmark.estimation import Estimate, choose
+from silmark.estimation import Estimate
 from silmark.estimation import estimate as run_estimate
 from silmark.formats import Precision
 from silmark.mapping import Infeasible
@@ -32,8 +30,7 @@ class Side:
     Attributes:
         label: for tables.
         model: what it runs.
-        on: a system of fixed size such as `8x:h100`; empty if `chip` is given.
-        chip: a chip in the smallest of its systems that keeps the workload's promises.
+        on: a system of fixed size such as `8x:h100`.
         precision: a format, or "default".
         users: sequences in flight in place of the test's; 0 for the test's.
         replica: chips of one replica; 0 for whatever suits the metric best.
@@ -41,8 +38,7 @@ class Side:
 
     label: str
     model: str
-    on: str = ""
-    chip: str = ""
+    on: str
     precision: str = "default"
     users: int = 0
     replica: int = 0
@@ -50,17 +46,14 @@ class Side:
     @classmethod
     def read(cls, fields: Fields, model: str) -> Side:
         """Reads the table of one side."""
-        on, chip = fields.text("on", ""), fields.text("chip", "")
-        if bool(on) == bool(chip):
-            raise fields.bad("on", "give either on = (a system of fixed size) or chip = (the smallest that will do)")
+        on = fields.text("on")
         wanted = fields.text("model", model)
         if wanted.startswith("hf:"):
             raise fields.bad("model", "expected a model of the catalogue or a config.json; claims fetch nothing")
         side = cls(
-            label=fields.text("label", on or chip),
+            label=fields.text("label", on),
             model=wanted,
             on=on,
-            chip=chip,
             precision=fields.text("precision", "default"),
             users=fields.whole("users", 0, _MOST_USERS) if "users" in fields.table else 0,
             replica=fields.whole("replica", 0, _MOST_USERS) if "replica" in fields.table else 0,
@@ -81,27 +74,15 @@ class Side:
             terms: maturity of the stacks.
         """
         asked = replace(workload, users=self.users) if self.users else workload
-        model = models.load(self.model)
-        if self.on:
-            found = self._fixed(model, systems.target(self.on), asked, metric, terms.maturity)
-        else:
-            chip = chips.load(self.chip)
-            found = choose(OneChip(model, chip, systems.usual(chip), asked, self._precision(chip), terms.maturity))
-        if isinstance(found, Estimate) and found.misses:
-            return Answered(self, Infeasible(found.misses))
-        return Answered(self, found)
-
-    def _precision(self, chip: Chip) -> Precision:
-        return Precision.of(chip.precision if self.precision == "default" else self.precision)
-
-    def _fixed(
-        self, model: Model, target: Target, asked: Workload, metric: str, maturity: Maturity
-    ) -> Estimate | Infeasible:
+        model, target = models.load(self.model), systems.target(self.on)
+        precision = Precision.of(target.chip.precision if self.precision == "default" else self.precision)
         best: Estimate | Infeasible = Infeasible("no plan of this size fits")
-        for found in _evaluated(model, target, self._precision(target.chip), self.replica, maturity, asked):
+        for found in _evaluated(model, target, precision, self.replica, terms.maturity, asked):
             if isinstance(best, Infeasible) or (isinstance(found, Estimate) and _better(found, best, metric)):
                 best = found
-        return best
+        if isinstance(best, Estimate) and best.misses:
+            return Answered(self, Infeasible(best.misses))
+        return Answered(self, best)
 
 
 def _better(found: Estimate, best: Estimate, metric: str) -> bool:
@@ -155,7 +136,7 @@ class Answered:
     def shown(self, metric: str) -> SideAnswer:
         """The numbers behind a comparison by one metric."""
         if isinstance(self.found, Infeasible):
-            return SideAnswer(self.side.label, self.side.on or self.side.chip, self.found.reason, None, able=False)
+            return SideAnswer(self.side.label, self.side.on, self.found.reason, None, able=False)
         answer = self.found
         read = METRICS[metric].read(answer)
         target, plan = answer.step_model.target, answer.step_model.plan

@@ -89,7 +89,7 @@ class Level:
 
     def _needs(self, work: Workload) -> str:
         """Sustained FLOP/s per chip behind a claimed rate of tokens; empty for other metrics."""
-        if self.metric not in _RATES or not self.side.on:
+        if self.metric not in _RATES:
             return ""
         per_token = request_flops(self.side.model, work) / work.output
         if self.metric == "total_tokens_per_s":
