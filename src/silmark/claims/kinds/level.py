@@ -52,7 +52,7 @@ class Level:
         side = sides[at]
         region = Region("users", "prompts", cells) if len(cells) > 1 else None
         if hindered := evidence.barred(side.label, answers[at].found, side.figures, terms.names):
-            verdict, needs = Verdict.UNTESTABLE, "; ".join(filter(None, (hindered, self._needs(works[at]))))
+            verdict, needs = Verdict.UNTESTABLE, f"{hindered}; {self._needs(works[at])}"
         elif verdict is Verdict.UNTESTABLE:
             needs = side.lacks
         elif verdict is Verdict.ONLY_IF:
@@ -88,9 +88,9 @@ class Level:
         return f"{side.label}: {got} at {work.prompt:,} tokens in, {work.output:,} out, {load}; claimed: {claimed}"
 
     def _needs(self, work: Workload) -> str:
-        """Sustained FLOP/s per chip behind a claimed rate of tokens; empty for other metrics."""
+        """What would decide: for a rate of tokens with the sustained FLOP/s of each chip behind it."""
         if self.metric not in _RATES:
-            return ""
+            return f"it would need {self.bound.words(METRICS[self.metric].unit)}, measured"
         per_token = request_flops(self.side.model, work) / work.output
         if self.metric == "total_tokens_per_s":
             per_token *= work.output / (work.prompt + work.output)
