@@ -52,7 +52,7 @@ class Level:
         side = sides[at]
         region = Region("users", "prompts", cells) if len(cells) > 1 else None
         if hindered := evidence.barred(side.label, answers[at].found, side.figures, terms.names):
-            verdict, needs = Verdict.UNTESTABLE, f"{hindered}; {self._needs(works[at])}"
+            verdict, needs = Verdict.UNTESTABLE, f"{self._needs(works[at])}; {hindered}"
         elif verdict is Verdict.UNTESTABLE:
             needs = side.lacks
         elif verdict is Verdict.ONLY_IF:
@@ -97,8 +97,8 @@ class Level:
         chips = self.side.target_count()
         each = self.bound.edge * per_token / chips
         return (
-            f"{three(self.bound.edge)} {METRICS[self.metric].words} take {si(each, 'FLOP/s')} of every one of {chips} "
-            "chips, sustained: a measured rate of that size would decide"
+            f"{three(self.bound.edge)} {METRICS[self.metric].words} take {si(each, 'FLOP/s')} of each of {chips} chips, "
+            "sustained; a measured rate of that size would decide"
         )
 
 

@@ -66,7 +66,7 @@ class Ratio:
             evidence.barred(s.label, one.found, s.figures, terms.names) for s, one in zip(sides, (a, b), strict=True)
         ]
         if any(hindered):
-            verdict, needs = Verdict.UNTESTABLE, f"{next(filter(None, hindered))}; {self._needed(sides)}"
+            verdict, needs = Verdict.UNTESTABLE, f"{self._needed(sides)}; {next(filter(None, hindered))}"
         elif verdict is Verdict.UNTESTABLE:
             needs = "; ".join(
                 f"{s.label} gives no number: {s.plan or 'no price is public'}" for s in sides if not s.value

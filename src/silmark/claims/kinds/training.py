@@ -175,7 +175,7 @@ class TrainingRatio:
             wanted = three(theirs.mid * self.bound.edge)
             side = "at least" if self.bound.least else "at most"
             verdict, condition = Verdict.UNTESTABLE, ""
-            needs = f"{hindered}; it would need {side} {wanted} tokens/s per chip while training, measured"
+            needs = f"it would need {side} {wanted} tokens/s per chip while training, measured; {hindered}"
         return Outcome(verdict, self.label, words, said, value, self.bound, condition, needs, sides)
 
 
