@@ -95,11 +95,9 @@ class Level:
         if self.metric == "total_tokens_per_s":
             per_token *= work.output / (work.prompt + work.output)
         chips = self.side.target_count()
-        each = self.bound.edge * per_token / chips
-        return (
-            f"{three(self.bound.edge)} {METRICS[self.metric].words} take {si(each, 'FLOP/s')} of each of {chips} chips, "
-            "sustained; a measured rate of that size would decide"
-        )
+        each = si(self.bound.edge * per_token / chips, "FLOP/s")
+        claimed = f"{three(self.bound.edge)} {METRICS[self.metric].words}"
+        return f"{claimed} take {each} of each of {chips} chips, sustained; a measured rate of that size would decide"
 
 
 def request_flops(model: str, work: Workload) -> float:
