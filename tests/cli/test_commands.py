@@ -16,7 +16,7 @@ import pytest
 
 from silmark import api, chips, models, systems
 from silmark.figures import load_sources
-from silmark.report.numbers import si
+from silmark.figures.numbers import si
 from silmark.report.schema import DOCUMENTS, CompareDocument, EstimateDocument
 
 Run = Callable[..., Any]

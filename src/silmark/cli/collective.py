@@ -45,8 +45,8 @@ def _title(answer: CollectiveAnswer) -> str:
 
 
 def _print(answer: CollectiveAnswer, explain: bool) -> None:
+    from silmark.figures.numbers import shown, si  # noqa: PLC0415
     from silmark.report.catalogue import figure_cells  # noqa: PLC0415
-    from silmark.report.numbers import shown, si  # noqa: PLC0415
     from silmark.report.table import console, grid  # noqa: PLC0415
 
     screen, found = console(), answer.estimate

@@ -81,7 +81,7 @@ def _print(answer: Training, explain: bool) -> None:
 
 
 def _facts(answer: Training) -> list[list[str]]:
-    from silmark.report.numbers import shown, si, spread  # noqa: PLC0415
+    from silmark.figures.numbers import shown, si, spread  # noqa: PLC0415
     from silmark.training.timing import WORDS  # noqa: PLC0415
 
     found = answer.estimate
@@ -104,7 +104,7 @@ def _facts(answer: Training) -> list[list[str]]:
 
 
 def _parts(answer: Training) -> list[list[str]]:
-    from silmark.report.numbers import si  # noqa: PLC0415
+    from silmark.figures.numbers import si  # noqa: PLC0415
     from silmark.training.timing import WORDS  # noqa: PLC0415
 
     assert answer.estimate is not None

@@ -10,7 +10,7 @@ from silmark import chips, models, systems
 from silmark.chips import Chip
 from silmark.errors import UnknownName
 from silmark.figures import Figure, load_sources
-from silmark.report.numbers import si
+from silmark.figures.numbers import si
 from silmark.systems import System
 from silmark.systems.wiring import Links
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from silmark.figures.numbers import shown, si, three
 from silmark.report.catalogue import figure_cells
-from silmark.report.numbers import shown, si, three
 from silmark.report.table import grid
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from silmark.estimation import Estimate
-from silmark.report.numbers import shown, si, three
+from silmark.figures.numbers import shown, si, three
 from silmark.report.rows import Row
 from silmark.report.table import grid
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from silmark.report.numbers import si, three
+from silmark.figures.numbers import si, three
 from silmark.report.wiring import Cells
 from silmark.systems import MemoryTier
 

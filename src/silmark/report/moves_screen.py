@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from silmark.figures import Interval
+from silmark.figures.numbers import shown, three
 from silmark.report.cost import figure_table
-from silmark.report.numbers import shown, three
 from silmark.report.table import grid
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Any
 
 from silmark.errors import UnknownName
 from silmark.fabric.physical import Medium, Part, Technology, medium, names, part, technology
+from silmark.figures.numbers import si, three
 from silmark.report.catalogue import Page
-from silmark.report.numbers import si, three
 
 Record = dict[str, str | float | int | list[str] | None]
 LISTS = ("links", "media", "parts")

@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field
 
 from silmark.errors import UnknownName
 from silmark.report import documents_links
-from silmark.report.documents import Bounds, FigureDocument, SpeculationDocument, Strict
+from silmark.report.claims.documents import ClaimDocument, ClaimsDocument
+from silmark.report.documents import Bounds, FigureDocument, SourceDocument, SpeculationDocument, Strict
 from silmark.report.documents_collective import CollectiveDocument
 from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocument
 from silmark.report.documents_search import SearchDocument, SizeDocument
@@ -125,16 +126,6 @@ class EstimateDocument(Strict):
     question: dict[str, str]
     rows: list[RowDocument]
     operators: list[OperatorDocument]
-
-
-class SourceDocument(Strict):
-    """Where a figure was read."""
-
-    key: str
-    title: str
-    publisher: str
-    date: str
-    address: str
 
 
 class PageDocument(Strict):

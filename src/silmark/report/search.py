@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from silmark.figures.numbers import shown, si, three
 from silmark.mapping import Plan
-from silmark.report.numbers import shown, si, three
 from silmark.report.rows import speculation_document
 from silmark.search.answer import Answer, Verdict
 from silmark.search.found import Found, Pool, served

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silmark.figures import Interval
-from silmark.report.numbers import shown, si, three
+from silmark.figures.numbers import shown, si, three
 from silmark.search.training import Answer, Found, Verdict
 from silmark.training.job import RECOMPUTE
 from silmark.training.timing import WORDS

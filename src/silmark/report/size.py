@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silmark.figures import Figure
-from silmark.report.numbers import si, three
+from silmark.figures.numbers import si, three
 from silmark.report.search import plan_document
 from silmark.search.found import served
 from silmark.search.size import Demand, Fleet, Sized, in_full

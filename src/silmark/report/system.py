@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from silmark.figures import Figure, Interval
-from silmark.report.numbers import shown, si
+from silmark.figures.numbers import shown, si
 from silmark.report.rows import Row
 from silmark.report.wiring import Cells, decibels, dollars, plain
 from silmark.systems import Target

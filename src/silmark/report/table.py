@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from silmark.estimation import Estimate
+from silmark.figures.numbers import shown, si
 from silmark.formats import FORMATS
 from silmark.report.catalogue import figure_cells
-from silmark.report.numbers import shown, si
 from silmark.report.rows import Comparison, Row
 
 _MARKS = {"announced": "announced", "demonstrated": "demo only", "withdrawn": "withdrawn", "shipping": ""}

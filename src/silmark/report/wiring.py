@@ -8,7 +8,7 @@ from typing import Any
 
 from silmark.fabric.physical import Training, wire
 from silmark.figures import Grade, Interval
-from silmark.report.numbers import si, spread, three
+from silmark.figures.numbers import si, spread, three
 
 Cells = tuple[list[str], list[list[str]]]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from silmark.claims import Finding, Outcome, Region, Verdict
 from silmark.errors import BadValue
-from silmark.report.numbers import three
+from silmark.figures.numbers import three
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from silmark.claims import Finding, Outcome, Region, SideAnswer, Verdict
+from silmark.figures.numbers import shown, si
 from silmark.report.catalogue import figure_cells
-from silmark.report.numbers import shown, si
 from silmark.report.table import grid
 
 MARKS = {
