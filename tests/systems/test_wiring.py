@@ -96,6 +96,19 @@ def test_the_packaged_node_with_and_without() -> None:
 
 
 @pytest.mark.slow
+def test_more_lanes_never_slow_a_model_down(box_toml: str, own_file: Own) -> None:
+    times = []
+    for lanes in (2, 4, 8, 16):
+        text = box_toml.replace('name = "slot"\n', f'name = "slot"\nlanes = {lanes}\n')
+        answer = silmark.estimate("llama-3.1-70b", own_file(text, f"{lanes}.toml"), tp=8, batch=8).rows[-1].estimate
+        assert answer is not None
+        assert answer.tpot_s is not None
+        times.append(answer.tpot_s.mid)
+    assert times == sorted(times, reverse=True)
+    assert times[0] > 1.2 * times[-1]
+
+
+@pytest.mark.slow
 def test_links_move_the_estimate(box: str) -> None:
     answer = silmark.system(box, without=["aries"], model="llama-3.1-70b")
     assert answer.full.row is not None
