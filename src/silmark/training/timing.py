@@ -17,8 +17,6 @@ from silmark.training.work import Pass, Work, work
 
 OPTIMIZER_BYTES = 30.0
 """Adam per parameter: reads gradient, copy and two moments, writes copy and moments (28), and 16-bit parameter (2)."""
-
-
 WORDS = {
     "matrix": "matrix products",
     "experts": "routed experts",

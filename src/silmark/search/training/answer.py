@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -56,13 +55,11 @@ class Answer:
     Attributes:
         asked: the question.
         result: every plan that fits, and how many do not.
-        seconds: CPU time of the search.
         reason: why there is no plan, empty if there is.
     """
 
     asked: Asked
     result: Evaluated
-    seconds: float
     reason: str = ""
     _found: dict[int, Found] = field(default_factory=dict, repr=False)
 
@@ -129,15 +126,12 @@ def _simplest(plans: Plans, which: Whole) -> int:
 
 def search(asked: Asked) -> Answer:
     """Tries all plans."""
-    start = time.process_time()
     never = cannot(asked.model, asked.target.chip, asked.base.precision)
     if never is not None:
-        nothing = Evaluated(Plans.none(asked.base), 0, {}, None)
-        return Answer(asked, nothing, time.process_time() - start, never.reason)
+        return Answer(asked, Evaluated(Plans.none(asked.base), 0, {}, None), never.reason)
     streams = asked.target.chip.family == "wafer"
     result = one_by_one(asked) if streams else evaluate(asked, space(asked))
-    reason = "" if result.plans.size else _nothing(asked, result.smallest)
-    return Answer(asked, result, time.process_time() - start, reason)
+    return Answer(asked, result, "" if result.plans.size else _nothing(asked, result.smallest))
 
 
 def _nothing(asked: Asked, smallest: Job | None) -> str:

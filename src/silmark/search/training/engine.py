@@ -169,14 +169,13 @@ def _alike(asked: Asked, tp: int, recompute: Recompute = "none") -> Job:
 
 def _too_much(need: Memory, over: Mask) -> dict[str, int]:
     """How many plans memory refuses, by the part that takes most."""
+    names = list(need.parts)
+    # The states depend on sharding only, not on recomputation, which keeps this small.
     states = np.stack(np.broadcast_arrays(need.weights, need.gradients, need.optimizer))
     largest, most = states.argmax(axis=0), states.max(axis=0)
-    by_activations = over & (np.asarray(need.activations) > most)
-    found = {"activations": int(np.count_nonzero(by_activations))}
-    rest = over & ~by_activations
-    for index, name in enumerate(("parameters", "gradients", "optimizer states")):
-        found[name] = int(np.count_nonzero(rest & (largest == index)))
-    return {f"memory: {name} take most": number for name, number in found.items()}
+    blamed = np.where(np.asarray(need.activations) > most, len(states), largest)
+    found = np.bincount(blamed[over], minlength=len(names))
+    return {f"memory: {name} take most": int(number) for name, number in zip(names, found, strict=True)}
 
 
 def _seconds(asked: Asked, space: Space, chosen: Chosen) -> Array:
