@@ -21,6 +21,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import numpy as np
+import search_training
 
 import search
 import silmark
@@ -115,7 +116,8 @@ def start_up() -> list[tuple[str, str, str]]:
 
 def main() -> None:
     """Measures, prints, and writes the page."""
-    rows = [*compiled_steps(), gemm_shapes(), warm_estimate(), typed_compare(), *search.rows(), *start_up()]
+    searches = [*search.rows(), *search_training.rows()]
+    rows = [*compiled_steps(), gemm_shapes(), warm_estimate(), typed_compare(), *searches, *start_up()]
     lines = ["| what | Silmark here | peer |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)]
     where = f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"
     text = "\n".join([*lines, "", f"Measured {datetime.now(UTC):%Y-%m-%d} on {where}, one core, by `make bench`."])
