@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 from silmark.figures import Figure, Interval, assumptions
 from silmark.figures.figure import quadrature
+from silmark.graph import Array
 from silmark.step import StepModel, residual
 from silmark.systems import Target
+
+_Watts = TypeVar("_Watts", float, Array)
 
 
 def power_figures(step_model: StepModel) -> dict[str, Figure]:
@@ -38,13 +42,18 @@ def hosts_w(target: Target, chips: int) -> float:
     return figure.value * target.chip.si("power.tdp") * chips
 
 
+def mean_w(step_model: StepModel, dynamic_w: _Watts) -> _Watts:
+    """Power of one replica that spends `dynamic_w` above idle, without its interval; also for arrays."""
+    return step_model.idle_w + dynamic_w + host_w(step_model)
+
+
 def power(step_model: StepModel, dynamic_w: float) -> Interval:
     """Power of one replica that spends `dynamic_w` above idle.
 
     The residuals are those of chips; limit, shares and hosts join with their part of the sum, in quadrature.
     """
     hosts = host_w(step_model)
-    mid = step_model.idle_w + dynamic_w + hosts
+    mid = mean_w(step_model, dynamic_w)
     parts = {
         "power.tdp": mid - hosts,
         "power.idle_share": step_model.idle_w,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from silmark.chips import Chip
 from silmark.figures import assumptions
@@ -15,6 +16,9 @@ from silmark.mapping.plan import Infeasible, Plan
 from silmark.mapping.sharding import shard
 from silmark.models import Model
 from silmark.workloads import Step
+
+_MOST = 1e6
+"""Sequences that a replica is said to hold where they take no room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,11 @@ class Memory:
     plan: Plan
     _kept: list[Attention] = field(default_factory=list, repr=False, compare=False)
 
-    def per_sequence(self, context: float) -> Array:
+    def per_sequence(self, context: ArrayLike) -> Array:
         """Bytes of cache and state that one sequence of that many tokens takes on one chip."""
         if self.model.kind != "decoder":
             return np.zeros(())
-        usual, past = self.plan.precision.kv_bytes, np.asarray(max(context - 1, 0), dtype=np.float64)
+        usual, past = self.plan.precision.kv_bytes, np.maximum(np.asarray(context, dtype=np.float64) - 1, 0)
         cache = sum(
             (op.count * replace(op, past=past).held() * (op.kv_width * op.kv_bytes(usual)) for op in self._attention()),
             start=np.zeros(()),
@@ -57,7 +61,13 @@ class Memory:
     def sequences(self, context: float) -> int:
         """Largest number of sequences of that many tokens that one replica holds."""
         each = float(self.per_sequence(context))
-        return int(1_000_000 if each == 0 else min(1_000_000, self.capacity / each))
+        return int(_MOST if each == 0 else min(_MOST, self.capacity / each))
+
+    def rooms(self, contexts: ArrayLike) -> Array:
+        """`sequences` for each of several lengths."""
+        each = self.per_sequence(contexts) + np.zeros(np.shape(contexts))
+        most = np.divide(self.capacity, each, out=np.full(each.shape, np.inf), where=each > 0)
+        return np.asarray(np.floor(np.minimum(most, _MOST)))
 
 
 def memory(model: Model, chip: Chip, plan: Plan, beyond: float = 0.0) -> Memory | Infeasible:

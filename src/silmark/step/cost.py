@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from silmark.chips.mechanisms import Cost, Resource
 from silmark.chips.mechanisms.base import longest, total_s
@@ -41,8 +42,8 @@ class StepCost:
         """Latency of the step through all layers."""
         return total_s(self.parts)
 
-    def at(self, index: int) -> StepCost:
-        """The cost of one step of a one-dimensional array of them."""
+    def at(self, index: int | NDArray[np.intp]) -> StepCost:
+        """The cost of one step, or of some, of a one-dimensional array of them."""
         shape = self.time_s.shape
         parts = {r: np.broadcast_to(p, shape)[index] for r, p in self.parts.items()}
         floor = None if self.floor_s is None else np.broadcast_to(self.floor_s, shape)[index]
@@ -57,3 +58,9 @@ class StepCost:
         total = float(np.sum(self.time_s)) or 1.0
         size = self.time_s.size
         return {r: float(np.sum(p)) * (size / np.size(p)) / total for r, p in self.parts.items()}
+
+    def shares_each(self) -> dict[Resource, Array]:
+        """Share of each resource in the time of every single step."""
+        total = self.time_s
+        total = np.where(total == 0, 1.0, total)
+        return {r: np.asarray(p / total) for r, p in self.parts.items()}

@@ -11,13 +11,19 @@ datasheet figures.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cache, lru_cache
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from silmark.chips import Chip
 from silmark.chips.mechanisms import Resource
 from silmark.figures import Figure, Grade
 from silmark.figures.figure import quadrature
 from silmark.figures.tables import packaged, read_figure, walk
+from silmark.graph import Array
 from silmark.step.cost import StepCost
 from silmark.step.model import StepModel
 
@@ -30,6 +36,8 @@ _TIERS = ("system.memory.", "link.host.", "assumed.link.host_share")
 """Beyond the chips: in the figures of a step model only where the cache lies there."""
 _CLASS_WIDTH = 0.1
 """Widths (in logarithms) below this are what datasheet figures have anyway."""
+_Share = TypeVar("_Share", float, Array)
+"""A resource's share of one time, or of each of many."""
 
 
 @cache
@@ -58,21 +66,35 @@ def log_widths(step_model: StepModel, cost: StepCost, metric: str) -> tuple[floa
         cost: of the steps whose time it is; the shares of its resources weigh the figures.
         metric: whose residuals to take.
     """
-    chip = step_model.target.chip
-    base = residual(chip, metric)
+    below, above = _terms(step_model, cost.shares(), metric)
+    return quadrature(below), quadrature(above)
+
+
+def log_widths_each(step_model: StepModel, cost: StepCost, metric: str) -> tuple[Array, Array]:
+    """`log_widths` of every single step of an array."""
+    below, above = _terms(step_model, cost.shares_each(), metric)
+    return np.sqrt(sum(np.square(term) for term in below)), np.sqrt(sum(np.square(term) for term in above))
+
+
+def _terms(
+    step_model: StepModel, shares: Mapping[Resource, _Share], metric: str
+) -> tuple[list[float | _Share], list[float | _Share]]:
+    """What adds in quadrature, below and above: the class's residuals, each resource's figures, the maturity."""
+    base = residual(step_model.target.chip, metric)
     # Quantiles of measured over predicted: of a rate, the high one is the short time.
     short, long = (1 / base.high, 1 / base.low) if metric == "throughput" else (base.low, base.high)
-    below, above = [max(_LEAST_WIDTH, -math.log(short))], [max(_LEAST_WIDTH, math.log(long))]
-    for resource, share in cost.shares().items():
+    below: list[float | _Share] = [max(_LEAST_WIDTH, -math.log(short))]
+    above: list[float | _Share] = [max(_LEAST_WIDTH, math.log(long))]
+    for resource, share in shares.items():
         widths = [_widths(figure) for figure in _joining(step_model, resource, metric)]
         below.append(share * max((low for low, _ in widths), default=0.0))
         above.append(share * max((high for _, high in widths), default=0.0))
     if step_model.maturity is not None:
-        on_chip = 1.0 - cost.shares().get("link", 0.0)
+        on_chip = 1.0 - shares.get("link", 0.0)
         low, high = _widths(step_model.maturity)
         below.append(on_chip * low)
         above.append(on_chip * high)
-    return quadrature(below), quadrature(above)
+    return below, above
 
 
 def grade(step_model: StepModel, cost: StepCost, metric: str) -> Grade:
@@ -80,14 +102,27 @@ def grade(step_model: StepModel, cost: StepCost, metric: str) -> Grade:
 
     A figure counts where it sets more than a tenth of the time. A prediction is derived at best.
     """
-    grades = [Grade.DERIVED, residual(step_model.target.chip, metric).grade]
-    for resource, share in cost.shares().items():
-        if share > _MATTERS:
-            grades += [figure.grade for figure in _joining(step_model, resource, metric)]
+    always, by_resource = _grades(step_model, cost, metric)
+    return max([always, *(by_resource[r] for r, share in cost.shares().items() if share > _MATTERS)])
+
+
+def grade_each(step_model: StepModel, cost: StepCost, metric: str) -> NDArray[np.int64]:
+    """`grade` of every single step of an array."""
+    always, by_resource = _grades(step_model, cost, metric)
+    worst = np.full(cost.time_s.shape, int(always))
+    for resource, share in cost.shares_each().items():
+        worst = np.maximum(worst, np.where(share > _MATTERS, int(by_resource[resource]), 0))
+    return worst
+
+
+def _grades(step_model: StepModel, cost: StepCost, metric: str) -> tuple[Grade, dict[Resource, Grade]]:
+    """The grade that every step has at best, and what each resource makes of it where it matters."""
+    always = max(Grade.DERIVED, residual(step_model.target.chip, metric).grade)
     maturity = step_model.maturity
     if maturity is not None and maturity.low < maturity.high:
-        grades.append(maturity.grade)
-    return max(grades)
+        always = max(always, maturity.grade)
+    found = {r: max((f.grade for f in _joining(step_model, r, metric)), default=always) for r in cost.parts}
+    return always, found
 
 
 @lru_cache(maxsize=512)
