@@ -27,13 +27,15 @@ if TYPE_CHECKING:
     from silmark.api.search import search, size
     from silmark.api.search_training import search_training
     from silmark.api.system import system
+    from silmark.api.sweep import sweep
     from silmark.api.train import train
     from silmark.errors import SilmarkError
 
 __version__ = "0.1.0"
 __all__ = [
     "Depth", "SilmarkError", "__version__", "build_or_buy", "cable", "channel", "check_claim", "collective",
-    "compare", "cost", "estimate", "memory", "port", "search", "search_training", "size", "system", "train",
+    "compare", "cost", "estimate", "memory", "port", "search", "search_training", "size", "sweep", "system",
+    "train",
 ]  # fmt: skip
 
 _WHERE = {
@@ -51,6 +53,7 @@ _WHERE = {
     "system": "silmark.api.system",
     "size": "silmark.api.search",
     "search_training": "silmark.api.search_training",
+    "sweep": "silmark.api.sweep",
     "train": "silmark.api.train",
     "SilmarkError": "silmark.errors",
 }

@@ -141,7 +141,7 @@ def estimate(
     if attention not in ("heads", "batch"):
         raise BadValue("attention", attention, "heads or batch")
     side = question.whole("region", region, least=0)
-    plan = _plan(loaded, target, ways, precision, (weights_in, kv_in), side)
+    plan = asked_plan(loaded, target, ways, precision, (weights_in, kv_in), side)
     plan = replace(plan, attention=attention, expert_imbalance=uneven(imbalance, loaded, plan))
     engine = serving.asked(chunk, offload, draft, acceptance, draft_tokens)
     compiled = _compiled(loaded, target, plan, maturity)
@@ -187,9 +187,19 @@ def _batches(batch: Count | Sequence[Count]) -> list[Count]:
     return parts
 
 
-def _plan(
-    model: Model, target: Target, ways: tuple[int | None, ...], precision_name: str, tiers: tuple[str, str], region: int
+def asked_plan(
+    model: Model,
+    target: Target,
+    ways: tuple[int | None, ...],
+    precision_name: str,
+    tiers: tuple[str, str] = ("auto", "auto"),
+    region: int = 0,
 ) -> Plan:
+    """The plan of the given tp, pp, dp, ep and cp; what is None is the usual cut for the rest of the chips.
+
+    Raises:
+        BadValue: more chips than the target has, memory tiers that the chip has not.
+    """
     tp, pp, dp, ep, cp = *ways[:4], ways[4] or 1
     wanted = question.precision(precision_name, target.chip)
     place = _place(model, target, tiers)

@@ -20,6 +20,7 @@ from silmark.cli.moves import build_or_buy, port
 from silmark.cli.pages import show_page
 from silmark.cli.search import search, size
 from silmark.cli.systems import systems_app
+from silmark.cli.sweep import sweep
 from silmark.cli.train import train
 from silmark.cli.validate import validate
 
@@ -249,6 +250,7 @@ app.command()(train)
 app.command()(collective)
 app.command()(search)
 app.command()(size)
+app.command()(sweep)
 
 
 app.command()(predict)

@@ -1,0 +1,92 @@
+"""A sweep over a grid: names to values, then every point into a folder of Parquet files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from silmark import __version__, models, systems
+from silmark.api import question
+from silmark.api.question import Count
+from silmark.api.single import asked_plan
+from silmark.errors import BadFile, SilmarkError
+from silmark.mapping import Plan
+from silmark.models import Model
+from silmark.search import sweep as sweeps
+from silmark.search.sweep import Cut, Done, Grid, Trial, Work, Workers
+from silmark.systems import Target
+
+GridLike = str | Path | Mapping[str, Any]
+_BUILT = "the grid"
+
+
+def sweep(
+    grid: GridLike,
+    output: str | Path | None = None,
+    *,
+    engine: str = "local",
+    workers: Count | None = None,
+    address: str = "",
+    fresh: bool = False,
+    watch: sweeps.Watch | None = None,
+) -> Done:
+    """Evaluates every point of a grid into a folder of Parquet files; what a stopped run left there is kept.
+
+    Args:
+        grid: path of a TOML file, or the same as a mapping.
+        output: folder; where neither it nor the grid names one, the file's name with `-sweep` behind it.
+        engine: local, ray or dask; the files are the same to the last bit.
+        workers: processes on this machine, one per core unless given.
+        address: of a running Ray or Dask cluster.
+        fresh: throw away what is in the folder.
+        watch: called with the points that are done and all points.
+
+    Raises:
+        SilmarkError: a grid or folder that makes no sense, an extra that is not installed.
+    """
+    count = None if workers is None else question.whole("workers", workers)
+    staff = Workers(engine, count, address)
+    work = prepare(grid)
+    return sweeps.run(work, folder(grid, work.grid, output), staff, fresh=fresh, watch=watch)
+
+
+def check(grid: GridLike) -> Trial:
+    """What a sweep would take: its points, plans and files, and about how long, from a few of its plans."""
+    return sweeps.trial(prepare(grid))
+
+
+def prepare(grid: GridLike) -> Work:
+    """Reads a grid and loads all that it names."""
+    where, found = (
+        (_BUILT, sweeps.parse(_BUILT, grid)) if isinstance(grid, Mapping) else (grid, sweeps.read(Path(grid)))
+    )
+    loaded: dict[str, dict[str, Any]] = {"models": {}, "on": {}}
+    for axis, load in (("models", _decoder), ("on", systems.target), ("precision", question.known_format)):
+        for name in cast("list[str]", found.values(axis)):
+            try:
+                loaded.setdefault(axis, {})[name] = load(name)
+            except SilmarkError as error:
+                raise BadFile(where, str(error), axis) from None
+    return Work(found, loaded["models"], loaded["on"], __version__, lay)
+
+
+def folder(grid: GridLike, found: Grid, output: str | Path | None) -> Path:
+    """Where the results go."""
+    named = "sweep" if isinstance(grid, Mapping) else f"{Path(grid).stem}-sweep"
+    return Path(output or found.folder or named)
+
+
+def lay(model: Model, target: Target, cut: Cut) -> Plan:
+    """The plan of a cut, as `silmark estimate` would lay it."""
+    ways = tuple(cut.ways[name] for name in ("tp", "pp", "dp", "ep"))
+    plan = asked_plan(model, target, ways, cut.precision)
+    return replace(plan, attention=cast("Literal['heads', 'batch']", cut.attention))
+
+
+def _decoder(name: str) -> Model:
+    model = models.load(name)
+    if model.kind != "decoder":
+        raise SilmarkError(f"{model.name} makes no tokens; a sweep takes models that do")
+    return model

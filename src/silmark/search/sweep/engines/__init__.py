@@ -1,0 +1,58 @@
+"""Where shards are evaluated: one module per engine, each a function `parts` from shards to their files' bytes.
+
+An engine decides who evaluates which shard and when, nothing else: it hands back whatever is ready, in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from silmark.errors import BadValue
+from silmark.search.sweep.table import Part
+from silmark.search.sweep.work import Work
+
+ENGINES = ("local", "ray", "dask")
+_AHEAD = 2
+"""Shards per worker that are handed out at a time: one to work on, one to go on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Who works.
+
+    Attributes:
+        engine: one of ENGINES.
+        count: processes on this machine, None for one per core; a cluster has its own.
+        address: of a running Ray or Dask cluster; empty to start one here.
+    """
+
+    engine: str = "local"
+    count: int | None = None
+    address: str = ""
+
+    def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise BadValue("engine", self.engine, ", ".join(ENGINES[:-1]) + f" or {ENGINES[-1]}")
+        if self.count is not None and not 1 <= self.count <= 10_000:
+            raise BadValue("workers", self.count, "a whole number from 1 to 10,000")
+        if self.address and self.engine == "local":
+            raise BadValue("address", self.address, "nothing: local needs no cluster; choose --engine ray or dask")
+        if self.address and self.count is not None:
+            raise BadValue("workers", self.count, "nothing: the cluster at --address has its own")
+
+
+Parts = Callable[[Work, Sequence[int], Workers], Iterator[Part]]
+
+
+def parts(work: Work, shards: Sequence[int], workers: Workers) -> Iterator[Part]:
+    """Evaluated shards, in the order in which they are ready; raises MissingExtra."""
+    module = import_module(f"{__name__}.{workers.engine}")
+    return cast("Parts", module.parts)(work, shards, workers)
+
+
+def ahead(workers: int) -> int:
+    """How many shards are handed out at a time, so that results wait for nobody and fill no memory."""
+    return _AHEAD * max(1, workers)

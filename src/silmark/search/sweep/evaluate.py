@@ -1,0 +1,174 @@
+"""Evaluates one shard of a sweep: plan by plan, each compiled once, its points as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silmark.chips.mechanisms.base import RESOURCES
+from silmark.economics import cost_rate
+from silmark.errors import BadValue
+from silmark.estimation.steady import Steady, steady
+from silmark.figures import Grade
+from silmark.graph import Array
+from silmark.mapping import Infeasible, Plan
+from silmark.search.sweep.grid import Cut, Stretch
+from silmark.search.sweep.work import Work
+from silmark.step import Maturity, StepModel, compile_step
+
+STATUSES = ("ok", "infeasible", "cannot-run")
+_GRADES = tuple(str(grade) for grade in Grade)
+_NOWHERE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A column of texts: the place of every row's word among a few, -1 for none."""
+
+    words: Sequence[str]
+    at: NDArray[np.int64]
+
+    @classmethod
+    def same(cls, word: str, rows: int) -> Words:
+        """One word in every row."""
+        return cls((word,), np.zeros(rows, dtype=np.int64))
+
+
+Columns = Mapping[str, Words | Array]
+"""Values of rows by column; NaN where there is none."""
+
+
+class Compiler:
+    """Compiled plans, the last few kept: neighbours in a grid differ in their number of replicas only."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self._kept: dict[tuple[str, str, str, Plan], StepModel | Infeasible] = {}
+
+    def plan(self, cut: Cut) -> Plan | Infeasible:
+        """The plan of a cut, or why it makes no sense on the target."""
+        try:
+            return self.work.lay(self.work.models[cut.model], self.work.targets[cut.on], cut)
+        except BadValue as error:
+            return Infeasible(str(error))
+
+    def replica(self, cut: Cut, plan: Plan) -> StepModel | Infeasible:
+        """One replica of a plan, compiled."""
+        alone = replace(plan, dp=1)
+        key = (cut.model, cut.on, cut.maturity, alone)
+        if key not in self._kept:
+            self._kept.clear()
+            model, target = self.work.models[cut.model], self.work.targets[cut.on]
+            maturity: Maturity = "own" if cut.maturity == "own" else "equal"
+            self._kept[key] = compile_step(model, target, alone, maturity)
+        return self._kept[key]
+
+
+def evaluate(work: Work, shard: int) -> list[Columns]:
+    """The rows of a shard, one piece for each plan in it."""
+    compiler = Compiler(work)
+    return [evaluate_stretch(compiler, stretch) for stretch in work.grid.stretches(shard)]
+
+
+def evaluate_stretch(compiler: Compiler, stretch: Stretch) -> Columns:
+    """The rows of one plan's points."""
+    work, cut = compiler.work, stretch.block.cut(stretch.plan)
+    batch, prompt, output = stretch.block.points(stretch.start, stretch.stop)
+    rows = batch.size
+    asked: dict[str, Words | Array] = {
+        "point": np.arange(stretch.first, stretch.first + rows, dtype=np.float64),
+        "model": Words.same(cut.model, rows),
+        "on": Words.same(cut.on, rows),
+        "chip": Words.same(work.targets[cut.on].chip.id, rows),
+        "maturity": Words.same(cut.maturity, rows),
+        "attention": Words.same(cut.attention, rows),
+        "batch": batch,
+        "prompt": prompt,
+        "output": output,
+    }
+    plan = compiler.plan(cut)
+    if isinstance(plan, Infeasible):
+        ways = {name: np.full(rows, np.nan if way is None else way) for name, way in cut.ways.items()}
+        return asked | {"precision": Words.same(cut.precision, rows)} | ways | _refused(plan, rows)
+    laid: dict[str, Words | Array] = {name: np.full(rows, float(getattr(plan, name))) for name in cut.ways}
+    laid |= {"precision": Words.same(str(plan.precision), rows), "chips": np.full(rows, float(plan.chips))}
+    replica = compiler.replica(cut, plan)
+    if isinstance(replica, Infeasible):
+        return asked | laid | _refused(replica, rows)
+    return asked | laid | _answers(replica, plan, batch, prompt, output)
+
+
+def _refused(answer: Infeasible, rows: int) -> dict[str, Words | Array]:
+    status = STATUSES.index("cannot-run" if answer.cannot else "infeasible")
+    return {"status": Words(STATUSES, np.full(rows, status)), "reason": Words.same(answer.reason, rows)}
+
+
+def _answers(model: StepModel, plan: Plan, batch: Array, prompt: Array, output: Array) -> dict[str, Words | Array]:
+    """Numbers of the points whose cache fits, reasons of the others."""
+    dp = plan.dp
+    room = model.memory.rooms(prompt + output)
+    each = np.ceil(batch / dp)  # replicas are equally full
+    fits = (batch >= dp) & (each <= room)
+    found: dict[str, Words | Array] = {
+        "status": Words(STATUSES, np.where(fits, 0, 1)),
+        "reason": _reasons(fits, batch, room, dp),
+        "batch_max": room * dp,
+    }
+    at = np.flatnonzero(fits)
+    if at.size:
+        answer = steady(model, each[at], prompt[at], output[at])
+        found |= {name: _placed(value, at, batch.size) for name, value in _numbers(model, plan, answer).items()}
+    return found
+
+
+def _numbers(model: StepModel, plan: Plan, answer: Steady) -> dict[str, Words | Array]:
+    """The columns of points that fit, for the whole system."""
+    dp = plan.dp
+    rate, watts = answer.tokens_per_s.mid * dp, answer.power_w * dp
+    cost = cost_rate(model.target)
+    return {
+        "ttft_s": answer.ttft_s.mid,
+        "tpot_s": answer.tpot_s.mid,
+        "tpot_s_low": answer.tpot_s.low,
+        "tpot_s_high": answer.tpot_s.high,
+        "tokens_per_s": rate,
+        "tokens_per_s_low": answer.tokens_per_s.low * dp,
+        "tokens_per_s_high": answer.tokens_per_s.high * dp,
+        "tokens_per_s_user": 1.0 / answer.tpot_s.mid,
+        "tokens_per_s_chip": rate / plan.chips,
+        "power_w": watts,
+        "joules_per_token": watts / rate,
+        "usd_per_mtok": np.full(rate.size, np.nan) if cost is None else 1e6 * sum(cost.at(plan.chips, watts)) / rate,
+        "bound_by": Words(RESOURCES, answer.bound_by),
+        "grade": Words(_GRADES, answer.grade),
+    }
+
+
+def _placed(value: Words | Array, at: NDArray[np.intp], rows: int) -> Words | Array:
+    """Values of some rows among all of them."""
+    if isinstance(value, Words):
+        places = np.full(rows, _NOWHERE)
+        places[at] = value.at
+        return Words(value.words, places)
+    numbers = np.full(rows, np.nan)
+    numbers[at] = value
+    return numbers
+
+
+def _reasons(fits: NDArray[np.bool_], batch: Array, room: Array, dp: int) -> Words:
+    """Why points do not fit, each sentence once."""
+    pairs, at = np.unique(np.stack([batch, room])[:, ~fits], axis=1, return_inverse=True)
+    places = np.full(fits.size, _NOWHERE)
+    places[~fits] = at
+    return Words([_reason(int(users), int(most), dp) for users, most in pairs.T], places)
+
+
+def _reason(batch: int, room: int, dp: int) -> str:
+    if batch < dp:
+        return f"{dp:,} replicas want at least one sequence each; there are {batch:,}"
+    if room < 1:
+        return "the cache of one sequence does not fit"
+    return f"the cache of {batch:,} sequences does not fit; that of {room * dp:,} does"

@@ -1,0 +1,144 @@
+"""The grid of a sweep: blocks of axes, and the numbering of their points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PLAN_AXES = ("models", "on", "precision", "maturity", "attention", "tp", "pp", "ep", "dp")
+"""What a compiled plan depends on, slowest first; `dp` last, since replicas share one compiled plan."""
+POINT_AXES = ("batch", "prompt", "output")
+"""What is evaluated as arrays within a plan, slowest first."""
+
+Value = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One plan as the grid asks for it; None is the usual cut for what is left.
+
+    Attributes:
+        model, on, precision: names as typed.
+        maturity: own or equal.
+        attention: heads or batch.
+        ways: tp, pp, ep, dp.
+    """
+
+    model: str
+    on: str
+    precision: str
+    maturity: str
+    attention: str
+    ways: Mapping[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A product of axes, each a tuple of values, by name."""
+
+    axes: Mapping[str, tuple[Value, ...]]
+
+    @property
+    def plans(self) -> int:
+        """Combinations of the plan's axes."""
+        return math.prod(len(self.axes[name]) for name in PLAN_AXES)
+
+    @property
+    def points_each(self) -> int:
+        """Points of one plan."""
+        return math.prod(len(self.axes[name]) for name in POINT_AXES)
+
+    def cut(self, index: int) -> Cut:
+        """The plan of that number."""
+        chosen = {}
+        for name in reversed(PLAN_AXES):
+            index, at = divmod(index, len(self.axes[name]))
+            chosen[name] = self.axes[name][at]
+        ways = {name: None if chosen[name] == "auto" else int(chosen[name]) for name in PLAN_AXES[5:]}
+        model, on, precision, maturity, attention = (str(chosen[name]) for name in PLAN_AXES[:5])
+        return Cut(model, on, precision, maturity, attention, ways)
+
+    def points(self, start: int, stop: int) -> tuple[NDArray[np.float64], ...]:
+        """Batches, prompts and outputs of a plan's points in a range of their numbers."""
+        shape = tuple(len(self.axes[name]) for name in POINT_AXES)
+        places = np.unravel_index(np.arange(start, stop), shape)
+        return tuple(
+            np.array(self.axes[name], dtype=np.float64)[at] for name, at in zip(POINT_AXES, places, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Points of one plan that lie in one shard.
+
+    Attributes:
+        block, plan: which plan.
+        start, stop: range of the plan's points.
+        first: number of the first of them in the whole grid.
+    """
+
+    block: Block
+    plan: int
+    start: int
+    stop: int
+    first: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What to evaluate and what to keep.
+
+    Attributes:
+        blocks: evaluated one after another.
+        rows_per_file: points of one shard.
+        columns: kept of each point, in the order of the table.
+        folder: where the file wants its results, empty if it does not say.
+    """
+
+    blocks: tuple[Block, ...]
+    rows_per_file: int
+    columns: tuple[str, ...]
+    folder: str = ""
+
+    @property
+    def points(self) -> int:
+        """Points of all blocks."""
+        return sum(block.plans * block.points_each for block in self.blocks)
+
+    @property
+    def plans(self) -> int:
+        """Plans of all blocks."""
+        return sum(block.plans for block in self.blocks)
+
+    @property
+    def shards(self) -> int:
+        """Files."""
+        return -(-self.points // self.rows_per_file)
+
+    def values(self, axis: str) -> list[Value]:
+        """All values of an axis over all blocks, each once."""
+        return list(dict.fromkeys(value for block in self.blocks for value in block.axes[axis]))
+
+    def stretches(self, shard: int) -> Iterator[Stretch]:
+        """What lies in a shard, plan by plan."""
+        start, stop = shard * self.rows_per_file, min(self.points, (shard + 1) * self.rows_per_file)
+        before = 0
+        for block in self.blocks:
+            each, size = block.points_each, block.plans * block.points_each
+            at, end = max(start, before), min(stop, before + size)
+            while at < end:
+                plan, inside = divmod(at - before, each)
+                until = min(each, inside + end - at)
+                yield Stretch(block, plan, inside, until, at)
+                at += until - inside
+            before += size
+
+    def as_dict(self) -> dict[str, Any]:
+        """What decides the results, as JSON."""
+        blocks = [{name: list(values) for name, values in block.axes.items()} for block in self.blocks]
+        return {"grid": blocks, "rows_per_file": self.rows_per_file, "columns": list(self.columns)}
