@@ -17,6 +17,7 @@ from silmark.report.documents import Bounds, FigureDocument, SourceDocument, Spe
 from silmark.report.documents_collective import CollectiveDocument
 from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocument
 from silmark.report.documents_search import SearchDocument, SizeDocument
+from silmark.report.documents_sweep import SweepCheckDocument, SweepDocument
 from silmark.report.documents_training import SearchTrainDocument, TrainDocument
 
 
@@ -162,6 +163,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "search": SearchDocument,
     "size": SizeDocument,
     "search-train": SearchTrainDocument,
+    "sweep": SweepDocument,
+    "sweep-check": SweepCheckDocument,
     "train": TrainDocument,
     "claims": ClaimsDocument,
     "claim": ClaimDocument,

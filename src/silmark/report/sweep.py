@@ -11,13 +11,17 @@ from silmark.search.sweep import Done, Trial
 def lines(answer: Done | Trial) -> Iterator[str]:
     """The lines of the terminal."""
     if isinstance(answer, Trial):
-        yield f"{answer.points:,} points of {answer.plans:,} plans, {answer.files:,} files"
+        yield f"{_count(answer.points, 'point')} of {_count(answer.plans, 'plan')}, {_count(answer.files, 'file')}"
         yield f"about {_time(answer.cpu_seconds)} of one core, {si(answer.size_bytes, 'B')}"
         return
     found = ", ".join(f"{count:,} {status}" for status, count in answer.counts.items())
-    yield f"{answer.points:,} points: {found}"
+    yield f"{_count(answer.points, 'point')}: {found}"
     kept = f", {answer.kept:,} of them from before" if answer.kept else ""
-    yield f"{answer.files:,} files in {answer.folder}{kept}; {_time(answer.seconds)}"
+    yield f"{_count(answer.files, 'file')} in {answer.folder}{kept}; {_time(answer.seconds)}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _time(seconds: float) -> str:

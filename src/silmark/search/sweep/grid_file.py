@@ -73,7 +73,7 @@ def _block(path: Path | str, where: str, table: Mapping[str, Any]) -> Block:
     known = (*PLAN_AXES, *POINT_AXES)
     unknown = next((key for key in table if key not in known), None)
     if unknown is not None:
-        raise BadFile(path, f"not an axis; axes are {', '.join(known)}", f"{where}{unknown}")
+        raise BadFile(path, f"{where}{str(unknown)[:40]!r} is not an axis; axes are {', '.join(known)}")
     missing = next((key for key in known if key not in table and key not in _DEFAULTS), None)
     if missing is not None:
         raise BadFile(path, 'missing; give values such as ["llama-3.1-8b"] or [1, 2, 4]', f"{where}{missing}")
@@ -135,7 +135,7 @@ def _results(path: Path | str, table: object) -> dict[str, Any]:
         raise BadFile(path, f"expected a table of {', '.join(_RESULTS)}", "results")
     unknown = next((key for key in table if key not in _RESULTS), None)
     if unknown is not None:
-        raise BadFile(path, f"not known; [results] takes {', '.join(_RESULTS)}", f"results.{unknown}")
+        raise BadFile(path, f"{str(unknown)[:40]!r} is not known; it takes {', '.join(_RESULTS)}", "results")
     folder, rows = table.get("folder", ""), table.get("rows_per_file", _ROWS)
     if not isinstance(folder, str) or "\0" in folder:
         raise BadFile(path, "expected the path of a folder", "results.folder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,8 +20,9 @@ from silmark.search.sweep.work import Work
 
 SCHEMA = "silmark.sweep/1"
 CHECK_SCHEMA = "silmark.sweep-check/1"
-_SAMPLED_PLANS = 8
+_SAMPLED_PLANS = 16
 _SAMPLED_POINTS = 4096
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 Watch = Callable[[int, int], None]
 """Is told how many points are done, and of how many."""
@@ -149,8 +151,8 @@ def _seconds(compiler: Compiler, stretch: Stretch, pieces: list[Columns]) -> flo
 
 
 def _sample(grid: Grid) -> Iterator[Stretch]:
-    """The first points of plans that are evenly spaced over the grid."""
-    wanted = sorted({grid.plans * at // _SAMPLED_PLANS for at in range(_SAMPLED_PLANS)})
+    """The first points of plans spread over the grid by the golden ratio, which falls in with no axis."""
+    wanted = sorted({int(grid.plans * (at * _GOLDEN % 1.0)) for at in range(_SAMPLED_PLANS)})
     before = 0
     for block in grid.blocks:
         for plan in (number - before for number in wanted if before <= number < before + block.plans):

@@ -83,13 +83,13 @@ def open_folder(folder: Path, work: Work, fresh: bool) -> Store:
     identity = work.identity()
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if fresh:
-            _clear(folder)
         manifest = folder / MANIFEST
-        if manifest.exists():
+        if manifest.exists() and not fresh:
             _same(folder, _read(manifest), identity)
             return Store(folder, _whole(folder, work.grid.shards))
-        if any(folder.iterdir()):
+        if manifest.exists():
+            _clear(folder)
+        elif any(not path.name.startswith(f".{MANIFEST}") for path in folder.iterdir()):
             raise BadFile(folder, "holds other files; name a folder that is empty or not there yet")
         document = {"schema": SCHEMA, **identity, "points": work.grid.points, **work.grid.as_dict()}
         _write(manifest, (json.dumps(document) + "\n").encode())

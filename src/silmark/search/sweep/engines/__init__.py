@@ -5,6 +5,8 @@ An engine decides who evaluates which shard and when, nothing else: it hands bac
 
 from __future__ import annotations
 
+import re
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,6 +16,8 @@ from silmark.errors import BadValue
 from silmark.search.sweep.table import Part
 from silmark.search.sweep.work import Work
 
+_ENDPOINT = re.compile(r"(?:\w+://)?\[?([^/\[\]]+)\]?:(\d{1,5})")
+_PATIENCE_S = 10.0
 ENGINES = ("local", "ray", "dask")
 _AHEAD = 2
 """Shards per worker that are handed out at a time: one to work on, one to go on with."""
@@ -51,6 +55,22 @@ def parts(work: Work, shards: Sequence[int], workers: Workers) -> Iterator[Part]
     """Evaluated shards, in the order in which they are ready; raises MissingExtra."""
     module = import_module(f"{__name__}.{workers.engine}")
     return cast("Parts", module.parts)(work, shards, workers)
+
+
+def reach(address: str, what: str) -> None:
+    """Raises BadValue unless somebody listens at `[scheme://]host:port`; clusters' own clients try for minutes.
+
+    Args:
+        address: anything else, such as `auto`, is the client's to judge.
+        what: whom one expects there.
+    """
+    named = _ENDPOINT.fullmatch(address)
+    if named is None:
+        return
+    try:
+        socket.create_connection((named[1], int(named[2])), _PATIENCE_S).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise BadValue("address", address, f"{what} ({error})") from None
 
 
 def ahead(workers: int) -> int:

@@ -9,11 +9,12 @@ from itertools import islice
 from typing import Any
 
 from silmark.errors import BadValue, MissingExtra
-from silmark.search.sweep.engines import Workers, ahead
+from silmark.search.sweep.engines import Workers, ahead, reach
 from silmark.search.sweep.engines.local import cores
 from silmark.search.sweep.table import Part, make
 from silmark.search.sweep.work import Work, package_digest
 
+_EXPECTED = "a running Dask scheduler, such as tcp://10.0.0.1:8786"
 _PATIENCE_S = 20.0
 
 
@@ -50,11 +51,11 @@ def _client(workers: Workers) -> Iterator[Any]:
         with LocalCluster(n_workers=count, threads_per_worker=1, **quiet) as cluster, Client(cluster) as client:
             yield client
         return
+    reach(workers.address, _EXPECTED)
     try:
         client = Client(workers.address, timeout=_PATIENCE_S)
     except (OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
-        expected = f"a running Dask scheduler, such as tcp://10.0.0.1:8786 ({reason})"
-        raise BadValue("address", workers.address, expected) from None
+        raise BadValue("address", workers.address, f"{_EXPECTED} ({reason})") from None
     with client:
         yield client

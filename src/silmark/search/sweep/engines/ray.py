@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from silmark.errors import BadValue, MissingExtra, SilmarkError
-from silmark.search.sweep.engines import Workers, ahead
+from silmark.search.sweep.engines import Workers, ahead, reach
 from silmark.search.sweep.table import Part, make
 from silmark.search.sweep.work import Work, package_digest
+
+_EXPECTED = "a running Ray cluster, such as 10.0.0.1:6379 or auto"
 
 
 def parts(work: Work, shards: Sequence[int], workers: Workers) -> Iterator[Part]:
@@ -42,11 +44,12 @@ def _connect(workers: Workers) -> None:
     if not workers.address:
         ray.init(num_cpus=workers.count, include_dashboard=False, **quiet)
         return
+    reach(workers.address, _EXPECTED)
     try:
         ray.init(address=workers.address, **quiet)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         reason = str(error).partition("\n")[0]
-        raise BadValue("address", workers.address, f"a running Ray cluster, such as 10.0.0.1:6379 ({reason})") from None
+        raise BadValue("address", workers.address, f"{_EXPECTED} ({reason})") from None
 
 
 def _cores() -> int:
