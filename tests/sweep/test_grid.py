@@ -127,7 +127,9 @@ def test_every_point_lies_in_one_shard_in_order(blocks: list[tuple[int, ...]], r
             batch, prompt, output = stretch.block.points(stretch.start, stretch.stop)
             assert stretch.first == len(seen)
             cut = stretch.block.cut(stretch.plan)
-            seen += [(id(stretch.block), cut.on, cut.ways["tp"], *at) for at in zip(batch, prompt, output, strict=True)]
+            seen += [
+                (id(stretch.block), cut.on, cut.sizes["tp"], *at) for at in zip(batch, prompt, output, strict=True)
+            ]
     assert len(seen) == grid.points == len(set(seen))
 
 

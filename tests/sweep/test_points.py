@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet as pq
 
 import silmark
-from silmark.estimation import estimate
+from silmark.estimation import Serving, estimate
 from silmark.estimation.steady import steady
 from silmark.mapping import Infeasible
 from silmark.workloads import Workload
@@ -26,6 +26,7 @@ CASES = {
     "cards": ("llama-3.1-8b", "corsair-server", {}),
     "young": ("llama-3.1-8b", "8x:mi300x", {"tp": 2}),
     "by sequences": ("llama-3.1-8b", "8x:h100", {"tp": 8, "attention": "batch"}),
+    "context": ("llama-3.1-8b", "8x:h100", {"tp": 4, "cp": 2}),
     "state": ("mamba2-2.7b", "1x:h100", {}),
 }
 
@@ -41,22 +42,26 @@ def replica(request: pytest.FixtureRequest) -> Any:
 @given(
     points=st.lists(
         st.tuples(st.integers(1, 3000), st.integers(1, 30_000), st.integers(1, 5000)), min_size=1, max_size=20
-    )
+    ),
+    chunk=st.sampled_from([None, 256, 2048]),
 )
 @settings(max_examples=15, deadline=None, derandomize=True, database=None)
-def test_arrays_of_points_are_the_estimates_of_each(replica: Any, points: list[tuple[int, int, int]]) -> None:
+def test_arrays_of_points_are_the_estimates_of_each(
+    replica: Any, points: list[tuple[int, int, int]], chunk: int | None
+) -> None:
     batch, prompt, output = (np.array(axis, dtype=np.float64) for axis in zip(*points, strict=True))
     room = replica.memory.rooms(prompt + output)
-    found = steady(replica, batch, prompt, output)
+    found = steady(replica, batch, prompt, output, chunk)
     dp = replica.plan.dp
     for at, (users, tokens, answer) in enumerate(points):
-        one = estimate(replica, Workload("one", tokens, answer, users=users * dp), quick=True)
+        one = estimate(replica, Workload("one", tokens, answer, users=users * dp), quick=True, serving=Serving(chunk))
         assert isinstance(one, Infeasible) == (users > room[at])
         if isinstance(one, Infeasible):
             continue
         assert one.ttft_s is not None
         assert one.tpot_s is not None
         assert one.tokens_per_s is not None
+        assert one.itl_max_s is not None
         assert one.batch_max == room[at] * dp
         for interval, bounded, scale in (
             (one.ttft_s, found.ttft_s, 1),
@@ -65,6 +70,7 @@ def test_arrays_of_points_are_the_estimates_of_each(replica: Any, points: list[t
         ):
             for end in ("low", "mid", "high"):
                 assert math.isclose(getattr(interval, end), getattr(bounded, end)[at] * scale, rel_tol=1e-12)
+        assert math.isclose(one.itl_max_s.mid, found.itl_max_s[at], rel_tol=1e-12)
         assert math.isclose(one.power_w.mid, found.power_w[at] * dp, rel_tol=1e-12)
         assert int(one.grade) == found.grade[at]
 
@@ -73,8 +79,9 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return list(pq.read_table(folder).to_pylist())
 
 
-def test_rows_are_what_estimate_says(small: dict[str, Any], tmp_path: Path) -> None:
-    done = silmark.sweep(small, tmp_path / "s", workers=1)
+@pytest.mark.parametrize("more", [{}, {"dp": "auto", "cp": [1, 2], "chunk": 512}], ids=["plain", "chunks"])
+def test_rows_are_what_estimate_says(more: dict[str, Any], small: dict[str, Any], tmp_path: Path) -> None:
+    done = silmark.sweep(small | more, tmp_path / "s", workers=1)
     found = rows(tmp_path / "s")
     assert [row["point"] for row in found] == list(range(done.points))
     assert {row["status"] for row in found} == {"ok", "infeasible", "cannot-run"}
@@ -83,12 +90,21 @@ def test_rows_are_what_estimate_says(small: dict[str, Any], tmp_path: Path) -> N
             assert row["status"] == "infeasible"
             continue
         one = silmark.estimate(
-            row["model"], row["on"], tp=row["tp"], pp=row["pp"], dp=row["dp"], ep=row["ep"], batch=row["batch"],
+            row["model"], row["on"], tp=row["tp"], pp=row["pp"], dp=row["dp"], ep=row["ep"], cp=row["cp"],
+            batch=row["batch"], chunk=row["chunk"],
             workload="offline", prompt=row["prompt"], output=row["output"], precision=row["precision"],
         ).rows[0].as_dict()  # fmt: skip
         assert row["status"] == one["status"]
         assert bool(row["reason"]) == bool(one["reason"])
-        for name in ("ttft_s", "tpot_s", "tokens_per_s", "tokens_per_s_chip", "usd_per_mtok", "joules_per_token"):
+        for name in (
+            "ttft_s",
+            "tpot_s",
+            "itl_max_s",
+            "tokens_per_s",
+            "tokens_per_s_chip",
+            "usd_per_mtok",
+            "joules_per_token",
+        ):
             if one[name] is None:
                 assert row[name] is None
             else:
@@ -106,6 +122,14 @@ def test_a_cut_that_makes_no_sense_is_a_row_with_its_reason(small: dict[str, Any
     assert all(row["tpot_s"] is None and row["tp"] == 16 for row in found)
     assert all("at most 2, the chips of 2x:nvidia-h100" in row["reason"] or "a divisor of tp" in row["reason"]
                for row in found)  # fmt: skip
+
+
+def test_chunks_too_small_for_a_prompt_are_a_reason(tmp_path: Path) -> None:
+    grid = {"models": "llama-3.1-8b", "on": "1x:h100", "chunk": 1, "batch": 1, "prompt": [9, 20_000], "output": 64}
+    silmark.sweep(grid, tmp_path / "s")
+    fits, not_ = rows(tmp_path / "s")
+    assert fits["status"] == "ok"
+    assert not_["reason"] == "a prompt takes 20,000 chunks; at most 10,000"
 
 
 @pytest.mark.parametrize("batch", [1, 3])

@@ -80,7 +80,7 @@ def folder(grid: GridLike, found: Grid, output: str | Path | None) -> Path:
 
 def lay(model: Model, target: Target, cut: Cut) -> Plan:
     """The plan of a cut, as `silmark estimate` would lay it."""
-    ways = tuple(cut.ways[name] for name in ("tp", "pp", "dp", "ep"))
+    ways = tuple(cut.sizes[name] for name in ("tp", "pp", "dp", "ep", "cp"))
     plan = asked_plan(model, target, ways, cut.precision)
     return replace(plan, attention=cast("Literal['heads', 'batch']", cut.attention))
 

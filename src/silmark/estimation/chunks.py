@@ -64,7 +64,7 @@ class Prompts:
 
     def cost(self, batches: Array) -> StepCost:
         """Work per prompt at every batch, by resource."""
-        resources = {*self.alone.parts, *self.joint.parts}
+        resources = dict.fromkeys((*self.alone.parts, *self.joint.parts))  # in order: sums round the same everywhere
         zero = np.zeros(())
         parts = {r: self.each(batches, self.alone.parts.get(r, zero), self.joint.parts.get(r, zero)) for r in resources}
         return StepCost(parts, self.energy(batches))
@@ -97,7 +97,7 @@ class Prompts:
 
     def _sharing(self, batches: Array) -> tuple[Array, Array]:
         k = np.minimum(batches, self.together)
-        return k, (k - 1.0) / max(1.0, self.together - 1.0)
+        return k, (k - 1.0) / np.maximum(1.0, self.together - 1.0)
 
 
 def prompts(step_model: StepModel, new: int, past: int, chunk: int | None, run: Callable[[Step], StepCost]) -> Prompts:

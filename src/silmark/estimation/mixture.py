@@ -76,7 +76,7 @@ class Mixture:
         decoding = self._decode(cost)
         if serving.offload:
             decoding = self._restore(decoding, cost)
-        self.first = _plus_overhead(self.prompts.first, step_model.mechanism.request_s)
+        self.first = plus_overhead(self.prompts.first, step_model.mechanism.request_s)
         seconds = self.prompts.seconds(self.batches) * step_model.imbalance
         self.tpot = decoding + seconds * self.per_token
         # A prompt waits for the step in progress and for prompts before it (Pollaczek-Khinchine, M/D/1).
@@ -190,7 +190,7 @@ class Mixture:
         model, batch = self.model, float(self.batches[index])
         decode = self.decode.at(index)
         prompt = self._prompt(index)
-        mixed = _mix(decode, prompt, float(self.stall[index]), float(self.per_token[index]))
+        mixed = mix(decode, prompt, float(self.stall[index]), float(self.per_token[index]))
         first = self.first if self.prompts is self.fresh else self.first.at(index)
         tpot, ttft = float(self.tpot[index]), float(self.ttft[index])
         floor = self._floor(decode, index)
@@ -253,11 +253,12 @@ def batch_grid(workload: Workload, most: int, depth: int, dp: int) -> Array:
     return np.array(sorted(float(b) for b in candidates if 1 <= b <= most))
 
 
-def _plus_overhead(cost: StepCost, seconds: float) -> StepCost:
+def plus_overhead(cost: StepCost, seconds: float) -> StepCost:
+    """The cost with more seconds in which no unit is busy."""
     return replace(cost, parts={**cost.parts, "overhead": cost.parts.get("overhead", np.zeros(())) + seconds})
 
 
-def _mix(decode: StepCost, prefill: StepCost, stall: float, prompts: float) -> StepCost:
+def mix(decode: StepCost, prefill: StepCost, stall: float | Array, prompts: float | Array) -> StepCost:
     """One token's time: its decode step, and its share of the prompts prefilled meanwhile."""
     parts: dict[Resource, Array] = {r: np.asarray(p * stall) for r, p in decode.parts.items()}
     for resource, seconds in prefill.parts.items():

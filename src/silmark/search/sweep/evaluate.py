@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from silmark.chips.mechanisms.base import RESOURCES
 from silmark.economics import cost_rate
 from silmark.errors import BadValue
+from silmark.estimation.chunks import MAX_PASSES
 from silmark.estimation.steady import Steady, steady
 from silmark.figures import Grade
 from silmark.graph import Array
 from silmark.mapping import Infeasible, Plan
-from silmark.search.sweep.grid import Cut, Stretch
+from silmark.search.sweep.grid import Cut, Points, Stretch
 from silmark.search.sweep.work import Work
 from silmark.step import Maturity, StepModel, compile_step
 
@@ -76,29 +77,28 @@ def evaluate(work: Work, shard: int) -> list[Columns]:
 def evaluate_stretch(compiler: Compiler, stretch: Stretch) -> Columns:
     """The rows of one plan's points."""
     work, cut = compiler.work, stretch.block.cut(stretch.plan)
-    batch, prompt, output = stretch.block.points(stretch.start, stretch.stop)
-    rows = batch.size
+    points = stretch.block.points(stretch.start, stretch.stop)
+    rows = points.batch.size
     asked: dict[str, Words | Array] = {
         "point": np.arange(stretch.first, stretch.first + rows, dtype=np.float64),
         "model": Words.same(cut.model, rows),
         "on": Words.same(cut.on, rows),
         "chip": Words.same(work.targets[cut.on].chip.id, rows),
+        "precision": Words.same(cut.precision, rows),
         "maturity": Words.same(cut.maturity, rows),
         "attention": Words.same(cut.attention, rows),
-        "batch": batch,
-        "prompt": prompt,
-        "output": output,
+        **{name: np.full(rows, np.nan if size is None else size) for name, size in cut.sizes.items()},
+        **points._asdict(),
     }
     plan = compiler.plan(cut)
     if isinstance(plan, Infeasible):
-        ways = {name: np.full(rows, np.nan if way is None else way) for name, way in cut.ways.items()}
-        return asked | {"precision": Words.same(cut.precision, rows)} | ways | _refused(plan, rows)
-    laid: dict[str, Words | Array] = {name: np.full(rows, float(getattr(plan, name))) for name in cut.ways}
-    laid |= {"precision": Words.same(str(plan.precision), rows), "chips": np.full(rows, float(plan.chips))}
+        return asked | _refused(plan, rows)
+    asked |= {name: np.full(rows, float(getattr(plan, name))) for name in ("tp", "cp", "pp", "ep", "dp", "chips")}
+    asked["precision"] = Words.same(str(plan.precision), rows)
     replica = compiler.replica(cut, plan)
     if isinstance(replica, Infeasible):
-        return asked | laid | _refused(replica, rows)
-    return asked | laid | _answers(replica, plan, batch, prompt, output)
+        return asked | _refused(replica, rows)
+    return asked | _answers(replica, plan, cut.sizes["chunk"], points)
 
 
 def _refused(answer: Infeasible, rows: int) -> dict[str, Words | Array]:
@@ -106,20 +106,22 @@ def _refused(answer: Infeasible, rows: int) -> dict[str, Words | Array]:
     return {"status": Words(STATUSES, np.full(rows, status)), "reason": Words.same(answer.reason, rows)}
 
 
-def _answers(model: StepModel, plan: Plan, batch: Array, prompt: Array, output: Array) -> dict[str, Words | Array]:
-    """Numbers of the points whose cache fits, reasons of the others."""
+def _answers(model: StepModel, plan: Plan, chunk: int | None, points: Points) -> dict[str, Words | Array]:
+    """Numbers of the points that can be, reasons of the others."""
     dp = plan.dp
+    batch, prompt, output = points
     room = model.memory.rooms(prompt + output)
     each = np.ceil(batch / dp)  # replicas are equally full
-    fits = (batch >= dp) & (each <= room)
+    passes = np.ceil(prompt / chunk) if chunk else np.ones(batch.size)
+    fits = (batch >= dp) & (each <= room) & (passes <= MAX_PASSES)
     found: dict[str, Words | Array] = {
         "status": Words(STATUSES, np.where(fits, 0, 1)),
-        "reason": _reasons(fits, batch, room, dp),
+        "reason": _reasons(fits, np.stack([batch, room, passes]), dp),
         "batch_max": room * dp,
     }
     at = np.flatnonzero(fits)
     if at.size:
-        answer = steady(model, each[at], prompt[at], output[at])
+        answer = steady(model, each[at], prompt[at], output[at], chunk)
         found |= {name: _placed(value, at, batch.size) for name, value in _numbers(model, plan, answer).items()}
     return found
 
@@ -134,6 +136,7 @@ def _numbers(model: StepModel, plan: Plan, answer: Steady) -> dict[str, Words | 
         "tpot_s": answer.tpot_s.mid,
         "tpot_s_low": answer.tpot_s.low,
         "tpot_s_high": answer.tpot_s.high,
+        "itl_max_s": answer.itl_max_s,
         "tokens_per_s": rate,
         "tokens_per_s_low": answer.tokens_per_s.low * dp,
         "tokens_per_s_high": answer.tokens_per_s.high * dp,
@@ -158,17 +161,26 @@ def _placed(value: Words | Array, at: NDArray[np.intp], rows: int) -> Words | Ar
     return numbers
 
 
-def _reasons(fits: NDArray[np.bool_], batch: Array, room: Array, dp: int) -> Words:
-    """Why points do not fit, each sentence once."""
-    pairs, at = np.unique(np.stack([batch, room])[:, ~fits], axis=1, return_inverse=True)
+def _reasons(fits: NDArray[np.bool_], why: Array, dp: int) -> Words:
+    """Why points cannot be, each sentence once.
+
+    Args:
+        fits: points that can.
+        why: batch, sequences that a replica holds, and passes of a prompt, by point [3, points].
+        dp: replicas.
+    """
+    causes, at = np.unique(why[:, ~fits], axis=1, return_inverse=True)
     places = np.full(fits.size, _NOWHERE)
     places[~fits] = at
-    return Words([_reason(int(users), int(most), dp) for users, most in pairs.T], places)
+    sentences = [_reason(int(batch), int(room), int(passes), dp) for batch, room, passes in causes.T]
+    return Words(sentences, places)
 
 
-def _reason(batch: int, room: int, dp: int) -> str:
+def _reason(batch: int, room: int, passes: int, dp: int) -> str:
     if batch < dp:
         return f"{dp:,} replicas want at least one sequence each; there are {batch:,}"
+    if passes > MAX_PASSES:
+        return f"a prompt takes {passes:,} chunks; at most {MAX_PASSES:,}"
     if room < 1:
         return "the cache of one sequence does not fit"
     return f"the cache of {batch:,} sequences does not fit; that of {room * dp:,} does"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-PLAN_AXES = ("models", "on", "precision", "maturity", "attention", "tp", "pp", "ep", "dp")
-"""What a compiled plan depends on, slowest first; `dp` last, since replicas share one compiled plan."""
+NAME_AXES = ("models", "on", "precision", "maturity", "attention")
+SIZE_AXES = ("tp", "cp", "pp", "ep", "chunk", "dp")
+PLAN_AXES = (*NAME_AXES, *SIZE_AXES)
+"""What a plan depends on, slowest first; `chunk` and `dp` last, since neighbours in them share a compiled replica."""
 POINT_AXES = ("batch", "prompt", "output")
 """What is evaluated as arrays within a plan, slowest first."""
 
@@ -26,7 +28,7 @@ class Cut:
         model, on, precision: names as typed.
         maturity: own or equal.
         attention: heads or batch.
-        ways: tp, pp, ep, dp.
+        sizes: tp, cp, pp, ep, chunk, dp.
     """
 
     model: str
@@ -34,7 +36,15 @@ class Cut:
     precision: str
     maturity: str
     attention: str
-    ways: Mapping[str, int | None]
+    sizes: Mapping[str, int | None]
+
+
+class Points(NamedTuple):
+    """Points of one plan, arrays of equal size."""
+
+    batch: NDArray[np.float64]
+    prompt: NDArray[np.float64]
+    output: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +69,16 @@ class Block:
         for name in reversed(PLAN_AXES):
             index, at = divmod(index, len(self.axes[name]))
             chosen[name] = self.axes[name][at]
-        ways = {name: None if chosen[name] == "auto" else int(chosen[name]) for name in PLAN_AXES[5:]}
-        model, on, precision, maturity, attention = (str(chosen[name]) for name in PLAN_AXES[:5])
-        return Cut(model, on, precision, maturity, attention, ways)
+        sizes = {name: None if chosen[name] == "auto" else int(chosen[name]) for name in SIZE_AXES}
+        model, on, precision, maturity, attention = (str(chosen[name]) for name in NAME_AXES)
+        return Cut(model, on, precision, maturity, attention, sizes)
 
-    def points(self, start: int, stop: int) -> tuple[NDArray[np.float64], ...]:
-        """Batches, prompts and outputs of a plan's points in a range of their numbers."""
+    def points(self, start: int, stop: int) -> Points:
+        """A plan's points in a range of their numbers."""
         shape = tuple(len(self.axes[name]) for name in POINT_AXES)
         places = np.unravel_index(np.arange(start, stop), shape)
-        return tuple(
-            np.array(self.axes[name], dtype=np.float64)[at] for name, at in zip(POINT_AXES, places, strict=True)
-        )
+        named = zip(POINT_AXES, places, strict=True)
+        return Points(*(np.array(self.axes[name], dtype=np.float64)[at] for name, at in named))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 from silmark.errors import BadFile
 from silmark.figures.tables import read_toml
 from silmark.search.sweep.columns import COLUMNS
-from silmark.search.sweep.grid import PLAN_AXES, POINT_AXES, Block, Grid, Value
+from silmark.search.sweep.grid import PLAN_AXES, POINT_AXES, SIZE_AXES, Block, Grid, Value
 from silmark.workloads.workload import MAX_BATCH, MAX_TOKENS
 
 MAX_VALUES = 100_000
@@ -23,13 +23,12 @@ MAX_ROWS = 10_000_000
 _ROWS = 65_536
 """Points of one file: a second or two of work, so that little is lost when a run is killed."""
 _CHOICES = {"maturity": ("own", "equal"), "attention": ("heads", "batch")}
-_WAYS = PLAN_AXES[5:]
-_LARGEST = {"batch": MAX_BATCH, "prompt": MAX_TOKENS, "output": MAX_TOKENS, **dict.fromkeys(_WAYS, 100_000)}
+_LARGEST = {"batch": MAX_BATCH, "prompt": MAX_TOKENS, "output": MAX_TOKENS, **dict.fromkeys(SIZE_AXES, 100_000)}
 _DEFAULTS: Mapping[str, tuple[Value, ...]] = {
     "precision": ("default",),
     "maturity": ("own",),
     "attention": ("heads",),
-    **dict.fromkeys(_WAYS, ("auto",)),
+    **dict.fromkeys(SIZE_AXES, ("auto",)),
 }
 _RANGE = ("from", "to", "steps", "log")
 _RESULTS = ("folder", "columns", "rows_per_file")
@@ -98,10 +97,10 @@ def _axis(path: Path | str, key: str, name: str, value: object) -> tuple[Value, 
 
 def _value(path: Path | str, key: str, name: str, value: object) -> Value:
     if name in _LARGEST:
-        if value == "auto" and name in _WAYS:
+        if value == "auto" and name in SIZE_AXES:
             return "auto"
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST[name]:
-            also = ", or auto" if name in _WAYS else ""
+            also = ", or auto" if name in SIZE_AXES else ""
             raise BadFile(path, f"expected whole numbers from 1 to {_LARGEST[name]:,}{also}", key)
         return value
     if not isinstance(value, str) or not 1 <= len(value) <= 400:

@@ -134,7 +134,7 @@ def trial(work: Work) -> Trial:
     size = len(encode(grid, pieces))
     evaluating += time.process_time() - start
     rows = sum(map(rows_of, pieces))
-    compiled = sum(block.plans / len(block.axes["dp"]) for block in grid.blocks)
+    compiled = sum(block.plans / (len(block.axes["chunk"]) * len(block.axes["dp"])) for block in grid.blocks)
     return Trial(
         points=grid.points,
         plans=grid.plans,
