@@ -22,6 +22,7 @@ from silmark.figures import load_sources
 from silmark.figures.tables import packaged, schema
 from silmark.report import catalogue, physical
 from silmark.report.schema import DOCUMENTS, json_schema
+from silmark.search.sweep.columns import COLUMNS
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -146,6 +147,10 @@ def _included() -> Iterator[tuple[str, str]]:
             for key, entry in schema(kind).items()
         ]
         yield f"keys-{kind}", table(["key", "SI unit", "read by", "meaning"], rows)
+    yield (
+        "columns-sweep",
+        table(["column", "meaning"], [[f"`{name}`", _plain(c.meaning)] for name, c in COLUMNS.items()]),
+    )
     for name in DOCUMENTS:
         yield f"schema-{name}", "\n\n".join(_fields(json_schema(name)))
     rows = []

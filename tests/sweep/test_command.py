@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,15 @@ def test_duckdb_reads_the_folder(run: Run, grid: str) -> None:
     assert sum(count for _, count in counted) == 384
     best = duckdb.sql("SELECT max(tokens_per_s_chip) FROM 'small-sweep/*.parquet' WHERE status = 'ok'").fetchall()
     assert best[0][0] > 0
+
+
+def test_queries_of_the_page_run(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "sweep.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "grid.toml").write_text(re.findall(r'```toml title="grid.toml"\n(.*?)```', page, flags=re.DOTALL)[0])
+    run("sweep", "grid.toml")
+    best, why = (duckdb.sql(query).fetchall() for query in re.findall(r"```sql\n(.*?)```", page, flags=re.DOTALL))
+    assert {(row[0], row[1]) for row in best} >= {("llama-3.1-8b", "8x:nvidia-h100-sxm5-80gb")}
+    assert why[0][0] == "infeasible"
+    assert why[0][1].count("N") == 2

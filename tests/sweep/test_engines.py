@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -16,8 +17,10 @@ import pytest
 from pyarrow import parquet as pq
 
 import silmark
+from silmark.api.sweep import prepare
 from silmark.errors import SilmarkError
 from silmark.search.sweep import Workers
+from silmark.search.sweep.table import make
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -39,8 +42,9 @@ def absent(library: str) -> bool:
     ],
 )
 def test_all_engines_write_the_same_bits(engine: str, small: dict[str, Any], tmp_path: Path) -> None:
-    silmark.sweep(small, tmp_path / "alone", workers=1)
-    done = silmark.sweep(small, tmp_path / engine, engine=engine, workers=2)
+    grid = small | {"chunk": ["auto", 512]}
+    silmark.sweep(grid, tmp_path / "alone", workers=1)
+    done = silmark.sweep(grid, tmp_path / engine, engine=engine, workers=2)
     assert files(tmp_path / engine) == files(tmp_path / "alone")
     table: pa.Table = pq.read_table(tmp_path / engine)
     assert table.equals(pq.read_table(tmp_path / "alone"))
@@ -85,6 +89,23 @@ def test_pyarrow_that_is_not_installed_is_named(
 def test_workers_that_make_no_sense_are_refused(words: dict[str, Any]) -> None:
     with pytest.raises(SilmarkError, match="expected"):
         Workers(**words)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_file_that_lacks_a_figure_is_a_sentence_from_a_worker_too(
+    workers: int, h100_toml: str, own_file: Callable[..., str], tmp_path: Path
+) -> None:
+    poor = re.sub(r"^launch = .*\n", "", h100_toml, flags=re.MULTILINE)
+    assert poor != h100_toml
+    grid = {"models": "llama-3.1-8b", "on": f"1x:{own_file(poor)}", "batch": [1, 2], "prompt": 64, "output": 64}
+    with pytest.raises(SilmarkError, match=r"compute.launch: missing"):
+        silmark.sweep(grid | {"results": {"rows_per_file": 1}}, tmp_path / "s", workers=workers)
+
+
+def test_a_worker_of_another_version_is_refused(small: dict[str, Any]) -> None:
+    with pytest.raises(SilmarkError, match="another version of Silmark"):
+        make(prepare(small), 0, "0" * 64)
 
 
 @pytest.mark.slow

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import silmark
+from silmark.api.sweep import prepare
 from silmark.errors import SilmarkError
+from silmark.figures.tables import data_folder
+from silmark.models import load
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -116,6 +120,18 @@ def test_somebody_elses_folder_is_left_alone(fresh: bool, small: dict[str, Any],
     with pytest.raises(SilmarkError, match="holds other files"):
         silmark.sweep(small, tmp_path, fresh=fresh)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_the_folder_does_not_ask_where_a_model_lies(tmp_path: Path) -> None:
+    config = data_folder() / "models" / "llama-3.1-8b.json"
+    seen = []
+    for place in ("here", "there"):
+        path = tmp_path / place / "tiny" / "config.json"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(config.read_bytes())
+        work = prepare({"models": "llama-3.1-8b", "on": "1x:h100", "batch": 1, "prompt": 64, "output": 64})
+        seen.append(replace(work, models={"llama-3.1-8b": load(str(path))}).identity())
+    assert seen[0] == seen[1]
 
 
 def test_a_file_is_no_folder(small: dict[str, Any], tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ MAX_VALUES = 100_000
 MAX_VALUES_IN_ALL = 1_000_000
 MAX_POINTS = 10**11
 MAX_FILES = 1_000_000
-MAX_ROWS = 10_000_000
+MAX_ROWS = 1_000_000
 _ROWS = 65_536
 """Points of one file: a second or two of work, so that little is lost when a run is killed."""
 _CHOICES = {"maturity": ("own", "equal"), "attention": ("heads", "batch")}

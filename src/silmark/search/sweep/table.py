@@ -55,7 +55,10 @@ def make(work: Work, shard: int, package: str) -> Part:
         raise SilmarkError(
             "a worker has another version of Silmark or its data than the machine that started the sweep"
         )
-    pieces = evaluate(work, shard)
+    try:
+        pieces = evaluate(work, shard)
+    except SilmarkError as error:
+        raise SilmarkError(str(error)) from None  # its subclasses do not travel between processes
     return Part(shard, encode(work.grid, pieces), _counts(pieces))
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -38,7 +38,9 @@ class Work:
 
     def identity(self) -> dict[str, str]:
         """What the results depend on: two sweeps of one identity give the same bits on one kind of processor."""
-        asked = [json.dumps(self.grid.as_dict()), repr(sorted(self.models.items())), *map(repr, self.targets.items())]
+        # Where a model's file lies changes nothing.
+        models = [(name, replace(model, source_config="")) for name, model in self.models.items()]
+        asked = [json.dumps(self.grid.as_dict()), repr(models), repr(list(self.targets.items()))]
         return {
             "silmark": self.version,
             "numpy": np.__version__,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
-from silmark.errors import BadValue
+from silmark.errors import BadValue, SilmarkError
 from silmark.search.sweep.table import Part
 from silmark.search.sweep.work import Work
 
@@ -71,6 +71,14 @@ def reach(address: str, what: str) -> None:
         socket.create_connection((named[1], int(named[2])), _PATIENCE_S).close()
     except (OSError, OverflowError, UnicodeError) as error:
         raise BadValue("address", address, f"{what} ({error})") from None
+
+
+def lost(why: object) -> SilmarkError:
+    """What is raised when workers die again and again; the folder keeps what is done."""
+    return SilmarkError(
+        f"workers died, perhaps for want of memory ({str(why).partition(chr(10))[0]}); "
+        "what is done is kept, and the same command goes on from there"
+    )
 
 
 def ahead(workers: int) -> int:

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from silmark.errors import BadValue, MissingExtra
-from silmark.search.sweep.engines import Workers, ahead, reach
+from silmark.search.sweep.engines import Workers, ahead, lost, reach
 from silmark.search.sweep.engines.local import cores
 from silmark.search.sweep.table import Part, make
 from silmark.search.sweep.work import Work, package_digest
@@ -21,7 +21,7 @@ _PATIENCE_S = 20.0
 def parts(work: Work, shards: Sequence[int], workers: Workers) -> Iterator[Part]:
     """Evaluates shards as Dask tasks; Dask repeats a task whose worker was lost."""
     try:
-        from distributed import as_completed  # noqa: PLC0415 - optional dependency
+        from distributed import KilledWorker, as_completed  # noqa: PLC0415 - optional dependency
     except ModuleNotFoundError:
         raise MissingExtra("--engine dask", "dask") from None
     with _client(workers) as client:
@@ -33,7 +33,10 @@ def parts(work: Work, shards: Sequence[int], workers: Workers) -> Iterator[Part]
         left = iter(shards)
         running = as_completed(submit(ahead(sum(client.nthreads().values()))))
         for future in running:
-            part: Part = future.result()
+            try:
+                part: Part = future.result()
+            except KilledWorker as error:
+                raise lost(error) from None
             future.release()
             running.update(submit(1))
             yield part

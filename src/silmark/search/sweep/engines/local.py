@@ -8,10 +8,11 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import connection
 
-from silmark.search.sweep.engines import Workers, ahead
+from silmark.search.sweep.engines import Workers, ahead, lost
 from silmark.search.sweep.table import Part, make
 from silmark.search.sweep.work import Work, package_digest
 
@@ -45,6 +46,8 @@ def _pooled(work: Work, shards: Sequence[int], count: int) -> Iterator[Part]:
             running |= {pool.submit(_one, shard, package) for shard in islice(left, len(ready))}
             for future in ready:
                 yield future.result()
+    except BrokenProcessPool as error:
+        raise lost(error) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

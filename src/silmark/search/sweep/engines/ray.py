@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from silmark.errors import BadValue, MissingExtra, SilmarkError
-from silmark.search.sweep.engines import Workers, ahead, reach
+from silmark.search.sweep.engines import Workers, ahead, lost, reach
 from silmark.search.sweep.table import Part, make
 from silmark.search.sweep.work import Work, package_digest
 
@@ -67,4 +67,6 @@ def _result(ready: object) -> Part:
         if isinstance(error.cause, SilmarkError):
             raise error.cause from None
         raise
+    except ray.exceptions.RayError as error:
+        raise lost(error) from None
     return part
