@@ -80,7 +80,7 @@ def main() -> None:
     where = f"{platform.machine()} with {cores} cores, Python {platform.python_version()}"
     text = "\n".join(
         [
-            f"{shape} in {trial.files:,} files, {runs[0].size / 1e6:.0f} MB,",
+            f"{shape}, {runs[0].size / 1e6:.0f} MB,",
             f"the same bytes from every engine (SHA-256 {runs[0].digest[:12]}):",
             "",
             *lines,

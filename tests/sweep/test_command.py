@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from silmark.cli.sweep import sweep
 from silmark.report.schema import DOCUMENTS
 
 Run = Callable[..., Any]
@@ -52,6 +55,16 @@ def test_the_grid_may_name_the_folder(run: Run, small_toml: str, own_file: Calla
     monkeypatch.chdir(tmp_path)
     own_file(small_toml + '\nfolder = "named"\n', "g.toml")
     assert "in named;" in run("sweep", "g.toml", "--workers", "1").out
+
+
+def test_a_person_sees_how_much_is_left(grid: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(screen, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    sweep(Path(grid), workers="1")
+    assert "384/384" in screen.getvalue()
+    assert "left" in screen.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def test_an_axis_without_a_default_must_be_there(axis: str) -> None:
         ({"on": "8x:h1000"}, "on: unknown chip"),
         ({"on": "900000x:h100"}, "on: number of chips"),
         ({"precision": "fp7"}, "precision: unknown format"),
+        ({"kv_in": "floppy"}, "kv_in: 'floppy' is in none of the systems"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

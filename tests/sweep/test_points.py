@@ -27,6 +27,7 @@ CASES = {
     "young": ("llama-3.1-8b", "8x:mi300x", {"tp": 2}),
     "by sequences": ("llama-3.1-8b", "8x:h100", {"tp": 8, "attention": "batch"}),
     "context": ("llama-3.1-8b", "8x:h100", {"tp": 4, "cp": 2}),
+    "cache beyond the chips": ("llama-3.1-8b", "hgx-h100-8-leo", {"tp": 2, "kv_in": "cxl"}),
     "state": ("mamba2-2.7b", "1x:h100", {}),
 }
 
@@ -130,6 +131,18 @@ def test_chunks_too_small_for_a_prompt_are_a_reason(tmp_path: Path) -> None:
     fits, not_ = rows(tmp_path / "s")
     assert fits["status"] == "ok"
     assert not_["reason"] == "a prompt takes 20,000 chunks; at most 10,000"
+
+
+def test_tiers_are_those_that_estimate_takes(tmp_path: Path) -> None:
+    grid = {"models": "llama-3.1-8b", "on": ["hgx-h100-8-leo", "1x:h100"], "kv_in": ["main", "cxl"], "dp": 1}
+    silmark.sweep(grid | {"batch": 8, "prompt": 512, "output": 64}, tmp_path / "s")
+    found = rows(tmp_path / "s")
+    assert [(row["kv_in"], row["status"]) for row in found] == [
+        ("main", "ok"), ("cxl", "ok"), ("main", "ok"), ("cxl", "infeasible")
+    ]  # fmt: skip
+    assert "tiers of weights and cache" in found[-1]["reason"]
+    beyond = silmark.estimate("llama-3.1-8b", "hgx-h100-8-leo", dp=1, kv_in="cxl", batch=8, prompt=512, output=64)
+    assert math.isclose(found[1]["tpot_s"], beyond.rows[0].as_dict()["tpot_s"]["mid"], rel_tol=1e-9)
 
 
 @pytest.mark.parametrize("batch", [1, 3])

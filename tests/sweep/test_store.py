@@ -67,7 +67,9 @@ def strange_lines(folder: Path) -> None:
 def test_what_is_not_whole_is_computed_again(harm: Callable[[Path], None], small: dict[str, Any], swept: Path) -> None:
     before = files(swept)
     harm(swept)
+    (swept / ".part-00001.parquet.1234").write_bytes(b"half")
     done = silmark.sweep(small, swept)
+    assert not list(swept.glob(".part*"))
     assert done.kept == done.files - 1
     assert files(swept) == before
     assert silmark.sweep(small, swept).kept == done.files

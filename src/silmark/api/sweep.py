@@ -69,6 +69,12 @@ def prepare(grid: GridLike) -> Work:
                 loaded.setdefault(axis, {})[name] = load(name)
             except SilmarkError as error:
                 raise BadFile(where, str(error), axis) from None
+    known = {"auto", "main", "sram", *(tier for target in loaded["on"].values() for tier in target.tiers())}
+    strange = next((tier for tier in found.values("kv_in") if tier not in known), None)
+    if strange is not None:
+        raise BadFile(
+            where, f"{str(strange)[:40]!r} is in none of the systems; known are {', '.join(sorted(known))}", "kv_in"
+        )
     return Work(found, loaded["models"], loaded["on"], __version__, lay)
 
 
@@ -81,7 +87,7 @@ def folder(grid: GridLike, found: Grid, output: str | Path | None) -> Path:
 def lay(model: Model, target: Target, cut: Cut) -> Plan:
     """The plan of a cut, as `silmark estimate` would lay it."""
     ways = tuple(cut.sizes[name] for name in ("tp", "pp", "dp", "ep", "cp"))
-    plan = asked_plan(model, target, ways, cut.precision)
+    plan = asked_plan(model, target, ways, cut.precision, (cut.weights_in, cut.kv_in))
     return replace(plan, attention=cast("Literal['heads', 'batch']", cut.attention))
 
 

@@ -22,6 +22,8 @@ COLUMNS: dict[str, Column] = {
     "precision": Column("text", "weights:compute:kv formats, one word where they agree"),
     "maturity": Column("text", "own or equal"),
     "attention": Column("text", "how tp chips divide the cache: heads or batch"),
+    "weights_in": Column("text", "memory tier of the weights"),
+    "kv_in": Column("text", "memory tier of the cache"),
     "tp": Column("whole", "chips that share every layer"),
     "cp": Column("whole", "groups of tp chips that divide the tokens of every sequence"),
     "pp": Column("whole", "consecutive groups of layers"),

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from silmark.chips.mechanisms import AbstractMechanism, Placement
 from silmark.chips.mechanisms.base import RESOURCES
 from silmark.economics import cost_rate
 from silmark.errors import BadValue
 from silmark.estimation.chunks import MAX_PASSES
 from silmark.estimation.steady import Steady, steady
 from silmark.figures import Grade
+from silmark.formats import Precision
 from silmark.graph import Array
 from silmark.mapping import Infeasible, Plan
 from silmark.search.sweep.grid import Cut, Points, Stretch
@@ -43,11 +45,12 @@ Columns = Mapping[str, Words | Array]
 
 
 class Compiler:
-    """Compiled plans, the last few kept: neighbours in a grid differ in their number of replicas only."""
+    """Lays and compiles plans; keeps the last replica, since neighbours in a grid often differ in their number only."""
 
     def __init__(self, work: Work) -> None:
         self.work = work
         self._kept: dict[tuple[str, str, str, Plan], StepModel | Infeasible] = {}
+        self._built: dict[tuple[str, Precision], dict[Placement, AbstractMechanism]] = {}
 
     def plan(self, cut: Cut) -> Plan | Infeasible:
         """The plan of a cut, or why it makes no sense on the target."""
@@ -64,7 +67,8 @@ class Compiler:
             self._kept.clear()
             model, target = self.work.models[cut.model], self.work.targets[cut.on]
             maturity: Maturity = "own" if cut.maturity == "own" else "equal"
-            self._kept[key] = compile_step(model, target, alone, maturity)
+            built = self._built.setdefault((cut.on, plan.precision), {})
+            self._kept[key] = compile_step(model, target, alone, maturity, built)
         return self._kept[key]
 
 
@@ -87,6 +91,8 @@ def evaluate_stretch(compiler: Compiler, stretch: Stretch) -> Columns:
         "precision": Words.same(cut.precision, rows),
         "maturity": Words.same(cut.maturity, rows),
         "attention": Words.same(cut.attention, rows),
+        "weights_in": Words.same(cut.weights_in, rows),
+        "kv_in": Words.same(cut.kv_in, rows),
         **{name: np.full(rows, np.nan if size is None else size) for name, size in cut.sizes.items()},
         **points._asdict(),
     }
@@ -94,7 +100,8 @@ def evaluate_stretch(compiler: Compiler, stretch: Stretch) -> Columns:
     if isinstance(plan, Infeasible):
         return asked | _refused(plan, rows)
     asked |= {name: np.full(rows, float(getattr(plan, name))) for name in ("tp", "cp", "pp", "ep", "dp", "chips")}
-    asked["precision"] = Words.same(str(plan.precision), rows)
+    said = {"precision": str(plan.precision), "weights_in": plan.placement.weights, "kv_in": plan.placement.kv}
+    asked |= {name: Words.same(word, rows) for name, word in said.items()}
     replica = compiler.replica(cut, plan)
     if isinstance(replica, Infeasible):
         return asked | _refused(replica, rows)

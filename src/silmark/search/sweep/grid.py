@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-NAME_AXES = ("models", "on", "precision", "maturity", "attention")
+NAME_AXES = ("models", "on", "precision", "maturity", "attention", "weights_in", "kv_in")
 SIZE_AXES = ("tp", "cp", "pp", "ep", "chunk", "dp")
 PLAN_AXES = (*NAME_AXES, *SIZE_AXES)
 """What a plan depends on, slowest first; `chunk` and `dp` last, since neighbours in them share a compiled replica."""
@@ -28,6 +28,7 @@ class Cut:
         model, on, precision: names as typed.
         maturity: own or equal.
         attention: heads or batch.
+        weights_in, kv_in: memory tiers, or auto.
         sizes: tp, cp, pp, ep, chunk, dp.
     """
 
@@ -36,6 +37,8 @@ class Cut:
     precision: str
     maturity: str
     attention: str
+    weights_in: str
+    kv_in: str
     sizes: Mapping[str, int | None]
 
 
@@ -70,8 +73,8 @@ class Block:
             index, at = divmod(index, len(self.axes[name]))
             chosen[name] = self.axes[name][at]
         sizes = {name: None if chosen[name] == "auto" else int(chosen[name]) for name in SIZE_AXES}
-        model, on, precision, maturity, attention = (str(chosen[name]) for name in NAME_AXES)
-        return Cut(model, on, precision, maturity, attention, sizes)
+        model, on, precision, maturity, attention, weights, cache = (str(chosen[name]) for name in NAME_AXES)
+        return Cut(model, on, precision, maturity, attention, weights, cache, sizes)
 
     def points(self, start: int, stop: int) -> Points:
         """A plan's points in a range of their numbers."""

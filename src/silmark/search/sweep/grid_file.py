@@ -22,12 +22,14 @@ MAX_FILES = 1_000_000
 MAX_ROWS = 1_000_000
 _ROWS = 65_536
 """Points of one file: a second or two of work, so that little is lost when a run is killed."""
-_CHOICES = {"maturity": ("own", "equal"), "attention": ("heads", "batch")}
+_CHOICES = {"maturity": ("own", "equal"), "attention": ("heads", "batch"), "weights_in": ("auto", "main", "sram")}
 _LARGEST = {"batch": MAX_BATCH, "prompt": MAX_TOKENS, "output": MAX_TOKENS, **dict.fromkeys(SIZE_AXES, 100_000)}
 _DEFAULTS: Mapping[str, tuple[Value, ...]] = {
     "precision": ("default",),
     "maturity": ("own",),
     "attention": ("heads",),
+    "weights_in": ("auto",),
+    "kv_in": ("auto",),
     **dict.fromkeys(SIZE_AXES, ("auto",)),
 }
 _RANGE = ("from", "to", "steps", "log")

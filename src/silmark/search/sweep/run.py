@@ -6,6 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -101,10 +102,13 @@ def run(work: Work, folder: Path, workers: Workers, *, fresh: bool = False, watc
     tell = watch or _silent
     tell(points, grid.points)
     missing = [shard for shard in range(grid.shards) if shard not in store.lines]
-    for part in engines.parts(work, missing, workers) if missing else ():
-        store.keep(part)
-        points += _rows(grid, part.shard)
-        tell(points, grid.points)
+    if missing:
+        with closing(engines.parts(work, missing, workers)) as parts:
+            for part in parts:
+                store.keep(part)
+                points += _rows(grid, part.shard)
+                tell(points, grid.points)
+    store.tidy()
     counts: Counter[str] = Counter(dict.fromkeys(STATUSES, 0))
     for line in store.lines.values():
         counts.update(line.counts)

@@ -26,6 +26,7 @@ from silmark.search.sweep.work import Work
 
 SCHEMA = "silmark.sweep-folder/1"
 MANIFEST, DONE = "_manifest.json", "_done.jsonl"
+_SCRATCH = ".part-*.parquet.*"
 _MAX_MANIFEST = 64 << 20
 _OTHERWISE = "name another folder with --output, or throw its results away with --fresh"
 
@@ -60,6 +61,11 @@ class Store:
         with _writing(self.folder):
             _append(self.folder / DONE, json.dumps(noted) + "\n")
         self.lines[part.shard] = line
+
+    def tidy(self) -> None:
+        """Removes what runs that were killed in the middle of writing left behind."""
+        for path in self.folder.glob(_SCRATCH):
+            path.unlink(missing_ok=True)
 
 
 def file_name(shard: int) -> str:
@@ -177,5 +183,5 @@ def _append(path: Path, text: str) -> None:
 
 def _clear(folder: Path) -> None:
     """Removes what a sweep wrote, and nothing else."""
-    for path in [*folder.glob("part-*.parquet"), *folder.glob(".part-*.parquet.*"), folder / DONE, folder / MANIFEST]:
+    for path in [*folder.glob("part-*.parquet"), *folder.glob(_SCRATCH), folder / DONE, folder / MANIFEST]:
         path.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
@@ -48,10 +48,10 @@ class Workers:
             raise BadValue("workers", self.count, "nothing: the cluster at --address has its own")
 
 
-Parts = Callable[[Work, Sequence[int], Workers], Iterator[Part]]
+Parts = Callable[[Work, Sequence[int], Workers], Generator[Part]]
 
 
-def parts(work: Work, shards: Sequence[int], workers: Workers) -> Iterator[Part]:
+def parts(work: Work, shards: Sequence[int], workers: Workers) -> Generator[Part]:
     """Evaluated shards, in the order in which they are ready; raises MissingExtra."""
     module = import_module(f"{__name__}.{workers.engine}")
     return cast("Parts", module.parts)(work, shards, workers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -18,7 +18,7 @@ _EXPECTED = "a running Dask scheduler, such as tcp://10.0.0.1:8786"
 _PATIENCE_S = 20.0
 
 
-def parts(work: Work, shards: Sequence[int], workers: Workers) -> Iterator[Part]:
+def parts(work: Work, shards: Sequence[int], workers: Workers) -> Generator[Part]:
     """Evaluates shards as Dask tasks; Dask repeats a task whose worker was lost."""
     try:
         from distributed import KilledWorker, as_completed  # noqa: PLC0415 - optional dependency

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -20,7 +20,7 @@ _held: list[Work] = []
 """In a worker: the sweep, sent once instead of with every shard."""
 
 
-def parts(work: Work, shards: Sequence[int], workers: Workers) -> Iterator[Part]:
+def parts(work: Work, shards: Sequence[int], workers: Workers) -> Generator[Part]:
     """Evaluates shards here, or in a pool where more than one process is of use."""
     count = min(workers.count or cores(), len(shards))
     if count <= 1:
@@ -33,7 +33,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _pooled(work: Work, shards: Sequence[int], count: int) -> Iterator[Part]:
+def _pooled(work: Work, shards: Sequence[int], count: int) -> Generator[Part]:
     # Spawned, not forked: the parent has threads (progress, Arrow) whose locks a fork would copy.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(work,))

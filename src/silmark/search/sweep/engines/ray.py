@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from itertools import islice
 
 from silmark.errors import BadValue, MissingExtra, SilmarkError
@@ -14,7 +14,7 @@ from silmark.search.sweep.work import Work, package_digest
 _EXPECTED = "a running Ray cluster, such as 10.0.0.1:6379 or auto"
 
 
-def parts(work: Work, shards: Sequence[int], workers: Workers) -> Iterator[Part]:
+def parts(work: Work, shards: Sequence[int], workers: Workers) -> Generator[Part]:
     """Evaluates shards as Ray tasks; Ray repeats a task whose worker was lost."""
     try:
         import ray  # noqa: PLC0415 - optional dependency
