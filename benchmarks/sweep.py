@@ -1,4 +1,4 @@
-"""A sweep of a million plans on every engine that is installed; writes its times into docs/sweep.md.
+"""Sweeps of a million points - many plans, and one - on the engines that are installed; writes docs/sweep.md.
 
     python benchmarks/sweep.py
 
@@ -24,7 +24,7 @@ from pathlib import Path
 from silmark.api.sweep import check
 
 HERE = Path(__file__).resolve().parent
-GRID = HERE / "million.toml"
+MANY, ONE = HERE / "million.toml", HERE / "one_plan.toml"
 PAGE = HERE.parent / "docs" / "sweep.md"
 START, END = "<!-- million:start -->", "<!-- million:end -->"
 _LIBRARIES = {"local": "pyarrow", "ray": "ray", "dask": "distributed"}
@@ -48,9 +48,9 @@ class Run:
     size: int
 
 
-def timed(engine: str, workers: int, folder: Path) -> Run:
-    """Runs the sweep into a new folder."""
-    command = [sys.executable, "-m", "silmark", "sweep", str(GRID), "-o", str(folder)]
+def timed(grid: Path, engine: str, workers: int, folder: Path) -> Run:
+    """Runs a sweep into a new folder."""
+    command = [sys.executable, "-m", "silmark", "sweep", str(grid), "-o", str(folder)]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([*command, "--engine", engine, "--workers", str(workers)], check=True, capture_output=True)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -62,30 +62,35 @@ def timed(engine: str, workers: int, folder: Path) -> Run:
     return Run(f"{engine}, {workers} process{'es' if workers > 1 else ''}", wall, cpu, digest.hexdigest(), size)
 
 
+def shape(grid: Path) -> str:
+    """How large a grid is."""
+    trial = check(grid)
+    return f"{trial.points:,} points of {trial.plans:,} plan{'s' if trial.plans > 1 else ''}"
+
+
 def main() -> None:
     """Measures, prints, and writes the page."""
     cores = os.cpu_count() or 1
     staff = [("local", 1), *((engine, cores) for engine, library in _LIBRARIES.items() if find_spec(library))]
     with tempfile.TemporaryDirectory() as root:
-        runs = [timed(engine, count, Path(root) / f"{engine}-{count}") for engine, count in dict.fromkeys(staff)]
+        one = timed(ONE, "local", 1, Path(root) / "one")
+        runs = [timed(MANY, engine, count, Path(root) / f"{engine}-{count}") for engine, count in dict.fromkeys(staff)]
     if len({run.digest for run in runs}) > 1:
         raise SystemExit("the engines' files differ: " + ", ".join(f"{run.label} {run.digest[:8]}" for run in runs))
-    trial = check(GRID)
-    lines = ["| engine | wall | CPU |", "|---|---|---|"]
-    lines += [
-        f"| {run.label} | {run.wall_s:.0f} s | {f'{run.cpu_s:.0f} s' if run.label.startswith('local') else '-'} |"
-        for run in runs
-    ]
-    shape = f"{trial.points:,} points ({trial.plans:,} plans at {trial.points // trial.plans} batches)"
+    lines = [f"| {ONE.name}, {shape(ONE)} | {one.label} | {one.wall_s:.1f} s | {one.cpu_s:.1f} s |"]
+    for run in runs:
+        cpu = f"{run.cpu_s:.0f} s" if run.label.startswith("local") else "-"
+        lines.append(f"| {MANY.name}, {shape(MANY)} | {run.label} | {run.wall_s:.0f} s | {cpu} |")
     where = f"{platform.machine()} with {cores} cores, Python {platform.python_version()}"
     text = "\n".join(
         [
-            f"{shape}, {runs[0].size / 1e6:.0f} MB,",
-            f"the same bytes from every engine (SHA-256 {runs[0].digest[:12]}):",
-            "",
+            "| grid | engine | wall | CPU |",
+            "|---|---|---|---|",
             *lines,
             "",
-            f"Measured {datetime.now(UTC):%Y-%m-%d} on {where}, by `python benchmarks/sweep.py`.",
+            f"All engines wrote the same bytes (SHA-256 {runs[0].digest[:12]}, {runs[0].size / 1e6:.0f} MB). "
+            f"Measured {datetime.now(UTC):%Y-%m-%d} on",
+            f"{where}, by `python benchmarks/sweep.py`.",
         ]
     )
     print(text)

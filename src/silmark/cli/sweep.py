@@ -20,10 +20,10 @@ _INTERRUPTED = 130
 def sweep(
     grid: Annotated[Path, typer.Argument(help="TOML file of axes: models, systems, cuts, batches, lengths")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="folder [the grid's, or its name with -sweep]")
+        Path | None, typer.Option("-o", "--output", help="folder (default: the grid's, or its name with -sweep)")
     ] = None,
     engine: Annotated[str, typer.Option(help="local, ray or dask: the same files from each")] = "local",
-    workers: Annotated[str | None, typer.Option(help="processes [one per core]", show_default=False)] = None,
+    workers: Annotated[str | None, typer.Option(help="processes (default: one per core)", show_default=False)] = None,
     address: Annotated[str, typer.Option(help="of a running Ray or Dask cluster", show_default=False)] = "",
     fresh: Annotated[bool, typer.Option("--fresh", help="throw away what the folder has of a sweep")] = False,
     check: Annotated[bool, typer.Option("--check", help="only say how many points, and about how long")] = False,
