@@ -1,4 +1,4 @@
-"""Sweeps of a million points - many plans, and one - on the engines that are installed; writes docs/sweep.md.
+"""Sweeps of a million points: of one plan, of a million, of something between; writes their times to docs/sweep.md.
 
     python benchmarks/sweep.py
 
@@ -24,7 +24,7 @@ from pathlib import Path
 from silmark.api.sweep import check
 
 HERE = Path(__file__).resolve().parent
-MANY, ONE = HERE / "million.toml", HERE / "one_plan.toml"
+PLANS, POINTS, ONE = (HERE / f"{name}.toml" for name in ("million_plans", "million_points", "one_plan"))
 PAGE = HERE.parent / "docs" / "sweep.md"
 START, END = "<!-- million:start -->", "<!-- million:end -->"
 _LIBRARIES = {"local": "pyarrow", "ray": "ray", "dask": "distributed"}
@@ -73,14 +73,17 @@ def main() -> None:
     cores = os.cpu_count() or 1
     staff = [("local", 1), *((engine, cores) for engine, library in _LIBRARIES.items() if find_spec(library))]
     with tempfile.TemporaryDirectory() as root:
-        one = timed(ONE, "local", 1, Path(root) / "one")
-        runs = [timed(MANY, engine, count, Path(root) / f"{engine}-{count}") for engine, count in dict.fromkeys(staff)]
+        one, plans = timed(ONE, "local", 1, Path(root) / "one"), timed(PLANS, "local", cores, Path(root) / "plans")
+        runs = [
+            timed(POINTS, engine, count, Path(root) / f"{engine}-{count}") for engine, count in dict.fromkeys(staff)
+        ]
     if len({run.digest for run in runs}) > 1:
         raise SystemExit("the engines' files differ: " + ", ".join(f"{run.label} {run.digest[:8]}" for run in runs))
     lines = [f"| {ONE.name}, {shape(ONE)} | {one.label} | {one.wall_s:.1f} s | {one.cpu_s:.1f} s |"]
+    lines.append(f"| {PLANS.name}, {shape(PLANS)} | {plans.label} | {plans.wall_s:.0f} s | {plans.cpu_s:.0f} s |")
     for run in runs:
         cpu = f"{run.cpu_s:.0f} s" if run.label.startswith("local") else "-"
-        lines.append(f"| {MANY.name}, {shape(MANY)} | {run.label} | {run.wall_s:.0f} s | {cpu} |")
+        lines.append(f"| {POINTS.name}, {shape(POINTS)} | {run.label} | {run.wall_s:.0f} s | {cpu} |")
     where = f"{platform.machine()} with {cores} cores, Python {platform.python_version()}"
     text = "\n".join(
         [
@@ -88,9 +91,9 @@ def main() -> None:
             "|---|---|---|---|",
             *lines,
             "",
-            f"All engines wrote the same bytes (SHA-256 {runs[0].digest[:12]}, {runs[0].size / 1e6:.0f} MB). "
-            f"Measured {datetime.now(UTC):%Y-%m-%d} on",
-            f"{where}, by `python benchmarks/sweep.py`.",
+            f"All engines wrote the same {runs[0].size / 1e6:.0f} MB of the last grid (SHA-256 {runs[0].digest[:12]}).",
+            f"Measured {datetime.now(UTC):%Y-%m-%d} on {where}, by",
+            "`python benchmarks/sweep.py`.",
         ]
     )
     print(text)

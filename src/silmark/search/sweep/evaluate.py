@@ -34,14 +34,17 @@ class Words:
     words: Sequence[str]
     at: NDArray[np.int64]
 
-    @classmethod
-    def same(cls, word: str, rows: int) -> Words:
-        """One word in every row."""
-        return cls((word,), np.zeros(rows, dtype=np.int64))
+
+Cells = Words | Array | str | float
+"""A column of some rows: a value for each, or the one that all of them have. NaN where there is none."""
 
 
-Columns = Mapping[str, Words | Array]
-"""Values of rows by column; NaN where there is none."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of one plan, by column; a column that is not there has no values."""
+
+    rows: int
+    columns: Mapping[str, Cells]
 
 
 class Compiler:
@@ -72,48 +75,49 @@ class Compiler:
         return self._kept[key]
 
 
-def evaluate(work: Work, shard: int) -> list[Columns]:
+def evaluate(work: Work, shard: int) -> list[Piece]:
     """The rows of a shard, one piece for each plan in it."""
     compiler = Compiler(work)
     return [evaluate_stretch(compiler, stretch) for stretch in work.grid.stretches(shard)]
 
 
-def evaluate_stretch(compiler: Compiler, stretch: Stretch) -> Columns:
+def evaluate_stretch(compiler: Compiler, stretch: Stretch) -> Piece:
     """The rows of one plan's points."""
-    work, cut = compiler.work, stretch.block.cut(stretch.plan)
+    cut = stretch.block.cut(stretch.plan)
     points = stretch.block.points(stretch.start, stretch.stop)
-    rows = points.batch.size
-    asked: dict[str, Words | Array] = {
-        "point": np.arange(stretch.first, stretch.first + rows, dtype=np.float64),
-        "model": Words.same(cut.model, rows),
-        "on": Words.same(cut.on, rows),
-        "chip": Words.same(work.targets[cut.on].chip.id, rows),
-        "precision": Words.same(cut.precision, rows),
-        "maturity": Words.same(cut.maturity, rows),
-        "attention": Words.same(cut.attention, rows),
-        "weights_in": Words.same(cut.weights_in, rows),
-        "kv_in": Words.same(cut.kv_in, rows),
-        **{name: np.full(rows, np.nan if size is None else size) for name, size in cut.sizes.items()},
+    columns: dict[str, Cells] = {
+        "point": np.arange(stretch.first, stretch.first + points.batch.size, dtype=np.float64),
+        "model": cut.model,
+        "on": cut.on,
+        "chip": compiler.work.targets[cut.on].chip.id,
+        "precision": cut.precision,
+        "maturity": cut.maturity,
+        "attention": cut.attention,
+        "weights_in": cut.weights_in,
+        "kv_in": cut.kv_in,
+        **{name: float(size) for name, size in cut.sizes.items() if size is not None},
         **points._asdict(),
     }
     plan = compiler.plan(cut)
     if isinstance(plan, Infeasible):
-        return asked | _refused(plan, rows)
-    asked |= {name: np.full(rows, float(getattr(plan, name))) for name in ("tp", "cp", "pp", "ep", "dp", "chips")}
-    said = {"precision": str(plan.precision), "weights_in": plan.placement.weights, "kv_in": plan.placement.kv}
-    asked |= {name: Words.same(word, rows) for name, word in said.items()}
-    replica = compiler.replica(cut, plan)
-    if isinstance(replica, Infeasible):
-        return asked | _refused(replica, rows)
-    return asked | _answers(replica, plan, cut.sizes["chunk"], points)
+        columns |= _refused(plan)
+    else:
+        columns |= {name: float(getattr(plan, name)) for name in ("tp", "cp", "pp", "ep", "dp", "chips")}
+        place = plan.placement
+        columns |= {"precision": str(plan.precision), "weights_in": place.weights, "kv_in": place.kv}
+        replica = compiler.replica(cut, plan)
+        if isinstance(replica, Infeasible):
+            columns |= _refused(replica)
+        else:
+            columns |= _answers(replica, plan, cut.sizes["chunk"], points)
+    return Piece(points.batch.size, columns)
 
 
-def _refused(answer: Infeasible, rows: int) -> dict[str, Words | Array]:
-    status = STATUSES.index("cannot-run" if answer.cannot else "infeasible")
-    return {"status": Words(STATUSES, np.full(rows, status)), "reason": Words.same(answer.reason, rows)}
+def _refused(answer: Infeasible) -> dict[str, Cells]:
+    return {"status": "cannot-run" if answer.cannot else "infeasible", "reason": answer.reason}
 
 
-def _answers(model: StepModel, plan: Plan, chunk: int | None, points: Points) -> dict[str, Words | Array]:
+def _answers(model: StepModel, plan: Plan, chunk: int | None, points: Points) -> dict[str, Cells]:
     """Numbers of the points that can be, reasons of the others."""
     dp = plan.dp
     batch, prompt, output = points
@@ -121,7 +125,7 @@ def _answers(model: StepModel, plan: Plan, chunk: int | None, points: Points) ->
     each = np.ceil(batch / dp)  # replicas are equally full
     passes = np.ceil(prompt / chunk) if chunk else np.ones(batch.size)
     fits = (batch >= dp) & (each <= room) & (passes <= MAX_PASSES)
-    found: dict[str, Words | Array] = {
+    found: dict[str, Cells] = {
         "status": Words(STATUSES, np.where(fits, 0, 1)),
         "reason": _reasons(fits, np.stack([batch, room, passes]), dp),
         "batch_max": room * dp,

@@ -13,15 +13,15 @@ from typing import Any
 
 from silmark.search.sweep import engines
 from silmark.search.sweep.engines import Workers
-from silmark.search.sweep.evaluate import STATUSES, Columns, Compiler, evaluate_stretch
+from silmark.search.sweep.evaluate import STATUSES, Compiler, Piece, evaluate_stretch
 from silmark.search.sweep.grid import Grid, Stretch
 from silmark.search.sweep.store import open_folder
-from silmark.search.sweep.table import arrow, encode, rows_of
+from silmark.search.sweep.table import arrow, encode
 from silmark.search.sweep.work import Work
 
 SCHEMA = "silmark.sweep/1"
 CHECK_SCHEMA = "silmark.sweep-check/1"
-_SAMPLED_PLANS = 16
+_SAMPLED_PLANS = 48
 _SAMPLED_POINTS = 4096
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -128,30 +128,35 @@ def trial(work: Work) -> Trial:
     grid, stretches = work.grid, list(_sample(work.grid))
     encode(grid, [evaluate_stretch(Compiler(work), stretch) for stretch in stretches])  # loads what is loaded once
     compiling = evaluating = 0.0
-    pieces: list[Columns] = []
+    pieces: list[Piece] = []
     for stretch in stretches:
         compiler = Compiler(work)
         first, again = _seconds(compiler, stretch, pieces), _seconds(compiler, stretch, [])
         compiling += max(0.0, first - again)
         evaluating += again
-    start = time.process_time()
-    size = len(encode(grid, pieces))
-    evaluating += time.process_time() - start
-    rows = sum(map(rows_of, pieces))
+    (frame, framing), (size, writing) = _written(grid, []), _written(grid, pieces)
+    evaluating += max(0.0, writing - framing)
+    rows = sum(piece.rows for piece in pieces)
     compiled = sum(block.plans / (len(block.axes["chunk"]) * len(block.axes["dp"])) for block in grid.blocks)
     return Trial(
         points=grid.points,
         plans=grid.plans,
         files=grid.shards,
         cpu_seconds=compiling * compiled / len(stretches) + evaluating * grid.points / rows,
-        size_bytes=size * grid.points / rows,
+        size_bytes=frame * grid.shards + (size - frame) * grid.points / rows,
     )
 
 
-def _seconds(compiler: Compiler, stretch: Stretch, pieces: list[Columns]) -> float:
+def _seconds(compiler: Compiler, stretch: Stretch, pieces: list[Piece]) -> float:
     start = time.process_time()
     pieces.append(evaluate_stretch(compiler, stretch))
     return time.process_time() - start
+
+
+def _written(grid: Grid, pieces: list[Piece]) -> tuple[int, float]:
+    """Bytes of a file with these rows, and the seconds that it takes."""
+    start = time.process_time()
+    return len(encode(grid, pieces)), time.process_time() - start
 
 
 def _sample(grid: Grid) -> Iterator[Stretch]:

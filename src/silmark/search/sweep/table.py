@@ -6,15 +6,17 @@ The same rows make the same bytes: one row group, words in the order of their fi
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from silmark.errors import MissingExtra, SilmarkError
 from silmark.search.sweep.columns import COLUMNS
-from silmark.search.sweep.evaluate import STATUSES, Columns, Words, evaluate
+from silmark.search.sweep.evaluate import STATUSES, Piece, Words, evaluate
 from silmark.search.sweep.grid import Grid
 from silmark.search.sweep.work import Work, package_digest
 
@@ -62,7 +64,7 @@ def make(work: Work, shard: int, package: str) -> Part:
     return Part(shard, encode(work.grid, pieces), _counts(pieces))
 
 
-def encode(grid: Grid, pieces: Sequence[Columns]) -> bytes:
+def encode(grid: Grid, pieces: Sequence[Piece]) -> bytes:
     """The bytes of a Parquet file with these rows."""
     pa = arrow()
     columns = {name: _column(name, pieces) for name in grid.columns}
@@ -78,47 +80,55 @@ def encode(grid: Grid, pieces: Sequence[Columns]) -> bytes:
     return sink.getvalue()
 
 
-def rows_of(piece: Columns) -> int:
-    """Rows of one plan's piece."""
-    points = piece["point"]
-    assert not isinstance(points, Words)
-    return points.size
-
-
-def _counts(pieces: Sequence[Columns]) -> dict[str, int]:
-    total = np.zeros(len(STATUSES), dtype=np.int64)
+def _counts(pieces: Sequence[Piece]) -> dict[str, int]:
+    """Rows by status."""
+    total = dict.fromkeys(STATUSES, 0)
     for piece in pieces:
-        status = piece["status"]
-        assert isinstance(status, Words)
-        total += np.bincount(status.at, minlength=len(STATUSES))
-    return dict(zip(STATUSES, total.tolist(), strict=True))
+        status = piece.columns["status"]
+        if isinstance(status, str):
+            total[status] += piece.rows
+        elif isinstance(status, Words):
+            for word, count in zip(STATUSES, np.bincount(status.at, minlength=len(STATUSES)).tolist(), strict=True):
+                total[word] += count
+    return total
 
 
-def _column(name: str, pieces: Sequence[Columns]) -> Any:  # noqa: ANN401 - an array of pyarrow's
+def _column(name: str, pieces: Sequence[Piece]) -> Any:  # noqa: ANN401 - an array of pyarrow's
     kind = COLUMNS[name].type
     if kind == "text":
         return _words(name, pieces)
     pa = arrow()
-    nothing = (np.full(rows_of(piece), np.nan) for piece in pieces)
-    numbers = np.concatenate([piece.get(name, none) for piece, none in zip(pieces, nothing, strict=True)])
+    numbers = _laid_out([piece.columns.get(name, math.nan) for piece in pieces], pieces)
     empty = np.isnan(numbers)
     if kind == "number":
         return pa.array(numbers, mask=empty)
     return pa.array(np.where(empty, 0, numbers).astype(np.int64), mask=empty)
 
 
-def _words(name: str, pieces: Sequence[Columns]) -> Any:  # noqa: ANN401 - an array of pyarrow's
+def _words(name: str, pieces: Sequence[Piece]) -> Any:  # noqa: ANN401 - an array of pyarrow's
     known: dict[str, int] = {}
-    places = []
+    places: list[Any] = []
     for piece in pieces:
-        column = piece.get(name)
-        if not isinstance(column, Words):
-            places.append(np.full(rows_of(piece), -1, dtype=np.int32))
-            continue
-        used = np.unique(column.at[column.at >= 0])
-        there = np.full(len(column.words) + 1, -1, dtype=np.int32)  # the last stands for no word
-        there[used] = [known.setdefault(column.words[at], len(known)) for at in used]
-        places.append(there[column.at])
-    at = np.concatenate(places)
+        cells = piece.columns.get(name)
+        if isinstance(cells, Words):
+            used = np.unique(cells.at[cells.at >= 0])
+            there = np.full(len(cells.words) + 1, -1)  # the last stands for no word
+            there[used] = [known.setdefault(cells.words[at], len(known)) for at in used]
+            places.append(there[cells.at])
+        else:
+            places.append(known.setdefault(cells, len(known)) if isinstance(cells, str) else -1)
+    at = _laid_out(places, pieces).astype(np.int32)
     pa = arrow()
     return pa.DictionaryArray.from_arrays(pa.array(at, mask=at < 0), pa.array(list(known), type=pa.string()))
+
+
+def _laid_out(cells: Sequence[Any], pieces: Sequence[Piece]) -> NDArray[Any]:
+    """One array of all rows, from an array or a single number for each piece."""
+    if not any(isinstance(one, np.ndarray) for one in cells):
+        return np.repeat(np.array(cells), [piece.rows for piece in pieces])
+    return np.concatenate(
+        [
+            one if isinstance(one, np.ndarray) else np.full(piece.rows, one)
+            for one, piece in zip(cells, pieces, strict=True)
+        ]
+    )
