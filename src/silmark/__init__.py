@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from silmark.api.port import port
     from silmark.api.search import search, size
     from silmark.api.search_training import search_training
-    from silmark.api.system import system
     from silmark.api.sweep import sweep
+    from silmark.api.system import system
     from silmark.api.train import train
     from silmark.errors import SilmarkError
 

@@ -19,8 +19,8 @@ from silmark.cli.measure import measure
 from silmark.cli.moves import build_or_buy, port
 from silmark.cli.pages import show_page
 from silmark.cli.search import search, size
-from silmark.cli.systems import systems_app
 from silmark.cli.sweep import sweep
+from silmark.cli.systems import systems_app
 from silmark.cli.train import train
 from silmark.cli.validate import validate
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from silmark.report.numbers import si
+from silmark.figures.numbers import si
 from silmark.search.sweep import Done, Trial
 
 
