@@ -30,7 +30,7 @@ def calibrate(
         Path | None, typer.Option("-o", "--output", help="measurements: folder to write", show_default=False)
     ] = None,
     most: Annotated[
-        int | None, typer.Option(help="measurements: rows to take of one file, 0 for all [2000]", show_default=False)
+        int | None, typer.Option(help="measurements: rows to take of one file, 0 for all (2000)", show_default=False)
     ] = None,
 ) -> None:
     """Fit coefficients again: packaged ones (needs SILMARK_DATA for measured rows), this processor's, or your own."""

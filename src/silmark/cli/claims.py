@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
 import typer
+
+from silmark.cli.options import Json
+from silmark.cli.output import print_json
 
 claims_app = typer.Typer(
     help="What vendors and the press say, put to the test.", invoke_without_command=True, no_args_is_help=False
 )
 Maturity = Annotated[str, typer.Option(help="own software as it is, or equal (a mature stack for everybody)")]
-Json = Annotated[bool, typer.Option("--json", help="print JSON (schemas: silmark schema claims, silmark schema claim)")]
 
 
 @claims_app.callback()
@@ -25,7 +26,7 @@ def claims_list(context: typer.Context, maturity: Maturity = "own", json_: Json 
 
     answer = claims(maturity=_maturity(maturity))
     if json_:
-        _json(answer.as_dict())
+        print_json(answer.as_dict())
         return
     from silmark.report.claims import table  # noqa: PLC0415
     from silmark.report.table import console  # noqa: PLC0415
@@ -49,7 +50,7 @@ def claims_check(
     if plot is not None:
         answer.plot(plot)
     if json_:
-        _json(answer.as_dict())
+        print_json(answer.as_dict())
         return
     from silmark.report.claims import table  # noqa: PLC0415
     from silmark.report.table import console  # noqa: PLC0415
@@ -64,7 +65,7 @@ def claims_check(
 
 @claims_app.command("report")
 def claims_report(
-    names: Annotated[list[str] | None, typer.Argument(help="claims or .toml files [all]", show_default=False)] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="claims or .toml files (all)", show_default=False)] = None,
     out: Annotated[Path, typer.Option(help="the page to write")] = Path("claims.html"),
     maturity: Maturity = "own",
 ) -> None:
@@ -82,7 +83,3 @@ def claims_report(
 
 def _maturity(text: str) -> Literal["own", "equal"]:
     return cast("Literal['own', 'equal']", text)
-
-
-def _json(document: Any) -> None:  # noqa: ANN401 - any JSON document
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")

@@ -17,7 +17,7 @@ def collective(
     pattern: Annotated[str, typer.Argument(help="all-reduce, all-gather, reduce-scatter, all-to-all or send")],
     on: Annotated[str, typer.Option(help="16x:nvidia-h100-sxm5-80gb, a system's id, or a .toml file")],
     bytes_: Annotated[str, typer.Option("--bytes", help="buffer of one chip: 64MB, or 1KiB,1MiB,1GiB")] = "64MB",
-    members: Annotated[str | None, typer.Option(help="chips that take part [all of them]", show_default=False)] = None,
+    members: Annotated[str | None, typer.Option(help="chips that take part (all of them)", show_default=False)] = None,
     apart: Annotated[str, typer.Option(help="chips from one member to the next")] = "1",
     json_: Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema collective)")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="print every input figure with source and grade")] = False,

@@ -23,7 +23,7 @@ def cost(
     output: Annotated[str | None, typer.Option(help="tokens of an answer", show_default=False)] = None,
     ttft: Annotated[str | None, typer.Option(help="promise, such as 2s, or none", show_default=False)] = None,
     tpot: Annotated[str | None, typer.Option(help="promise, such as 50ms, or none", show_default=False)] = None,
-    precision: Annotated[str, typer.Option(help="format, weights:compute[:kv], or default")] = "default",
+    precision: Annotated[str, typer.Option(help="format, weights:compute, weights:compute:kv, or default")] = "default",
     weights_in: Annotated[str, typer.Option(help="memory tier of the weights: auto, main or sram")] = "auto",
     kv_in: Annotated[str, typer.Option(help="memory tier of the cache: auto, main or sram")] = "auto",
     pay: Annotated[str, typer.Option(help="own, rent, reserved, spot, or auto: what is public first")] = "auto",

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from silmark.cli.options import Json
+from silmark.cli.output import print_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from silmark.report.wiring import Way
 
-Json = Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema)")]
 
-
-def add_to(app: typer.Typer) -> None:
-    """Adds these commands to the application."""
+def groups() -> Iterator[tuple[str, typer.Typer]]:
+    """The groups of commands over catalogues, by name."""
     for folder, kind, help_ in (
         ("links", "link", "Link technologies: lanes, rate, encoding, latency, energy per bit."),
         ("media", "medium", "What carries a signal: boards, cables, fibre, with loss and reach."),
         ("parts", "part", "Retimers, switches, memory controllers, active cables, network cards."),
     ):
-        app.add_typer(_group(folder, kind, help_), name=folder)
-    app.command()(channel)
-    app.command()(cable)
-    app.command()(memory)
+        yield folder, _group(folder, kind, help_)
 
 
 def _group(folder: str, kind: str, help_: str) -> typer.Typer:
@@ -39,13 +36,13 @@ def _group(folder: str, kind: str, help_: str) -> typer.Typer:
             from silmark.report.table import console, grid  # noqa: PLC0415
 
             if json_:
-                _json(physical.as_document(folder))
+                print_json(physical.as_document(folder))
             else:
                 console().print(grid(*physical.listing(folder)))
 
     @group.command("show", help=f"Every fact about one {kind}, with source and grade.")
     def show(name: str, json_: Json = False) -> None:
-        from silmark.cli.pages import show_page  # noqa: PLC0415
+        from silmark.cli.output import show_page  # noqa: PLC0415
         from silmark.report import physical  # noqa: PLC0415
 
         show_page(physical.page(kind, name), json_)
@@ -63,7 +60,7 @@ def channel(
     retimer: Annotated[
         list[str] | None, typer.Option(help="a retimer that is fitted; may be repeated", show_default=False)
     ] = None,
-    lanes: Annotated[str | None, typer.Option(help="lanes [all of a port]", show_default=False)] = None,
+    lanes: Annotated[str | None, typer.Option(help="lanes (all of a port)", show_default=False)] = None,
     json_: Json = False,
 ) -> None:
     """Is a channel's loss within its budget, how many retimers does it need, what do they add?"""
@@ -71,7 +68,7 @@ def channel(
 
     answer = ask(link, board, medium=medium, connectors=connectors, vias=vias, retimers=retimer or (), lanes=lanes)
     if json_:
-        _json(answer.as_dict())
+        print_json(answer.as_dict())
         return
     from silmark.report import wiring  # noqa: PLC0415
     from silmark.report.table import console, grid  # noqa: PLC0415
@@ -103,7 +100,7 @@ def cable(
 
     answer = ask(rate, length, link=link)
     if json_:
-        _json(answer.as_dict())
+        print_json(answer.as_dict())
         return
     from silmark.report.table import console  # noqa: PLC0415
 
@@ -117,7 +114,7 @@ def _print_layout(rate: str, lengths: str, link: str | None, json_: bool) -> Non
 
     answer = ask(rate, lengths, link=link)
     if json_:
-        _json(answer.as_dict())
+        print_json(answer.as_dict())
         return
     from silmark.report import layout as page  # noqa: PLC0415
     from silmark.report.table import console, grid  # noqa: PLC0415
@@ -141,7 +138,7 @@ def memory(
 
     answer = ask(on, near=near, stalled=stalled, overlap=overlap, gather=gather, gigabytes=gigabytes)
     if json_:
-        _json(answer.as_dict())
+        print_json(answer.as_dict())
         return
     from silmark.report import memory as page  # noqa: PLC0415
     from silmark.report.table import console, grid  # noqa: PLC0415
@@ -161,7 +158,3 @@ def _print_ways(ways: Sequence[Way]) -> None:
     from silmark.report.table import console, grid  # noqa: PLC0415
 
     console().print(grid(*wiring.ways(ways)))
-
-
-def _json(document: Any) -> None:  # noqa: ANN401 - any JSON document
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")

@@ -17,7 +17,7 @@ def measure(
     threads: Annotated[int, typer.Option(help="threads on a CPU; 0: as many as PyTorch takes")] = 0,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="print a line per row")] = False,
 ) -> None:
-    """Time operators and a small transformer on this machine (needs silmark[torch])."""
+    """Time operators and a small transformer on this machine (needs the extra torch)."""
     from silmark.api.question import duration  # noqa: PLC0415
     from silmark.calibration.measure import load, write  # noqa: PLC0415
     from silmark.calibration.measure import measure as run  # noqa: PLC0415

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from silmark.cli.options import Json
+from silmark.cli.output import print_json
 
 Workload = Annotated[str, typer.Option(help="chat, code, summarize, reasoning, offline or edge")]
 Limit = Annotated[str | None, typer.Option(help="promise, such as 50ms, or none", show_default=False)]
 Region = Annotated[str, typer.Option(help="where the machines stand, such as texas or france")]
 Scenario = Annotated[Path | None, typer.Option(help="TOML file with prices and terms of your own", show_default=False)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="key=value, such as work.kernels=5", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema)")]
 
 
 def port(
     from_: Annotated[
         str | None,
-        typer.Option("--from", help="stack to leave, such as cuda [that of --instead-of]", show_default=False),
+        typer.Option("--from", help="stack to leave, such as cuda (that of --instead-of)", show_default=False),
     ] = None,
     to: Annotated[
-        str | None, typer.Option(help="stack to go to, such as rocm [that of --on]", show_default=False)
+        str | None, typer.Option(help="stack to go to, such as rocm (that of --on)", show_default=False)
     ] = None,
     model: Annotated[str | None, typer.Option(help="what is served, to say when it pays", show_default=False)] = None,
     on: Annotated[str | None, typer.Option(help="new system, as in estimate", show_default=False)] = None,
@@ -55,7 +55,7 @@ def port(
         tpot=tpot,
     )
     if json_:
-        _json(answer.as_dict())
+        print_json(answer.as_dict())
         return
     from silmark.report.moves_screen import port_blocks  # noqa: PLC0415
     from silmark.report.table import console  # noqa: PLC0415
@@ -96,7 +96,7 @@ def build_or_buy(
         precision=precision,
     )
     if json_:
-        _json(answer.as_dict())
+        print_json(answer.as_dict())
         return
     from silmark.report.moves_screen import build_blocks  # noqa: PLC0415
     from silmark.report.table import console  # noqa: PLC0415
@@ -104,7 +104,3 @@ def build_or_buy(
     screen = console()
     for part in build_blocks(answer):
         screen.print(part, markup=False)
-
-
-def _json(document: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
+from silmark.cli.options import Json, Maturity, Model, Output, Plot, Prompt, Tpot, Ttft, WorkloadName
+from silmark.cli.output import print_json
 from silmark.cli.search_training import run_training, unused
 
 if TYPE_CHECKING:
     from silmark.report.search import Searched
 
-Model = Annotated[str, typer.Argument(help="catalogue name, path of a config.json, or hf:owner/name")]
-WorkloadName = Annotated[str, typer.Option("--workload", help="chat, code, summarize, reasoning, offline or edge")]
-Prompt = Annotated[str | None, typer.Option(help="tokens of a prompt [chat: 1024]", show_default=False)]
-Output = Annotated[str | None, typer.Option(help="tokens of an answer [chat: 256]", show_default=False)]
-Ttft = Annotated[str | None, typer.Option(help="promise, such as 2s, or none [chat: 2s]", show_default=False)]
-Tpot = Annotated[str | None, typer.Option(help="promise, such as 50ms, or none [chat: 50ms]", show_default=False)]
 Precisions = Annotated[str, typer.Option("--precision", help="formats to try, comma-separated; default: the chip's")]
-Maturity = Annotated[str, typer.Option(help="own software as it is, or equal (a mature stack for everybody)")]
-Json = Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema search)")]
 
 
 On = Annotated[str | None, typer.Option(help="32x:nvidia-h100-sxm5-80gb, a system's id, or a .toml file")]
@@ -43,8 +35,7 @@ Acceptance = Annotated[
 ]
 DraftTokens = Annotated[str, typer.Option(help="tokens drafted per cycle, or auto")]
 Mode = Annotated[str, typer.Option(help="aggregated, disaggregated or both")]
-Plot = Annotated[Path | None, typer.Option(help="write a picture (.png, .svg, .pdf)", show_default=False)]
-Parquet = Annotated[Path | None, typer.Option(help="write every row (needs silmark[sweep])", show_default=False)]
+Parquet = Annotated[Path | None, typer.Option(help="write every row (needs the extra sweep)", show_default=False)]
 
 
 def search(
@@ -74,7 +65,7 @@ def search(
         bool, typer.Option("--train", help="plans of a training step instead; takes the options below")
     ] = False,
     global_batch: Annotated[str | None, typer.Option(help="train: sequences of one step", show_default=False)] = None,
-    sequence: Annotated[str | None, typer.Option(help="train: tokens per sequence [4096]", show_default=False)] = None,
+    sequence: Annotated[str | None, typer.Option(help="train: tokens per sequence (4096)", show_default=False)] = None,
     tokens: Annotated[
         str | None, typer.Option(help="train: of the whole run, such as 300e9", show_default=False)
     ] = None,
@@ -140,7 +131,7 @@ def search(
 
         draw(answer, plot)
     if json_:
-        _json(answer.as_dict())
+        print_json(answer.as_dict())
     else:
         _print(answer)
 
@@ -158,7 +149,7 @@ def size(
     tpot: Tpot = None,
     precision: Precisions = "default",
     headroom: Annotated[
-        float | None, typer.Option(help="share of capacity beyond the demand [0.25]", show_default=False)
+        float | None, typer.Option(help="share of capacity beyond the demand (0.25)", show_default=False)
     ] = None,
     maturity: Maturity = "own",
     json_: Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema size)")] = False,
@@ -190,7 +181,7 @@ def size(
 
         draw_fleets(answer, plot)
     if json_:
-        _json(answer.as_dict())
+        print_json(answer.as_dict())
         return
     from silmark.report import size as page  # noqa: PLC0415
     from silmark.report.table import console, grid  # noqa: PLC0415
@@ -224,7 +215,3 @@ def _print(answer: Searched) -> None:
         screen.print()
         headers = ["tok/s/user", "tok/s/chip", "TTFT", "$/Mtok", "plan", "best at"]
         screen.print(grid(headers, page.frontier_rows(answer), title="frontier", numeric=range(4)))
-
-
-def _json(document: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")

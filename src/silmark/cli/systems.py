@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from silmark.cli.options import Json
+from silmark.cli.output import print_json
 
 if TYPE_CHECKING:
     from silmark.report.system import Built
 
-Json = Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema)")]
 
 systems_app = typer.Typer(help="What chips are built into.", invoke_without_command=True, no_args_is_help=False)
 
@@ -25,7 +25,7 @@ def systems_list(context: typer.Context, json_: Json = False) -> None:
     from silmark.report.table import console, grid  # noqa: PLC0415
 
     if json_:
-        _json(catalogue.as_document("systems"))
+        print_json(catalogue.as_document("systems"))
     else:
         console().print(grid(*catalogue.listing("systems")))
 
@@ -45,7 +45,7 @@ def systems_show(
 ) -> None:
     """Every fact about one system; with --links, --without or --model its links, totals and what they change."""
     if not (without or model or links):
-        from silmark.cli.pages import show_page  # noqa: PLC0415
+        from silmark.cli.output import show_page  # noqa: PLC0415
         from silmark.report import catalogue  # noqa: PLC0415
 
         show_page(catalogue.page("system", name), json_)
@@ -54,7 +54,7 @@ def systems_show(
 
     answer = ask(name, without=without or (), model=model)
     if json_:
-        _json(answer.as_dict())
+        print_json(answer.as_dict())
     else:
         _print(answer)
 
@@ -78,7 +78,3 @@ def _print(answer: Built) -> None:
             screen.print(f"cannot work without {', '.join(asked['without'])}: {side.lost}", markup=False)
         elif side is not None and side.row is not None and side.row.reason:
             screen.print(f"{side.row.status}: {side.row.reason}", markup=False)
-
-
-def _json(document: Any) -> None:  # noqa: ANN401 - any JSON document
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")

@@ -17,11 +17,11 @@ def train(
     on: Annotated[str, typer.Option(help="64x:nvidia-h100-sxm5-80gb, a system's id, or a .toml file")],
     global_batch: Annotated[str | None, typer.Option(help="sequences of one step", show_default=False)] = None,
     micro_batch: Annotated[str, typer.Option(help="sequences that a replica takes at a time")] = "1",
-    seq: Annotated[str | None, typer.Option(help="tokens per sequence [4096]", show_default=False)] = None,
+    seq: Annotated[str | None, typer.Option(help="tokens per sequence (4096)", show_default=False)] = None,
     tp: Annotated[str, typer.Option(help="chips that share every layer")] = "1",
     pp: Annotated[str, typer.Option(help="pipeline stages")] = "1",
     cp: Annotated[str, typer.Option(help="chips that share one sequence")] = "1",
-    dp: Annotated[str | None, typer.Option(help="replicas [the rest of the chips]", show_default=False)] = None,
+    dp: Annotated[str | None, typer.Option(help="replicas (the rest of the chips)", show_default=False)] = None,
     zero: Annotated[str, typer.Option(help="what replicas divide: none, 1, 2, 3, or auto")] = "auto",
     fsdp: Annotated[bool, typer.Option("--fsdp", help="the same as --zero 3")] = False,
     recompute: Annotated[

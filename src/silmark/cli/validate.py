@@ -26,7 +26,7 @@ def validate(
     json_: Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema)")] = False,
     only: Annotated[str, typer.Option(help="all, models or operators")] = "all",
     data: Annotated[
-        Path | None, typer.Option(help="folder of the measured tables [SILMARK_DATA]", show_default=False)
+        Path | None, typer.Option(help="folder of the measured tables (SILMARK_DATA)", show_default=False)
     ] = None,
     html: Annotated[
         Path | None, typer.Option(help="write a report with pictures into this folder", show_default=False)
