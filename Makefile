@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# The tool that plan searches are timed beside; it is never asked for more than its time.
+PEER ?= .peer
 # Measured rows live outside of the package; tests and fits that want them read this folder.
 export SILMARK_DATA ?= $(if $(wildcard ../shared/measurements),$(abspath ../shared),)
 
@@ -19,8 +21,8 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev  ## the speeds, printed
-	$(BIN)/python benchmarks/speed.py
+bench: $(VENV)/.dev $(PEER)/.tried  ## the speeds, printed beside a peer's and written into docs/speed.md
+	SILMARK_PEER=$$(test -x $(PEER)/bin/aiconfigurator && echo $(abspath $(PEER))) $(BIN)/python benchmarks/speed.py
 
 docs: $(VENV)/.docs  ## pages generated from the data, quoted outputs, then the site
 	$(BIN)/python docs/generate.py
@@ -41,9 +43,14 @@ $(VENV)/.dev: $(VENV)/.installed requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	touch $@
 
+$(PEER)/.tried:  # where it cannot be installed, its figures are cited
+	$(PYTHON) -m venv $(PEER)
+	-$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check aiconfigurator
+	touch $@
+
 $(VENV)/.docs: $(VENV)/.dev requirements-docs.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-docs.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) site build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(PEER) site build dist .mypy_cache .ruff_cache .pytest_cache
