@@ -1,11 +1,11 @@
-"""Pictures with one pair of axes: checks the file's name, draws without a screen, writes."""
+"""Pictures: checks the file's name, draws without a screen, writes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from silmark.errors import BadValue
 
@@ -27,30 +27,44 @@ COLOURS = {
 
 
 @contextmanager
-def saved(path: Path, size: tuple[float, float]) -> Iterator[Axes]:
-    """Axes to draw on, written to a file at the end.
+def panels(path: Path, size: tuple[float, float], widths: Sequence[float]) -> Iterator[Sequence[Axes]]:
+    """Axes side by side to draw on, written to a file at the end.
 
     Args:
         path: the file; its ending chooses the format.
         size: inches.
+        widths: of the axes, relative to each other.
 
     Raises:
         BadValue: another ending, or a file that cannot be written.
     """
     checked(path)
-    import matplotlib as mpl  # noqa: PLC0415 - half a second that only pictures should cost
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    figure, axes = plt.subplots(figsize=size, layout="constrained")
+    plt = pyplot()
+    figure, axes = plt.subplots(1, len(widths), figsize=size, layout="constrained", width_ratios=widths, squeeze=False)
     try:
-        yield axes
+        yield list(axes.flat)
         figure.savefig(path, dpi=130)
     except OSError as error:
         raise BadValue("plot", str(path), f"a file that can be written ({error.strerror})") from None
     finally:
         plt.close(figure)
+
+
+@contextmanager
+def saved(path: Path, size: tuple[float, float]) -> Iterator[Axes]:
+    """One pair of axes; see `panels`."""
+    with panels(path, size, (1.0,)) as (axes,):
+        yield axes
+
+
+def pyplot() -> Any:  # noqa: ANN401 - a module
+    """The drawing library, set to draw without a screen; half a second that only pictures should cost."""
+    import matplotlib as mpl  # noqa: PLC0415
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    return plt
 
 
 def checked(path: Path) -> None:

@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from silmark.errors import BadValue
 from silmark.estimation.mixture import Mixture
 from silmark.estimation.request import prepare
 from silmark.graph import Array, Attention, count
 from silmark.mapping import Infeasible
-from silmark.report.picture import COLOURS, checked
+from silmark.report.picture import COLOURS, panels
 from silmark.report.rows import Comparison, Row
 
 if TYPE_CHECKING:
@@ -26,29 +25,18 @@ _APART = (0.5, 0.22)
 
 def draw(answer: Comparison, path: Path) -> None:
     """Writes the picture; the file's ending chooses the format. Raises BadValue for another ending."""
-    checked(path)
-    import matplotlib as mpl  # noqa: PLC0415 - half a second that only pictures should cost
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-    from matplotlib.lines import Line2D  # noqa: PLC0415
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(16, 7), layout="constrained", width_ratios=(3, 2))
     rows = [row for row in answer.rows if row.estimate is not None]
-    _speeds(left, rows, answer.tokens)
-    families = sorted({row.chip.family for row in rows})
-    handles = [Line2D([], [], marker="o", linestyle="", color=COLOURS[f], label=f) for f in families]
-    left.legend(handles=handles, loc="best", frameon=False)
-    left.set_title(
-        f"{answer.question['model']}, {answer.question['workload']} (filled: keeps the promises; bars: 80 %)"
-    )
-    _rooflines(right, [row for row in rows if row.status == "ok" and not row.chip.cannot.get("gemm")][:_ROOFS])
-    try:
-        figure.savefig(path, dpi=130)
-    except OSError as error:
-        raise BadValue("plot", str(path), f"a file that can be written ({error.strerror})") from None
-    finally:
-        plt.close(figure)
+    with panels(path, (16, 7), (3, 2)) as (left, right):
+        from matplotlib.lines import Line2D  # noqa: PLC0415
+
+        _speeds(left, rows, answer.tokens)
+        families = sorted({row.chip.family for row in rows})
+        handles = [Line2D([], [], marker="o", linestyle="", color=COLOURS[f], label=f) for f in families]
+        left.legend(handles=handles, loc="best", frameon=False)
+        left.set_title(
+            f"{answer.question['model']}, {answer.question['workload']} (filled: keeps the promises; bars: 80 %)"
+        )
+        _rooflines(right, [row for row in rows if row.status == "ok" and not row.chip.cannot.get("gemm")][:_ROOFS])
 
 
 def _speeds(axes: Axes, rows: list[Row], tokens: bool) -> None:

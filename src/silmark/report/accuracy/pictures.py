@@ -11,6 +11,7 @@ import numpy as np
 
 from silmark.errors import BadFile
 from silmark.report.accuracy.series import Held, Panel, vendor
+from silmark.report.picture import pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,7 +101,7 @@ def histograms(panels: Sequence[Panel], path: Path, title: str) -> None:
 
 def coverage(classes: Sequence[Held], path: Path, title: str) -> None:
     """Share of rows inside of their 80 % error bar by class, with a dot per chip; the band is what is aimed at."""
-    plt = _pyplot()
+    plt = pyplot()
     figure, axes = plt.subplots(figsize=(9, 1.2 + 0.24 * len(classes)), layout="constrained")
     where = np.arange(len(classes))[::-1]
     good = [_TARGET[0] <= one.share <= _TARGET[1] for one in classes]
@@ -139,17 +140,8 @@ def _dot(colour: Any, label: str) -> Any:  # noqa: ANN401 - matplotlib has no ty
     return Line2D([], [], marker="o", linestyle="", markersize=4, color=colour, label=label)
 
 
-def _pyplot() -> Any:  # noqa: ANN401 - a module
-    import matplotlib as mpl  # noqa: PLC0415 - half a second that only pictures should cost
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    return plt
-
-
 def _figure(panels: int, title: str) -> tuple[Figure, list[Axes]]:
-    plt = _pyplot()
+    plt = pyplot()
     down = -(-panels // COLUMNS)
     across = min(COLUMNS, panels)
     figure, axes = plt.subplots(
@@ -171,4 +163,4 @@ def _save(figure: Figure, path: Path) -> None:
     except OSError as error:
         raise BadFile(path, error.strerror or "cannot be written") from None
     finally:
-        _pyplot().close(figure)
+        pyplot().close(figure)

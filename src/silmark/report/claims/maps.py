@@ -12,6 +12,7 @@ import numpy as np
 from silmark.claims import Finding, Outcome, Region, Verdict
 from silmark.errors import BadValue
 from silmark.figures.numbers import three
+from silmark.report.picture import pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,20 +63,16 @@ def png(drawn: list[Panel]) -> bytes:
 
 
 def _close(canvas: Canvas) -> None:
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
-    plt.close(canvas)
+    pyplot().close(canvas)
 
 
 def _draw(title: str, drawn: list[Panel]) -> Canvas:
-    import matplotlib as mpl  # noqa: PLC0415 - half a second that only pictures should cost
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt  # noqa: PLC0415
-
     across = min(2, len(drawn))
     down = math.ceil(len(drawn) / across)
-    canvas, axes = plt.subplots(down, across, figsize=(7.2 * across, 4.6 * down), layout="constrained", squeeze=False)
+    canvas: Canvas
+    canvas, axes = pyplot().subplots(
+        down, across, figsize=(7.2 * across, 4.6 * down), layout="constrained", squeeze=False
+    )
     for spare in axes.flat[len(drawn) :]:
         spare.set_axis_off()
     for (outcome, region), place in zip(drawn, axes.flat, strict=False):
