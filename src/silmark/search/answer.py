@@ -30,7 +30,7 @@ class Verdict:
 
     Attributes:
         why: a sentence.
-        alike: whether the runner-up is within the winner's error bar.
+        alike: whether measurements could turn their order round.
         other: the best of the other mode, aggregated or disaggregated.
     """
 
@@ -100,7 +100,7 @@ class Answer:
         reason = why.why(best, winner, second, ended)
         if other is not None and other is not second:
             reason += f"; {why.other_mode(best, other)}"
-        return Verdict(best.objective, winner, second, reason, why.alike(best, winner), other)
+        return Verdict(best.objective, winner, second, reason, why.alike(best, winner, second), other)
 
     @property
     def chips(self) -> int:

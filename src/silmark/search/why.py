@@ -11,6 +11,7 @@ from silmark.search.evaluate import Curve
 from silmark.search.found import Found
 from silmark.search.objectives import Best
 from silmark.search.points import ALONE, Points
+from silmark.step import between_plans
 
 _ALIKE = 0.005
 """Scores within half a percent are called equal."""
@@ -40,7 +41,7 @@ def why(best: Best, winner: Found, second: Found, ended: str) -> str:
         if theirs - ours > _TELLING * (1 / second.per_chip.mid - 1 / winner.per_chip.mid) > 0:
             parts.append(f"{1e3 * theirs:.3g} ms of chip time per token on {cause} against {1e3 * ours:.3g} ms")
         parts.append(ended)
-    if alike(best, winner):
+    if alike(best, winner, second):
         parts.append("within the error bar: the two cannot be told apart")
     return "; ".join(filter(None, parts))
 
@@ -51,8 +52,16 @@ def other_mode(best: Best, other: Found) -> str:
     return f"{other.mode} at best {_percent(gap)} {best.objective.worse} ({other.name})"
 
 
-def alike(best: Best, winner: Found) -> bool:
-    """Whether the runner-up's score lies within the winner's error bar."""
+def alike(best: Best, winner: Found, second: Found) -> bool:
+    """Whether measurements could turn the order round.
+
+    Two plans on the same chips share most of their error: they are told apart by how wrong ratios of such plans were.
+    Chips, formats, drafts and memories have errors of their own; between these the winner's whole error bar counts.
+    """
+    common = _common(winner)
+    if common is not None and common == _common(second):
+        metric = "tpot" if best.objective.name == "latency" else "throughput"
+        return best.ratio <= between_plans(winner.pools[-1].target.chip, metric).high
     around = {
         "throughput": winner.tokens_per_s.inverse(),
         "latency": winner.tpot_s,
@@ -60,6 +69,15 @@ def alike(best: Best, winner: Found) -> bool:
         "energy": winner.joules,
     }[best.objective.name]
     return around is not None and best.ratio <= around.high / around.mid
+
+
+def _common(found: Found) -> tuple[object, ...] | None:
+    """What two plans must share for the errors of their ratios to be those that were measured; None of mixed chips."""
+    last = found.pools[-1]
+    if any(pool.target.chip.id != last.target.chip.id for pool in found.pools):
+        return None
+    places = tuple((pool.plan.placement.weights, pool.plan.placement.kv, pool.serving.offload) for pool in found.pools)
+    return last.target.chip.id, last.plan.precision, last.serving.speculation, frozenset(places)
 
 
 def ends(points: Points, index: int, curves: Sequence[Curve], promises: tuple[float, float]) -> str:

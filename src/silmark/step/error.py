@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from silmark.chips import Chip
 from silmark.chips.mechanisms import Resource
-from silmark.figures import Figure, Grade
+from silmark.figures import Figure, Grade, assumptions
 from silmark.figures.figure import quadrature
 from silmark.figures.tables import packaged, read_figure, walk
 from silmark.graph import Array
@@ -41,8 +41,8 @@ _Share = TypeVar("_Share", float, Array)
 
 
 @cache
-def _classes() -> dict[str, Figure]:
-    table = packaged("calibration")["residuals"]["classes"]
+def _classes(kind: str = "classes") -> dict[str, Figure]:
+    table = packaged("calibration")["residuals"].get(kind, {})
     return {key: read_figure("residuals.toml", key, leaf) for key, leaf in walk(table)}
 
 
@@ -57,6 +57,18 @@ def residual(chip: Chip, metric: str) -> Figure:
         if f"{name}.{metric}" in classes:
             return classes[f"{name}.{metric}"]
     return classes[f"none.{metric}"]
+
+
+def between_plans(chip: Chip, metric: str) -> Figure:
+    """Measured over predicted ratio of two plans of one model on such chips: 10 % and 90 % quantile around 1.
+
+    Assumed where no pairs of plans were measured on chips of the family.
+
+    Args:
+        metric: tpot or throughput.
+    """
+    found = _classes("between_plans").get(f"{chip.family}-{chip.evidence}.{metric}")
+    return found or assumptions("search")[f"between_plans.{metric}"]
 
 
 def log_widths(step_model: StepModel, cost: StepCost, metric: str) -> tuple[float, float]:

@@ -27,7 +27,7 @@ __all__ = ["Class", "assumed", "classes", "from_logs", "has_interval", "measured
 METRICS = ("ttft", "tpot", "throughput", "latency", "power")
 LEAST_ROWS, LEAST_CHIPS = 20, 2
 _LEAST_POINTS = 8
-_LEAST_PER_CHIP = 5
+LEAST_PER_CHIP = 5
 """Fewer rows do not say how a chip spreads."""
 _COVER = 0.8
 _WIDEST = 2.5
@@ -87,7 +87,7 @@ def measured(outcomes: Sequence[Outcome]) -> list[Class]:
             mine = [
                 o for o in outcomes if o.counts and o.metric == metric and f"{o.chip.family}-{o.chip.evidence}" == name
             ]
-            chips = {key: rows for key, rows in by_chip(mine).items() if len(rows) >= _LEAST_PER_CHIP}
+            chips = {key: rows for key, rows in by_chip(mine).items() if len(rows) >= LEAST_PER_CHIP}
             if sum(map(len, chips.values())) < LEAST_ROWS:
                 continue
             own = any(has_interval(rows[0].chip) for rows in chips.values())
@@ -107,7 +107,7 @@ def _one_chip(name: str, metric: str, only: tuple[str, Sequence[Outcome]]) -> li
     logs, groups = _logs(rows), {}
     for model in sorted({one.row.model for one in rows}):
         groups[model] = logs[[one.row.model == model for one in rows]]
-    groups = {model: values for model, values in groups.items() if len(values) >= _LEAST_PER_CHIP}
+    groups = {model: values for model, values in groups.items() if len(values) >= LEAST_PER_CHIP}
     if len(groups) < LEAST_CHIPS:
         return []
     made = from_logs(name, metric, groups, f"end-to-end rows of {len(groups)} models on one chip; models weigh alike")

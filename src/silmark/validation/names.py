@@ -84,6 +84,11 @@ def searched(row: Row) -> bool:
     return "contrastive_search" in row.notes
 
 
+def counts(row: Row) -> bool:
+    """Whether a row may set residuals: the chip's own kind of engine, plain decoding, and no fit used the row."""
+    return row.engine in SERVERS and not fitted(row) and not searched(row)
+
+
 def fitted(row: Row) -> bool:
     """Whether `silmark calibrate gpu` took a host's time from this row."""
     name = row.model.rsplit("/", 1)[-1]

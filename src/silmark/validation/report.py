@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from silmark.validation import names, points, targets
+from silmark.validation import between, names, points, targets
 from silmark.validation.classes import Class, has_interval
 from silmark.validation.conditions import conditions
 from silmark.validation.cross import Judged
@@ -28,6 +28,7 @@ class Report:
         classes: residual classes that these rows make.
         parts: what the summary is made of: rows that were left out of every fit, by class and chip.
         judged: the rows behind it, by kind of measurement and what was left out.
+        pairs: runs that differ in the plan alone.
         written: files that were written.
     """
 
@@ -35,12 +36,22 @@ class Report:
     classes: tuple[Class, ...]
     parts: tuple[targets.Part, ...] = ()
     judged: Mapping[tuple[str, str], Sequence[Judged]] = field(default_factory=dict)
+    pairs: Sequence[between.Pair] = ()
     written: tuple[str, ...] = ()
 
     @property
     def used(self) -> int:
         """Rows that set residual classes."""
         return used(self.classes)
+
+    @property
+    def between(self) -> list[Class]:
+        """Classes of ratios of two plans' predictions."""
+        return between.classes(self.pairs)
+
+    def between_grid(self) -> Grid:
+        """How well two plans are told apart."""
+        return between.grid(self.pairs, self.between)
 
     def grids(self) -> list[Grid]:
         """All tables, most general first."""
@@ -70,6 +81,7 @@ class Report:
                 {**asdict(one), "ratio": None if np.isnan(one.ratio) else one.ratio} for one in points.collect()
             ],
             "classes": [asdict(one) for one in self.classes],
+            "between_plans": [asdict(one) for one in self.between],
             "skipped": [
                 {"dataset": table, "reason": reason, "rows": count}
                 for (table, reason), count in sorted(self.scored.skipped.items())

@@ -9,7 +9,7 @@ from pathlib import Path
 from silmark.errors import BadFile, fitting
 from silmark.figures.tables import packaged
 from silmark.step import error
-from silmark.validation import cross, engines, targets
+from silmark.validation import between, cross, engines, targets
 from silmark.validation import write as files
 from silmark.validation.classes import classes
 from silmark.validation.report import Report
@@ -33,7 +33,8 @@ def run(write: bool = False, where: Path | None = None) -> Report:
     """
     found = predicted(where=where)
     _LOG.info("fitting engines without each chip and model")
-    samples = [one for one in found.samples() if one.engine != engines.OPEN]
+    every = found.samples()
+    samples = [one for one in every if one.engine != engines.OPEN]
     with fitting("cross-validation"):
         left = cross.leave_out(samples)
         if write:
@@ -42,11 +43,11 @@ def run(write: bool = False, where: Path | None = None) -> Report:
         judged = cross.judge(left)
     parts = (*targets.served(judged), *targets.trained())
     scored = score(found)
-    report = Report(scored, tuple(classes(scored.outcomes)), parts, judged)
+    report = Report(scored, tuple(classes(scored.outcomes)), parts, judged, between.pairs(found.rows, every, left))
     if not write:
         return report
     written = [files.residuals_file()]
-    _put(written[0], files.residuals(report.classes))
+    _put(written[0], files.residuals(report.classes, report.between))
     packaged.cache_clear()
     error._classes.cache_clear()
     report = replace(report, scored=score(found))

@@ -29,7 +29,7 @@ class Outcome:
         ratio: measured over predicted, of a time, a rate or a power alike.
         inside: the measured number lies in the error bar.
         width: high over low of the error bar.
-        counts: the row may set residuals: the chip's own kind of engine, plain decoding, and no fit used the row.
+        counts: the row may set residuals, see `names.counts`.
     """
 
     row: Row
@@ -117,7 +117,7 @@ def outcome(row: Row, done: Work) -> Outcome:
         ratio=row.value / interval.mid,
         inside=interval.low <= row.value <= interval.high,
         width=interval.high / interval.low,
-        counts=row.engine in names.SERVERS and not names.fitted(row) and not names.searched(row),
+        counts=names.counts(row),
     )
 
 

@@ -15,6 +15,7 @@ _HEAD = """\
 # Measured over predicted - of a time, a rate or a power alike - by class of chips: median, 10 % and 90 % quantile.
 # A class is family-evidence, or evidence alone where a family has no rows of its own. Chips of a class weigh alike;
 # the quantiles are widened until they hold for a chip that was left out. Engines: {engines}.
+# `between_plans` is the same of the ratio of two plans' predictions, for plans on the same chips.
 # Written by `silmark validate --write`.
 """
 
@@ -24,8 +25,13 @@ def residuals_file() -> Path:
     return data_folder() / "calibration" / "residuals.toml"
 
 
-def residuals(classes: Sequence[Class]) -> str:
-    """The text of residuals.toml."""
+def residuals(classes: Sequence[Class], between: Sequence[Class] = ()) -> str:
+    """The text of residuals.toml.
+
+    Args:
+        classes: of single predictions.
+        between: of ratios of two plans' predictions.
+    """
     head: dict[str, float | str] = {
         "family": "residuals",
         "date": datetime.now(UTC).date().isoformat(),
@@ -34,16 +40,19 @@ def residuals(classes: Sequence[Class]) -> str:
         "rows": used(classes),
     }
     lines = [_HEAD.format(engines=engines()), *(f"{key} = {_text(value)}" for key, value in head.items())]
-    name = ""
-    for one in classes:
-        if one.name != name:
-            name = one.name
-            lines += ["", f"[classes.{name}]"]
-        lines.append(f"{one.metric} = {{ {', '.join(f'{k} = {_text(v)}' for k, v in _leaf(one).items())} }}")
+    for table, counted, found in (("classes", "rows", classes), ("between_plans", "pairs", between)):
+        name = ""
+        for one in found:
+            if one.name != name:
+                name = one.name
+                lines += ["", f"[{table}.{name}]"]
+            lines.append(
+                f"{one.metric} = {{ {', '.join(f'{k} = {_text(v)}' for k, v in _leaf(one, counted).items())} }}"
+            )
     return "\n".join(lines) + "\n"
 
 
-def _leaf(one: Class) -> dict[str, float | str]:
+def _leaf(one: Class, counted: str) -> dict[str, float | str]:
     numbers: dict[str, float | str] = {
         key: float(f"{value:.4g}") for key, value in (("value", one.value), ("low", one.low), ("high", one.high))
     }
@@ -57,7 +66,7 @@ def _leaf(one: Class) -> dict[str, float | str]:
         **numbers,
         "source": "silmark-calibration",
         "grade": one.grade,
-        "note": f"{one.why}; {widened}; rows: {chips}",
+        "note": f"{one.why}; {widened}; {counted}: {chips}",
     }
 
 

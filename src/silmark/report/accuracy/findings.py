@@ -44,7 +44,8 @@ class Findings:
 
     def grids(self) -> list[Grid]:
         """All tables, the summary first."""
-        return [targets.grid(self.targets()), *self.model_grids(), *self.operator_grids()]
+        plans = [self.models.between_grid()] if self.models else []
+        return [targets.grid(self.targets()), *plans, *self.model_grids(), *self.operator_grids()]
 
     def model_grids(self) -> list[Grid]:
         """Tables about whole models."""

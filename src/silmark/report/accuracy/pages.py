@@ -62,6 +62,8 @@ def _front(found: Findings) -> dict[str, str]:
     parts = {}
     if models and operators:
         parts["summary"] = f"{_counted(found)}\n\n{_table(targets.grid(found.targets()))}"
+    if found.models is not None:
+        parts["plans"] = _table(found.models.between_grid())
     if models:
         parts["models"] = _tables([grid for grid in models if not grid.detail])
     if operators:
