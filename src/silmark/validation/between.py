@@ -69,7 +69,7 @@ class Pair:
     Attributes:
         family: of the chip, with its evidence.
         gap: ln of the predicted score of the second over the first's, at least 0.
-        off: ln of the measured ratio of the same over the predicted one.
+        measured: the same as measured.
     """
 
     chip: str
@@ -77,12 +77,17 @@ class Pair:
     model: str
     metric: str
     gap: float
-    off: float
+    measured: float
+
+    @property
+    def off(self) -> float:
+        """ln of the measured ratio over the predicted one."""
+        return self.measured - self.gap
 
     @property
     def right(self) -> bool:
         """Whether the one that is predicted to be better was."""
-        return self.gap + self.off > 0
+        return self.measured > 0
 
 
 def pairs(done: Iterable[tuple[Row, Work]], samples: Sequence[Sample], left: cross.Left) -> list[Pair]:
@@ -137,7 +142,7 @@ def _pair(one: Run, other: Run) -> Pair:
     gap, measured = other.predicted - one.predicted, other.measured - one.measured
     if gap < 0:
         gap, measured = -gap, -measured
-    return Pair(one.chip, one.family, one.model, one.metric, gap, measured - gap)
+    return Pair(one.chip, one.family, one.model, one.metric, gap, measured)
 
 
 def classes(found: Sequence[Pair]) -> list[Class]:
