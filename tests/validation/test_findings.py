@@ -244,7 +244,7 @@ def page(*names: str) -> str:
 
 def docs(folder: Path) -> Path:
     (folder / "img").mkdir(parents=True)
-    (folder / "accuracy.md").write_text(page("summary", "models", "operators"))
+    (folder / "accuracy.md").write_text(page("summary", "plans", "models", "operators"))
     (folder / "accuracy-detail.md").write_text(page("models", "operators"))
     return folder
 
@@ -272,6 +272,7 @@ def test_half_a_run_leaves_the_other_half_of_the_pages(found: Findings, tmp_path
     front = written[0].read_text()
     assert "old summary" in front
     assert "old models" in front
+    assert "old plans" in front
     assert "old operators" not in front
 
 
@@ -286,7 +287,7 @@ def test_the_pages_of_the_checkout_have_all_markers() -> None:
     folder = pages.folder()
     assert folder is not None
     front, detail = ((folder / name).read_text(encoding="utf-8") for name in pages.PAGES)
-    assert re.findall(r"<!-- accuracy:(\w+) -->", front) == ["summary", "models", "operators"]
+    assert re.findall(r"<!-- accuracy:(\w+) -->", front) == ["summary", "plans", "models", "operators"]
     assert re.findall(r"<!-- accuracy:(\w+) -->", detail) == ["models", "operators"]
 
 

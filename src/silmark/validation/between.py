@@ -81,7 +81,7 @@ class Pair:
 
     @property
     def off(self) -> float:
-        """ln of the measured ratio over the predicted one."""
+        """Logarithm of the measured ratio over the predicted one."""
         return self.measured - self.gap
 
     @property

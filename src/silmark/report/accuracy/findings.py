@@ -42,10 +42,13 @@ class Findings:
         models = self.models.parts if self.models else ()
         return targets.lines([*models, *targets.operators(self.said)])
 
+    def summaries(self) -> list[Grid]:
+        """The summary, and how well plans are told apart."""
+        return [targets.grid(self.targets()), *([self.models.between_grid()] if self.models else [])]
+
     def grids(self) -> list[Grid]:
         """All tables, the summary first."""
-        plans = [self.models.between_grid()] if self.models else []
-        return [targets.grid(self.targets()), *plans, *self.model_grids(), *self.operator_grids()]
+        return [*self.summaries(), *self.model_grids(), *self.operator_grids()]
 
     def model_grids(self) -> list[Grid]:
         """Tables about whole models."""

@@ -13,7 +13,6 @@ from string import Template
 from silmark.errors import BadFile, BadValue
 from silmark.report.accuracy import pictures, series
 from silmark.report.accuracy.findings import Findings
-from silmark.validation import targets
 from silmark.validation.grid import Grid
 
 _LOG = logging.getLogger(__name__)
@@ -74,7 +73,7 @@ def write(found: Findings, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadValue("html", str(folder), f"a folder that can be made ({error.strerror})") from None
-    summary = _Section("summary", "Summary", _tables([targets.grid(found.targets())]))
+    summary = _Section("summary", "Summary", _tables(found.summaries()))
     sections = [summary, *_models(found, folder), *_operators(found, folder)]
     text = _TEMPLATE.substitute(
         about=escape(_about(found)),
