@@ -55,7 +55,7 @@ def other_mode(best: Best, other: Found) -> str:
 def alike(best: Best, winner: Found, second: Found) -> bool:
     """Whether measurements could turn the order round.
 
-    Two plans on the same chips share most of their error: they are told apart by how wrong ratios of such plans were.
+    Two plans on the same chips share part of their error: they are told apart by how wrong ratios of such plans were.
     Chips, formats, drafts and memories have errors of their own; between these the winner's whole error bar counts.
     """
     common = _common(winner)

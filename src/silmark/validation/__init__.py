@@ -9,6 +9,7 @@ Modules, in the order in which a row passes them:
     score       measured over predicted, in groups
     conditions  the same by what a measurement was like
     classes     residual classes, each chip alike, widened for chips that were left out
+    between     the same of ratios of two plans, by pairs of rows that differ in the plan alone
     report      tables and JSON
     write       data/calibration/residuals.toml
     own         a calibration of the user's own on published tables of operators
