@@ -1,9 +1,9 @@
 """Between plans: how wrong the ratio of two predictions is that differ in the plan alone.
 
 Two plans of one model on the same chips share part of their error - the engine, the kernels, the chip - and what each
-has of its own comes twice, so the error of either says little about which is better. Here pairs of measured runs are compared: same table, chip, model,
-formats, engine, version, lengths and nearly the same load per chip. Predictions are those of fits that saw no row of
-the model, as the summary has them.
+has of its own comes twice, so the error of either says little about which is better. Here pairs of measured runs are
+compared: same table, chip, model, formats, engine, version, lengths and nearly the same load per chip. Predictions are
+those of fits that saw no row of the model, as the summary has them.
 """
 
 from __future__ import annotations
