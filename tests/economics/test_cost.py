@@ -49,17 +49,36 @@ def test_parts_by_hand() -> None:
     assert sum(parts.values()) == pytest.approx(float(each.bill.ledger.total()))
 
 
-def test_a_comparison_counts_two_of_these_parts() -> None:
-    each = found()
-    short = price(each.estimate)
-    assert short is not None
-    amounts = each.per_million.amounts()
-    assert short.usd_per_million.mid == pytest.approx(float(amounts["units"] + amounts["electricity"]))
+@pytest.mark.parametrize(
+    "on",
+    [
+        "1x:h100",
+        "8x:h100",
+        "16x:nvidia-h100-sxm5-80gb",  # two units, with the network between them
+        "8x:nvidia-a100-sxm4-80gb",
+        "8x:mi300x",
+        "4x:nvidia-l40s-48gb",  # chips and hosts at the price of a card
+        "72x:nvidia-gb200-186gb",
+        "4x:cerebras-wse-3",
+        "576x:groq",
+        "8x:google-tpu-v6e",  # rented
+    ],
+)
+def test_a_token_has_one_price(on: str) -> None:
+    """What a comparison, a search of thousands of plans and the bill in parts say of one plan."""
+    each = found(on, "llama-3.1-8b")
+    shown = price(each.estimate)
     rate = cost_rate(each.estimate.step_model.target)
+    assert shown is not None
     assert rate is not None
-    capital, energy = rate.at([8, 16], [each.estimate.power_w.mid, 0.0])
-    assert capital[0] == pytest.approx(float(each.bill.ledger.amounts()["units"]))
-    assert (capital[1], energy[1]) == (pytest.approx(2 * capital[0]), 0.0)
+    assert shown.usd_per_million == each.usd_per_million
+    assert shown.figures == each.bill.figures
+    assert shown.basis == rate.basis == each.basis
+    per_s = rate.at(each.estimate.chips, each.estimate.power_w.mid)
+    assert 1e6 * per_s / each.estimate.rate.mid == pytest.approx(shown.usd_per_million.mid, rel=1e-12)
+    one, two, busy = rate.at([1, 2, 1], [0.0, 0.0, 1.0])
+    assert two == 2 * one
+    assert (busy == one) == (rate.basis == "rent")  # which holds electricity
 
 
 def test_a_published_total_per_gpu_hour() -> None:

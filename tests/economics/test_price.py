@@ -10,8 +10,9 @@ import pytest
 
 from silmark import api, chips
 from silmark.economics import price
+from silmark.economics.terms import defaults
 from silmark.estimation import Estimate
-from silmark.figures import Interval, assumptions
+from silmark.figures import Interval
 
 PLAN = {"workload": "offline", "batch": 64}
 Own = Callable[[str, str], str]
@@ -35,18 +36,23 @@ def priced(found: Estimate) -> tuple[float, str]:
 
 
 def test_own_hardware_by_hand(own_file: Own, hgx_toml: str) -> None:
-    """$252,460.80 for eight over 4 years at 70 %: $0.0028571 per second of work; 5 kW x 1.3 at 8 cents a kWh."""
-    terms = assumptions("economics")
+    """$252,460.80 for eight over 4 years at 70 %: $0.0028571 per second of work; 5 kW x 1.3 at 8 cents a kWh.
+
+    Around the clock: half of 8 % interest and 3 % upkeep of the price a year, $184.06 a month for each of 8.2 kW at the
+    limit, and idle power of 3.72 kW (a fifth of the chips' limit, and hosts) in the three hours of ten without work.
+    """
+    terms = defaults()
     assert terms["capital.years"].value == 4 * 31_557_600
     assert (terms["capital.utilisation"].value, terms["electricity.pue"].value) == (0.7, 1.3)
     assert terms["electricity.price"].value * 3.6e6 == pytest.approx(0.08)
     system = own_file(hgx_toml.replace("value = 300000", "value = 252460.8"), "node.toml")
     capital = 252_460.8 / (4 * 31_557_600 * 0.7)
-    energy = 5.0 * 1.3 * 0.08 / 3600
+    energy = (5.0 + 3.72 * 0.3 / 0.7) * 1.3 * 0.08 / 3600
+    yearly = 252_460.8 * (0.08 / 2 + 0.03) + 184.06 * 12 * 8.2
     mid, basis = priced(at(answer(system), rate=10_000, watts=5000))
     assert basis == "own"
-    assert mid == pytest.approx((capital + energy) * 100, rel=1e-9)
-    assert mid == pytest.approx(0.30016, rel=1e-4)
+    assert mid == pytest.approx((capital + energy + yearly / 31_557_600 / 0.7) * 100, rel=1e-9)
+    assert mid == pytest.approx(0.46675, rel=1e-4)
 
 
 def test_rent_by_hand(own_file: Own, h100_toml: str) -> None:
@@ -83,7 +89,7 @@ def test_dearer_hardware_dearer_tokens(own_file: Own, hgx_toml: str) -> None:
     text = hgx_toml.replace("value = 300000", "value = 600000").replace("high = 400000", "high = 800000")
     dear = answer(own_file(text, "b.toml"))
     first, second = priced(cheap)[0], priced(dear)[0]
-    assert first < second < 2 * first  # electricity does not double
+    assert first < second < 2 * first  # electricity and hosting do not double
 
 
 def test_the_interval_holds_the_rate_and_the_price() -> None:
@@ -102,5 +108,6 @@ def test_the_interval_holds_the_rate_and_the_price() -> None:
 def test_what_a_price_was_made_of_is_listed() -> None:
     result = price(answer("8x:h100"))
     assert result is not None
-    assert {"system.price.purchase", "capital.years", "electricity.price"} <= set(result.figures)
+    known = {"system.price.purchase", "capital.years", "electricity.price", "hosting.price", "capital.interest"}
+    assert known <= set(result.figures)
     assert all(figure.source for figure in result.figures.values())

@@ -1,7 +1,7 @@
-"""What a second of work costs, and a million tokens: the ledger of a system that is owned or rented.
+"""What a second of work costs, and a million tokens: the ledger of machines that are owned or rented.
 
-`bill` counts capital and electricity, or rent, as every chip of a comparison is priced; `in_full` counts all of it.
-Costs are proportional to the chips that a plan uses: a share of a unit costs its share.
+There is one bill: every price that Silmark shows, of one estimate or of thousands of plans, is its total. Costs are
+proportional to the chips that a plan uses: a share of a unit costs its share.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from silmark.economics import running
 from silmark.economics.capital import Asset, Purchase, bought, network
 from silmark.economics.ledger import Array, Ledger, Line
 from silmark.economics.rent import purchase
-from silmark.economics.terms import Terms
-from silmark.estimation import Estimate
-from silmark.figures import Figure, Interval, assumptions
+from silmark.economics.running import Machines
+from silmark.economics.terms import Terms, defaults
+from silmark.figures import Figure, Interval
 from silmark.systems import Target
 
 __all__ = [
@@ -28,11 +28,9 @@ __all__ = [
     "as_interval",
     "bill",
     "cost_rate",
-    "figures",
-    "in_full",
     "owned",
+    "public",
     "purchase",
-    "short",
 ]
 
 RATE = "throughput"
@@ -53,9 +51,9 @@ class Bill:
     ledger: Ledger
     figures: Mapping[str, Figure]
 
-    def per_million(self, answer: Estimate) -> Ledger:
-        """USD per million tokens (or items)."""
-        return self.ledger.over(RATE, answer.rate, 1e6)
+    def per_million(self, rate: Interval) -> Ledger:
+        """USD per million tokens (or items) at so many per second."""
+        return self.ledger.over(RATE, rate, 1e6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class CostRate:
 
     Attributes:
         basis: own or rent.
-        usd_per_chip_s: capital (or rent) of one chip with its share of the unit.
+        usd_per_chip_s: what one chip costs with its share of the unit, working or not: all but electricity at work.
         usd_per_j: electricity of one joule that the machines draw, facility counted; 0 where rent holds it.
     """
 
@@ -72,10 +70,10 @@ class CostRate:
     usd_per_chip_s: float
     usd_per_j: float
 
-    def at(self, chips: ArrayLike, power_w: ArrayLike) -> tuple[Array, Array]:
-        """USD/s of capital or rent, and of electricity: arrays broadcast together."""
-        capital = np.asarray(chips, dtype=float) * self.usd_per_chip_s
-        return capital, np.asarray(power_w, dtype=float) * self.usd_per_j
+    def at(self, chips: ArrayLike, power_w: ArrayLike) -> Array:
+        """USD/s of so many chips that draw so many watts together; arrays broadcast."""
+        fixed = np.asarray(chips, dtype=float) * self.usd_per_chip_s
+        return np.asarray(fixed + np.asarray(power_w, dtype=float) * self.usd_per_j)
 
 
 def cost_rate(target: Target) -> CostRate | None:
@@ -83,73 +81,58 @@ def cost_rate(target: Target) -> CostRate | None:
 
     None where neither a purchase price nor a rent is public.
     """
-    found = short(target, 1.0, Interval(1.0, 1.0, 1.0))
+    found = public(Machines(target, 1.0, Interval(1.0, 1.0, 1.0)))
     if found is None:
         return None
     parts = {name: float(amount) for name, amount in found.ledger.amounts().items()}
-    energy = parts.pop("electricity", 0.0)
+    energy = parts.pop(running.ELECTRICITY, 0.0)
     return CostRate(found.basis, sum(parts.values()), energy)
 
 
-def short(target: Target, chips: float, power_w: Interval) -> Bill | None:
-    """Capital and electricity of so many chips at so many watts, or their rent; None without a public price."""
-    paid = purchase(target)
-    return None if paid is None else Bill(paid.basis, bill(paid, chips, power_w), figures(paid))
+def public(machines: Machines) -> Bill | None:
+    """The bill at the price or rent that is public, with the terms that hold by default; None without a price."""
+    paid = purchase(machines.target)
+    return None if paid is None else bill(machines, defaults(), paid)
 
 
-def bill(paid: Purchase, chips: float, power_w: Interval) -> Ledger:
-    """USD per second of work: capital and electricity of so many chips at so many watts together, or their rent."""
-    if paid.basis != "own":
-        lines = [_rent(paid, chips)]
-    else:
-        lines = [*(asset.written_off() for asset in bought(paid, chips)), running.electricity()]
-    return _join(lines, {**assumptions("economics"), **paid.inputs}, {running.POWER: power_w}).ledger
-
-
-def figures(paid: Purchase) -> dict[str, Figure]:
-    """The figures behind `bill`, by key."""
-    known = {**assumptions("economics"), **paid.inputs}
-    return {key: known[key] for key in bill(paid, 1.0, Interval(1.0, 1.0, 1.0)).inputs if key in known}
-
-
-def in_full(answer: Estimate, terms: Terms, paid: Purchase | None) -> Bill:
-    """Everything that an estimate's system costs.
+def bill(machines: Machines, terms: Terms, paid: Purchase | None) -> Bill:
+    """Everything that machines cost.
 
     Args:
-        answer: what it does.
+        machines: chips and what they draw.
         terms: figures of the place and of the money.
-        paid: its price; None prices only what runs it.
+        paid: their price; None prices only what runs them.
     """
     if paid is None:
-        return owned(answer, terms, (), {}, {}, basis="unpriced")
+        return owned(machines, terms, (), {}, {}, basis="unpriced")
     if paid.basis != "own":
-        return _join([_rent(paid, answer.chips)], {**terms, **paid.inputs}, {}, paid.basis)
-    return owned(answer, terms, bought(paid, answer.chips), paid.inputs, {})
+        return _join([_rent(paid, machines.chips)], {**terms, **paid.inputs}, {}, paid.basis)
+    return owned(machines, terms, bought(paid, machines.chips), paid.inputs, {})
 
 
 def owned(
-    answer: Estimate,
+    machines: Machines,
     terms: Terms,
     assets: Sequence[Asset],
     priced: Mapping[str, Figure],
     results: Mapping[str, Interval],
     basis: str = "own",
 ) -> Bill:
-    """What a system costs that was bought: its assets and the network between its units, and all that runs it.
+    """What machines cost that were bought: the assets and the network between units, and all that runs them.
 
     Args:
-        answer: what it does.
+        machines: chips and what they draw.
         terms: figures of the place and of the money.
         assets: chips and hosts; none where no price is known, and then no network either.
         priced: figures that the assets read beside the terms.
         results: other inputs that they read.
         basis: own or unpriced.
     """
-    wires, bandwidth = network(answer.step_model.target, answer.chips) if assets else ([], {})
+    wires, bandwidth = network(machines.target, machines.chips) if assets else ([], {})
     everything = [*assets, *wires]
     lines = [asset.written_off() for asset in everything]
     lines += [running.electricity(), *running.around_the_clock(everything)]
-    return _join(lines, {**terms, **bandwidth, **priced}, {**running.watts(answer), **results}, basis)
+    return _join(lines, {**terms, **bandwidth, **priced}, {**machines.watts(), **results}, basis)
 
 
 def _rent(paid: Purchase, chips: float) -> Line:
@@ -158,9 +141,7 @@ def _rent(paid: Purchase, chips: float) -> Line:
     return Line(paid.basis, chips * paid.share / 3600.0, {**dict.fromkeys(paid.inputs, 1), **idle})
 
 
-def _join(
-    lines: Sequence[Line], known: Mapping[str, Figure], results: Mapping[str, Interval], basis: str = "own"
-) -> Bill:
+def _join(lines: Sequence[Line], known: Mapping[str, Figure], results: Mapping[str, Interval], basis: str) -> Bill:
     """Joins lines with the inputs that they read: figures, and results of an estimate."""
     used = dict.fromkeys(key for line in lines for key in line.inputs)
     behind = {key: known[key] for key in used if key not in results}

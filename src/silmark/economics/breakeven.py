@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from silmark.economics.bill import Bill, in_full
+from silmark.economics.bill import Bill, bill
 from silmark.economics.capital import Purchase
 from silmark.economics.ledger import Array, Ledger, Values
+from silmark.economics.running import Machines
 from silmark.economics.sample import around, draw, joined
 from silmark.economics.terms import Terms
 from silmark.estimation import Estimate
@@ -53,7 +54,8 @@ class BreakEven:
 def priced_at_one(answer: Estimate, terms: Terms) -> Ledger:
     """USD per million tokens of a system whose chips cost one dollar each, hosts as a share of that."""
     dollar = Figure(KEY, 1.0, 1.0, 1.0, "USD", "", Grade.ASSUMED)
-    return in_full(answer, terms, Purchase("own", {KEY: dollar}, 1.0, hosts=True)).per_million(answer)
+    paid = Purchase("own", {KEY: dollar}, 1.0, hosts=True)
+    return bill(Machines.of(answer), terms, paid).per_million(answer.rate)
 
 
 def break_even(answer: Estimate, terms: Terms, baseline: Estimate, other: Bill, ratio: float) -> BreakEven:
@@ -66,7 +68,7 @@ def break_even(answer: Estimate, terms: Terms, baseline: Estimate, other: Bill, 
         other: its bill.
         ratio: cost per million tokens over the baseline's, such as 0.1 for a saving of 90 %.
     """
-    mine, theirs = priced_at_one(answer, terms), renamed(other.per_million(baseline), terms)
+    mine, theirs = priced_at_one(answer, terms), renamed(other.per_million(baseline.rate), terms)
     inputs = joined((mine.inputs, theirs.inputs))
     middle = {key: interval.mid for key, interval in inputs.items()}
     draws = draw(inputs)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from silmark.economics.bill import Bill, in_full
+from silmark.economics.bill import Bill, bill
 from silmark.economics.breakeven import rent_below
 from silmark.economics.energy import Watts, carbon, facility, input_share, watts
 from silmark.economics.ledger import Ledger
 from silmark.economics.rent import Pay, purchase
+from silmark.economics.running import Machines
 from silmark.economics.terms import Terms
 from silmark.economics.tokens import Split, split
 from silmark.estimation import Estimate
@@ -42,7 +43,7 @@ class Cost:
     @cached_property
     def per_million(self) -> Ledger:
         """USD per million output tokens (or items)."""
-        return self.bill.per_million(self.estimate)
+        return self.bill.per_million(self.estimate.rate)
 
     @cached_property
     def usd_per_million(self) -> Interval:
@@ -77,7 +78,7 @@ class Cost:
         rented = purchase(self.estimate.step_model.target, "rent", self.terms)
         if self.basis != "own" or rented is None:
             return None
-        return rent_below(self.bill.ledger, in_full(self.estimate, self.terms, rented).ledger)
+        return rent_below(self.bill.ledger, bill(Machines.of(self.estimate), self.terms, rented).ledger)
 
     @cached_property
     def split(self) -> Split | None:
@@ -113,4 +114,5 @@ class Cost:
 
 def cost(answer: Estimate, terms: Terms, pay: Pay = "auto") -> Cost:
     """Prices an estimate in full; without a public price of that kind, only what runs it."""
-    return Cost(answer, terms, in_full(answer, terms, purchase(answer.step_model.target, pay, terms)))
+    machines = Machines.of(answer)
+    return Cost(answer, terms, bill(machines, terms, purchase(machines.target, pay, terms)))

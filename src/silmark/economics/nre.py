@@ -22,6 +22,7 @@ from silmark.economics.bill import RATE, Bill, as_interval, owned
 from silmark.economics.capital import Asset
 from silmark.economics.ledger import Array, Ledger, Line, Values
 from silmark.economics.porting import work
+from silmark.economics.running import Machines
 from silmark.economics.sample import around, draw, joined
 from silmark.economics.terms import Terms
 from silmark.estimation import Estimate
@@ -129,7 +130,7 @@ def own_bill(answer: Estimate, terms: Terms, unit: Interval) -> Bill:
     """What a system of own chips costs per second of work, without what was paid once."""
     hosts, limit = terms["silicon.host"], answer.step_model.target.chip.si("power.tdp")
     assets = (Asset("chips", answer.chips, {UNIT: 1}), Asset("hosts", answer.chips * limit, {"silicon.host": 1}))
-    return owned(answer, terms, assets, {"silicon.host": hosts}, {UNIT: unit})
+    return owned(Machines.of(answer), terms, assets, {"silicon.host": hosts}, {UNIT: unit})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def build_or_buy(answer: Estimate, terms: Terms, bought: Ledger, volume: float) 
     """
     chip = answer.step_model.target.chip
     unit = unit_cost(chip, terms)
-    own, project = own_bill(answer, terms, unit).per_million(answer), once(chip, terms)
+    own, project = own_bill(answer, terms, unit).per_million(answer.rate), once(chip, terms)
     life = {"capital.years": 1, "capital.utilisation": 1, RATE: 1}
     tokens = Ledger((Line("tokens", 1e-6 / answer.chips, life),), {key: own.inputs[key] for key in life})
     inputs = joined((own.inputs, project.inputs, bought.inputs))

@@ -1,20 +1,19 @@
-"""Dollars per million tokens (or items) of an estimate, as a comparison shows them.
+"""Dollars per million tokens (or items) of an estimate, with everything that its machines cost.
 
-    own    (purchase / (years x utilisation) + power x PUE x electricity price) / throughput
+    own    (chips, hosts, network, interest, upkeep, hosting, electricity at work and idle) / throughput
     rent   hourly rent / throughput
 
-Power is drawn only while the system works at the stated load; capital is paid all its life.
+`economics.bill` has the parts; `cost_rate` is the same for many plans at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from silmark.economics.bill import RATE, short
+from silmark.economics.bill import public
+from silmark.economics.running import Machines
 from silmark.estimation import Estimate
 from silmark.figures import Figure, Interval
-
-__all__ = ["RATE", "Price", "price"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class Price:
 
     Attributes:
         usd_per_million: dollars.
-        basis: own (capital and electricity) or rent.
+        basis: own or rent.
         figures: what it was computed from, by key.
     """
 
@@ -34,7 +33,7 @@ class Price:
 
 def price(answer: Estimate) -> Price | None:
     """Prices an estimate; None where neither a purchase price nor a rent of the chip is public."""
-    found = short(answer.step_model.target, answer.chips, answer.power_w)
+    found = public(Machines.of(answer))
     if found is None:
         return None
-    return Price(found.per_million(answer).interval(), found.basis, dict(found.figures))
+    return Price(found.per_million(answer.rate).interval(), found.basis, dict(found.figures))

@@ -9,12 +9,14 @@ upkeep       price x share per year / utilisation
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from silmark.economics.capital import Asset
 from silmark.economics.ledger import Line
 from silmark.estimation import Estimate
-from silmark.estimation.power import host_w, power_figures
+from silmark.estimation.power import hosts_w, power_figures
 from silmark.figures import Figure, Interval
+from silmark.systems import Target
 
 POWER = "power"
 """Name of the input that holds the watts of the whole system at work."""
@@ -22,12 +24,46 @@ IDLE = "idle power"
 """Name of the input that holds its watts without work."""
 LIMIT = "power limit"
 """Name of the input that holds the watts that its place must provide."""
+ELECTRICITY = "electricity"
+"""Name of the line that holds electricity at work."""
 _METER = {"electricity.pue": 1, "electricity.price": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """Chips with their share of the hosts, and what they draw at work.
+
+    Attributes:
+        target: chips and the units that they come in.
+        chips: how many of them are paid.
+        power_w: mean watts of chips and hosts together while they work.
+    """
+
+    target: Target
+    chips: float
+    power_w: Interval
+
+    @classmethod
+    def of(cls, answer: Estimate) -> Machines:
+        """The chips of an estimate's plan."""
+        return cls(answer.step_model.target, answer.chips, answer.power_w)
+
+    def watts(self) -> dict[str, Interval]:
+        """Power at work, idle and at the limit, by the name of the input."""
+        figures = power_figures(self.target)
+        share, limit = figures["power.idle_share"], figures["power.tdp"]
+        host = next((f for key, f in figures.items() if "host" in key), None)
+        hosts, most = hosts_w(self.target, self.chips), limit.value * self.chips
+        return {
+            POWER: self.power_w,
+            IDLE: _joined(most * share.value, share, hosts, host),
+            LIMIT: _joined(most, limit, hosts, host),
+        }
 
 
 def electricity() -> Line:
     """Electricity at work."""
-    return Line("electricity", 1.0, {POWER: 1, **_METER})
+    return Line(ELECTRICITY, 1.0, {POWER: 1, **_METER})
 
 
 def around_the_clock(assets: Sequence[Asset]) -> list[Line]:
@@ -40,19 +76,6 @@ def around_the_clock(assets: Sequence[Asset]) -> list[Line]:
     ]
     lines += [asset.yearly("upkeep", "maintenance.share") for asset in assets]
     return lines + [asset.yearly("interest", "capital.interest", 0.5) for asset in assets]
-
-
-def watts(answer: Estimate) -> dict[str, Interval]:
-    """Power of the whole system at work, idle and at its limit."""
-    model, replicas = answer.step_model, answer.step_model.plan.dp
-    figures = power_figures(model)
-    hosts, limit = host_w(model) * replicas, figures["power.tdp"]
-    host = next((f for key, f in figures.items() if "host" in key), None)
-    return {
-        POWER: answer.power_w,
-        IDLE: _joined(model.idle_w * replicas, figures["power.idle_share"], hosts, host),
-        LIMIT: _joined(limit.value * answer.chips, limit, hosts, host),
-    }
 
 
 def _joined(chips_w: float, chip: Figure, hosts_w: float, host: Figure | None) -> Interval:

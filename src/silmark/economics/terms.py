@@ -15,7 +15,7 @@ Terms = Mapping[str, Figure]
 
 @cache
 def defaults() -> Terms:
-    """What holds where nobody says otherwise; `assumptions` alone prices comparisons, which read no more than that."""
+    """What holds where nobody says otherwise."""
     return {**assumptions("economics"), **_read("running")}
 
 

@@ -14,9 +14,8 @@ from silmark.systems import Target
 _Watts = TypeVar("_Watts", float, Array)
 
 
-def power_figures(step_model: StepModel) -> dict[str, Figure]:
+def power_figures(target: Target) -> dict[str, Figure]:
     """The figures behind a system's power, by key."""
-    target = step_model.target
     found = {key: target.chip.figure(key) for key in ("power.tdp", "power.idle_share", "power.decode_share")}
     return found | dict([host_figure(target)])
 
@@ -34,7 +33,7 @@ def host_w(step_model: StepModel) -> float:
     return hosts_w(step_model.target, step_model.plan.replica_chips)
 
 
-def hosts_w(target: Target, chips: int) -> float:
+def hosts_w(target: Target, chips: float) -> float:
     """Power of the hosts of so many chips: their share of their units'."""
     key, figure = host_figure(target)
     if key == "system.power.host":
@@ -64,7 +63,7 @@ def power(step_model: StepModel, dynamic_w: float) -> Interval:
     base = residual(step_model.target.chip, "power")
     low = [math.log(1 / min(1.0, base.low)) * (mid - hosts) / mid]
     high = [math.log(max(1.0, base.high)) * (mid - hosts) / mid]
-    for key, figure in power_figures(step_model).items():
+    for key, figure in power_figures(step_model.target).items():
         low.append(figure.log_low * parts[key] / mid)
         high.append(figure.log_high * parts[key] / mid)
     return Interval.around(mid, quadrature(low), quadrature(high))

@@ -89,4 +89,4 @@ class Estimate:
         speculation = self.serving.speculation
         asked = {} if speculation is None else {"question.acceptance": speculation.figure()}
         tier = {} if self.restored is None else self.restored.figures
-        return self.step_model.figures | power_figures(self.step_model) | asked | tier
+        return self.step_model.figures | power_figures(self.step_model.target) | asked | tier

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from silmark.chips.mechanisms import Resource
-from silmark.economics.bill import RATE, short
+from silmark.economics import Machines, public
 from silmark.estimation.serving import Serving
 from silmark.figures import Figure, Grade, Interval
 from silmark.mapping import Plan
@@ -159,10 +159,10 @@ def priced(drawn: Sequence[tuple[Target, Interval]], rate: Interval) -> tuple[In
     """Dollars per million tokens of all chips that there are, how they are paid, and the figures behind."""
     parts, bases, found = [], [], dict[str, Figure]()
     for target, watts in drawn:
-        paid = short(target, target.count, watts)
+        paid = public(Machines(target, target.count, watts))
         if paid is None:
             return None, "", {}
-        parts.append(paid.ledger.over(RATE, rate, 1e6).interval())
+        parts.append(paid.per_million(rate).interval())
         bases.append(paid.basis)
         found |= paid.figures
     return together(parts), " and ".join(dict.fromkeys(bases)), found

@@ -65,8 +65,7 @@ def usd_per_s(target: Target, watts: Array) -> Array:
     rate = cost_rate(target)
     if rate is None:
         return np.full(watts.shape, np.nan)
-    capital, energy = rate.at(target.count, watts)
-    return capital + energy
+    return rate.at(target.count, watts)
 
 
 def aggregated(target: Target, curves: Sequence[Curve]) -> Points:

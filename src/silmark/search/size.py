@@ -102,7 +102,11 @@ class Fleet:
 
 def fleets(asked: Asked, demand: Demand, curves: Sequence[Curve]) -> list[Fleet]:
     """The fleet of every plan, and of every pair of plans, that keeps the promises."""
-    return [*_aggregated(asked, demand, curves), *_disaggregated(asked, demand, curves)]
+    made = [*_aggregated(asked, demand, curves), *_disaggregated(asked, demand, curves)]
+    rate = cost_rate(asked.target)
+    if rate is None:
+        return made
+    return [replace(fleet, usd_per_h=3600.0 * float(rate.at(fleet.chips, fleet.watts))) for fleet in made]
 
 
 def _aggregated(asked: Asked, demand: Demand, curves: Sequence[Curve]) -> Iterator[Fleet]:
@@ -118,7 +122,8 @@ def _aggregated(asked: Asked, demand: Demand, curves: Sequence[Curve]) -> Iterat
         rates = np.maximum.accumulate(steady.rate) / work.output
         load, dynamic = _at(demand.requests / workers, rates, steady.batches, steady.dynamic_w())
         watts = workers * (rest_w(curve) + dynamic)
-        yield _fleet(asked, demand, (curve,), (needed,), float(steady.batches[index]), load, watts)
+        batch = float(steady.batches[index])
+        yield Fleet((curve,), (needed,), batch, asked.target.system, demand, load, watts, math.nan)
 
 
 def _disaggregated(asked: Asked, demand: Demand, curves: Sequence[Curve]) -> Iterator[Fleet]:
@@ -148,26 +153,14 @@ def _disaggregated(asked: Asked, demand: Demand, curves: Sequence[Curve]) -> Ite
             watts = counts[0] * float(senders.idle[which]) + demand.requests * float(senders.joules[which])
             watts += counts[1] * (rest_w(curve) + dynamic)
             pair = (curves[senders.index[which]], curve)
-            yield _fleet(asked, demand, pair, needed, float(steady.decoders[index]), load, watts)
+            batch = float(steady.decoders[index])
+            yield Fleet(pair, needed, batch, asked.target.system, demand, load, watts, math.nan)
 
 
 def _at(own: float, rates: Array, batches: Array, dynamic_w: Array) -> tuple[float, float]:
     """Batch and watts above rest of a worker that serves so many requests per second; it rests below a batch of one."""
     resting = min(1.0, own / float(rates[0]))
     return float(np.interp(own, rates, batches)), float(np.interp(own, rates, dynamic_w)) * resting
-
-
-def _fleet(
-    asked: Asked,
-    demand: Demand,
-    curves: tuple[Curve, ...],
-    needed: tuple[float, ...],
-    batch: float,
-    load: float,
-    watts: float,
-) -> Fleet:
-    unpriced = Fleet(curves, needed, batch, asked.target.system, demand, load, watts, math.nan)
-    return replace(unpriced, usd_per_h=_usd_per_h(asked.target, unpriced.chips, watts))
 
 
 def _bought(system: System, sizes: Sequence[int], counts: Sequence[int]) -> tuple[int, int]:
@@ -187,14 +180,6 @@ def _bought(system: System, sizes: Sequence[int], counts: Sequence[int]) -> tupl
 
 def _units(unit: int, size: int, count: int) -> int:
     return math.ceil(count / (unit // size)) if size <= unit else count * math.ceil(size / unit)
-
-
-def _usd_per_h(target: Target, chips: int, watts: float) -> float:
-    rate = cost_rate(target)
-    if rate is None:
-        return math.nan
-    capital, energy = rate.at(chips, watts)
-    return 3600.0 * float(capital + energy)
 
 
 @dataclass(frozen=True, slots=True)

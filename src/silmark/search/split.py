@@ -89,7 +89,7 @@ def disaggregated(prefill: Curve, decode: Curve, senders: int, workers: int, bat
 
 def _figures(model: StepModel, level: Level) -> dict[str, Figure]:
     """Figures behind a pool, the links to the other one included."""
-    return model.figures | power_figures(model) | model.target.figures(level)
+    return model.figures | power_figures(model.target) | model.target.figures(level)
 
 
 def _pools(prefill: Curve, decode: Curve, flow: _Flow) -> tuple[Pool, Pool]:

@@ -1,6 +1,6 @@
 """`kind = "break_even"`: the price of a chip at which its tokens cost a given part of another's.
 
-Both sides are billed in full: capital with interest, network, hosting, upkeep, electricity; what they share moves
+Both sides pay for everything (capital, interest, network, hosting, upkeep, electricity); what they share moves
 together. Where the chip has no public price, the claim cannot be decided, unless it fails with chips for nothing.
 """
 
@@ -12,10 +12,11 @@ from silmark.claims.fields import Fields
 from silmark.claims.sides import Side
 from silmark.claims.spec import Outcome, SideAnswer, Terms, Verdict
 from silmark.claims.workload import Conditions
-from silmark.economics.bill import in_full
+from silmark.economics.bill import bill
 from silmark.economics.breakeven import BreakEven as Found
 from silmark.economics.breakeven import break_even
 from silmark.economics.rent import purchase
+from silmark.economics.running import Machines
 from silmark.economics.terms import defaults
 from silmark.estimation import Estimate
 from silmark.figures import Interval
@@ -61,7 +62,7 @@ class BreakEven:
         if isinstance(b.found, Infeasible) or sides[1].value is None:
             return self._outcome(Verdict.UNTESTABLE, sides[1].lacks, sides, needs=sides[1].lacks)
         found = self._solve(a.found, b.found)
-        against = f"{sides[1].label} ({shown(found.baseline)} $ per million tokens, billed in full)"
+        against = f"{sides[1].label} ({shown(found.baseline)} $ per million tokens)"
         if found.reached < _NEVER:
             free = three(found.free_ratio)
             said = f"at {load}, with chips for nothing, {sides[0].label} still costs {free} of {against}"
@@ -73,7 +74,7 @@ class BreakEven:
 
     def _solve(self, a: Estimate, b: Estimate) -> Found:
         shared = defaults()
-        return break_even(a, shared, b, in_full(b, shared, purchase(b.step_model.target)), self.share)
+        return break_even(a, shared, b, bill(Machines.of(b), shared, purchase(b.step_model.target)), self.share)
 
     def _needs(self, found: Found, answer: Estimate, side: SideAnswer) -> str:
         public = purchase(answer.step_model.target) is not None

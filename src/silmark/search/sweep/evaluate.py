@@ -155,7 +155,7 @@ def _numbers(model: StepModel, plan: Plan, answer: Steady) -> dict[str, Words | 
         "tokens_per_s_chip": rate / plan.chips,
         "power_w": watts,
         "joules_per_token": watts / rate,
-        "usd_per_mtok": np.full(rate.size, np.nan) if cost is None else 1e6 * sum(cost.at(plan.chips, watts)) / rate,
+        "usd_per_mtok": np.full(rate.size, np.nan) if cost is None else 1e6 * cost.at(plan.chips, watts) / rate,
         "bound_by": Words(RESOURCES, answer.bound_by),
         "grade": Words(_GRADES, answer.grade),
     }

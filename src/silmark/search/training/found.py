@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from silmark.economics.bill import RATE, Bill, short
+from silmark.economics import Bill, Machines, public
 from silmark.figures import Interval
 from silmark.training import Job, TrainingEstimate
 from silmark.training.timing import WORDS
@@ -19,7 +19,7 @@ class Run:
     """A whole training run without failures, checkpoints and evaluations.
 
     Attributes:
-        usd: capital and electricity of the chips that the plan uses, or their rent; None without a public price.
+        usd: everything that the chips that the plan uses cost, or their rent; None without a public price.
     """
 
     tokens: float
@@ -48,7 +48,7 @@ class Found:
     @cached_property
     def bill(self) -> Bill | None:
         """Dollars per second of work; None without a public price."""
-        return short(self.estimate.target, self.job.chips, self.estimate.power_w)
+        return public(Machines(self.estimate.target, self.job.chips, self.estimate.power_w))
 
     @property
     def usd_per_mtok(self) -> Interval | None:
@@ -68,7 +68,7 @@ class Found:
     def _usd(self, tokens: float) -> Interval | None:
         if self.bill is None:
             return None
-        return self.bill.ledger.over(RATE, self.estimate.tokens_per_s, tokens).interval()
+        return self.bill.per_million(self.estimate.tokens_per_s).interval().scaled(tokens / 1e6)
 
 
 def why(winner: Found, second: Found, scores: tuple[float, float], per_chip: bool) -> str:
