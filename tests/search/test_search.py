@@ -104,6 +104,25 @@ def test_pools_keep_their_bounds_and_equal_the_exact_step(random: np.random.Rand
     assert prompt_j(send) > 0
 
 
+@pytest.mark.parametrize(
+    ("sending", "on", "network"),
+    [
+        (None, "8x:h100", False),
+        (None, "16x:h100", True),
+        ("2x:h100", "2x:nvidia-a100-sxm4-80gb", True),  # two machines, between which caches move
+        ("2x:h100", "4x:google-tpu-v6e", True),
+    ],
+)
+def test_points_cost_what_their_plans_in_full_do(sending: str | None, on: str, network: bool) -> None:
+    answer = search(asked(on=sending) if sending else None, asked(on=on), "disaggregated" if sending else "both")
+    points = answer.points
+    for index in range(0, points.size, max(1, points.size // 7)):
+        found = answer.at(index)
+        assert found.usd_per_mtok is not None
+        assert found.usd_per_mtok.mid == pytest.approx(1e6 * points.usd[index] / points.rate[index], rel=1e-9)
+        assert ("network.port" in found.figures) is network
+
+
 def test_split_at_whole_load_is_no_better_than_each_pool_alone() -> None:
     answer = both()
     points, split = answer.points, answer.points.prefill >= 0

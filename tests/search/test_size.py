@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from silmark import models, systems
 from silmark.chips import load
+from silmark.economics import cost_rate
 from silmark.formats import Precision
 from silmark.search.evaluate import Curve, evaluate
 from silmark.search.size import Demand, fleets, in_full, size
@@ -55,6 +56,22 @@ def test_pools_serve_what_their_search_says() -> None:
         found = in_full(fleet)
         assert found.misses == ""
         assert found.tokens_per_s.mid >= 800.0 * CHAT.output * (1 - 1e-9)
+
+
+def test_pools_on_several_units_pay_for_the_network_between_them() -> None:
+    """Workers of one plan are on their own; those of two exchange caches, in one unit over its own links."""
+    made = fleets(asked(), Demand(2000.0, 0.0), curves()) + fleets(asked(), Demand(10.0, 0.0), curves())
+    alone, beyond = cost_rate(asked().target), cost_rate(asked().target, beyond=True)
+    assert alone is not None
+    assert beyond is not None
+    assert float(beyond.at(1, 0.0) - alone.at(1, 0.0)) > 0
+    seen = set()
+    for fleet in made:
+        networked = len(fleet.curves) == 2 and fleet.units > 1
+        rate = beyond if networked else alone
+        assert fleet.usd_per_h == pytest.approx(3600 * float(rate.at(fleet.chips, fleet.watts)))
+        seen.add((len(fleet.curves), networked))
+    assert seen == {(1, False), (2, False), (2, True)}
 
 
 @settings(max_examples=20, deadline=None)

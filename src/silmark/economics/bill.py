@@ -76,12 +76,12 @@ class CostRate:
         return np.asarray(fixed + np.asarray(power_w, dtype=float) * self.usd_per_j)
 
 
-def cost_rate(target: Target) -> CostRate | None:
+def cost_rate(target: Target, beyond: bool = False) -> CostRate | None:
     """What a target costs per chip and per joule: the arithmetic of `price`, for thousands of plans at once.
 
-    None where neither a purchase price nor a rent is public.
+    None where neither a purchase price nor a rent is public; `beyond` as of `Machines`.
     """
-    found = public(Machines(target, 1.0, Interval(1.0, 1.0, 1.0)))
+    found = public(Machines(target, 1.0, Interval(1.0, 1.0, 1.0), beyond))
     if found is None:
         return None
     parts = {name: float(amount) for name, amount in found.ledger.amounts().items()}
@@ -128,7 +128,7 @@ def owned(
         results: other inputs that they read.
         basis: own or unpriced.
     """
-    wires, bandwidth = network(machines.target, machines.chips) if assets else ([], {})
+    wires, bandwidth = network(machines.target, machines.chips) if assets and machines.networked else ([], {})
     everything = [*assets, *wires]
     lines = [asset.written_off() for asset in everything]
     lines += [running.electricity(), *running.around_the_clock(everything)]

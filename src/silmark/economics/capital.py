@@ -69,8 +69,6 @@ def bought(purchase: Purchase, chips: float) -> list[Asset]:
 
 
 def network(target: Target, chips: float) -> tuple[list[Asset], dict[str, Figure]]:
-    """Switches, optics and cables between units, and the figure of the bandwidth that they carry; none within one."""
-    if target.units == 1:
-        return [], {}
+    """Switches, optics and cables between units, and the figure of the bandwidth that they carry."""
     key, bandwidth = next((k, f) for k, f in target.figures("out").items() if k.endswith("bandwidth"))
     return [Asset("network", chips / _PORT_BYTES_PER_S, {key: 1, "network.port": 1})], {key: bandwidth}

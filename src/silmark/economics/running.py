@@ -37,16 +37,23 @@ class Machines:
         target: chips and the units that they come in.
         chips: how many of them are paid.
         power_w: mean watts of chips and hosts together while they work.
+        beyond: whether they exchange data with machines of another pool, outside their unit.
     """
 
     target: Target
     chips: float
     power_w: Interval
+    beyond: bool = False
 
     @classmethod
     def of(cls, answer: Estimate) -> Machines:
         """The chips of an estimate's plan."""
         return cls(answer.step_model.target, answer.chips, answer.power_w)
+
+    @property
+    def networked(self) -> bool:
+        """Whether every chip needs its port to other units."""
+        return self.beyond or self.target.units > 1
 
     def watts(self) -> dict[str, Interval]:
         """Power at work, idle and at the limit, by the name of the input."""

@@ -159,7 +159,7 @@ def priced(drawn: Sequence[tuple[Target, Interval]], rate: Interval) -> tuple[In
     """Dollars per million tokens of all chips that there are, how they are paid, and the figures behind."""
     parts, bases, found = [], [], dict[str, Figure]()
     for target, watts in drawn:
-        paid = public(Machines(target, target.count, watts))
+        paid = public(Machines(target, target.count, watts, beyond=len(drawn) > 1))
         if paid is None:
             return None, "", {}
         parts.append(paid.per_million(rate).interval())

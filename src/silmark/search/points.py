@@ -60,9 +60,15 @@ def joined(parts: Sequence[Points]) -> Points:
     return Points(*(np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(Points)))
 
 
-def usd_per_s(target: Target, watts: Array) -> Array:
-    """Dollars per second of all chips of a target while they draw so many watts; NaN without a public price."""
-    rate = cost_rate(target)
+def usd_per_s(target: Target, watts: Array, beyond: bool = False) -> Array:
+    """Dollars per second of all chips of a target while they draw so many watts; NaN without a public price.
+
+    Args:
+        target: the chips.
+        watts: of those that work.
+        beyond: whether they exchange data with another target's.
+    """
+    rate = cost_rate(target, beyond)
     if rate is None:
         return np.full(watts.shape, np.nan)
     return rate.at(target.count, watts)

@@ -259,7 +259,7 @@ def _usd(one: Target, other: Target, sending: Array, decoding: Array) -> Array:
     """Dollars per second of both pools' chips."""
     if one is other:
         return usd_per_s(one, sending + decoding)
-    return usd_per_s(one, sending) + usd_per_s(other, decoding)
+    return usd_per_s(one, sending, beyond=True) + usd_per_s(other, decoding, beyond=True)
 
 
 def fullest(first: Array, seconds: Array, promise: float) -> Array:

@@ -103,10 +103,12 @@ class Fleet:
 def fleets(asked: Asked, demand: Demand, curves: Sequence[Curve]) -> list[Fleet]:
     """The fleet of every plan, and of every pair of plans, that keeps the promises."""
     made = [*_aggregated(asked, demand, curves), *_disaggregated(asked, demand, curves)]
-    rate = cost_rate(asked.target)
-    if rate is None:
+    alone, beyond = cost_rate(asked.target), cost_rate(asked.target, beyond=True)
+    if alone is None or beyond is None:
         return made
-    return [replace(fleet, usd_per_h=3600.0 * float(rate.at(fleet.chips, fleet.watts))) for fleet in made]
+    rates = [beyond if len(fleet.curves) > 1 and fleet.units > 1 else alone for fleet in made]
+    usd = [3600.0 * float(rate.at(fleet.chips, fleet.watts)) for rate, fleet in zip(rates, made, strict=True)]
+    return [replace(fleet, usd_per_h=each) for fleet, each in zip(made, usd, strict=True)]
 
 
 def _aggregated(asked: Asked, demand: Demand, curves: Sequence[Curve]) -> Iterator[Fleet]:
