@@ -30,7 +30,6 @@ __all__ = [
     "cost_rate",
     "owned",
     "public",
-    "purchase",
 ]
 
 RATE = "throughput"

@@ -85,12 +85,12 @@ def around_the_clock(assets: Sequence[Asset]) -> list[Line]:
     return lines + [asset.yearly("interest", "capital.interest", 0.5) for asset in assets]
 
 
-def _joined(chips_w: float, chip: Figure, hosts_w: float, host: Figure | None) -> Interval:
+def _joined(chips_w: float, chip: Figure, around_w: float, host: Figure | None) -> Interval:
     """Chips and hosts together; their bounds add as if they moved together, which is wide rather than narrow."""
-    if chips_w + hosts_w <= 0:
+    if chips_w + around_w <= 0:
         return Interval(0.0, 0.0, 0.0)
     low = chips_w * chip.low / chip.value if chip.value else chips_w
     high = chips_w * chip.high / chip.value if chip.value else chips_w
     if host is not None and host.value:
-        low, high = low + hosts_w * host.low / host.value, high + hosts_w * host.high / host.value
-    return Interval(low, chips_w + hosts_w, high)
+        low, high = low + around_w * host.low / host.value, high + around_w * host.high / host.value
+    return Interval(low, chips_w + around_w, high)
