@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from silmark.chips.mechanisms import AbstractMechanism, Placement
 from silmark.chips.mechanisms.base import RESOURCES
-from silmark.economics import cost_rate
+from silmark.economics import CostRate, cost_rate
 from silmark.errors import BadValue
 from silmark.estimation.chunks import MAX_PASSES
 from silmark.estimation.steady import Steady, steady
@@ -54,6 +54,7 @@ class Compiler:
         self.work = work
         self._kept: dict[tuple[str, str, str, Plan], StepModel | Infeasible] = {}
         self._built: dict[tuple[str, Precision], dict[Placement, AbstractMechanism]] = {}
+        self._rates: dict[str, CostRate | None] = {}
 
     def plan(self, cut: Cut) -> Plan | Infeasible:
         """The plan of a cut, or why it makes no sense on the target."""
@@ -73,6 +74,12 @@ class Compiler:
             built = self._built.setdefault((cut.on, plan.precision), {})
             self._kept[key] = compile_step(model, target, alone, maturity, built)
         return self._kept[key]
+
+    def rate(self, on: str) -> CostRate | None:
+        """What the chips of a target cost."""
+        if on not in self._rates:
+            self._rates[on] = cost_rate(self.work.targets[on])
+        return self._rates[on]
 
 
 def evaluate(work: Work, shard: int) -> list[Piece]:
@@ -109,7 +116,7 @@ def evaluate_stretch(compiler: Compiler, stretch: Stretch) -> Piece:
         if isinstance(replica, Infeasible):
             columns |= _refused(replica)
         else:
-            columns |= _answers(replica, plan, cut.sizes["chunk"], points)
+            columns |= _answers(replica, plan, cut.sizes["chunk"], points, compiler.rate(cut.on))
     return Piece(points.batch.size, columns)
 
 
@@ -117,7 +124,9 @@ def _refused(answer: Infeasible) -> dict[str, Cells]:
     return {"status": "cannot-run" if answer.cannot else "infeasible", "reason": answer.reason}
 
 
-def _answers(model: StepModel, plan: Plan, chunk: int | None, points: Points) -> dict[str, Cells]:
+def _answers(
+    model: StepModel, plan: Plan, chunk: int | None, points: Points, cost: CostRate | None
+) -> dict[str, Cells]:
     """Numbers of the points that can be, reasons of the others."""
     dp = plan.dp
     batch, prompt, output = points
@@ -133,15 +142,14 @@ def _answers(model: StepModel, plan: Plan, chunk: int | None, points: Points) ->
     at = np.flatnonzero(fits)
     if at.size:
         answer = steady(model, each[at], prompt[at], output[at], chunk)
-        found |= {name: _placed(value, at, batch.size) for name, value in _numbers(model, plan, answer).items()}
+        found |= {name: _placed(value, at, batch.size) for name, value in _numbers(plan, answer, cost).items()}
     return found
 
 
-def _numbers(model: StepModel, plan: Plan, answer: Steady) -> dict[str, Words | Array]:
+def _numbers(plan: Plan, answer: Steady, cost: CostRate | None) -> dict[str, Words | Array]:
     """The columns of points that fit, for the whole system."""
     dp = plan.dp
     rate, watts = answer.tokens_per_s.mid * dp, answer.power_w * dp
-    cost = cost_rate(model.target)
     return {
         "ttft_s": answer.ttft_s.mid,
         "tpot_s": answer.tpot_s.mid,
