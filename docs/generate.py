@@ -20,9 +20,9 @@ from quoted import refreshed, run
 from silmark import chips, models, systems
 from silmark.figures import load_sources
 from silmark.figures.tables import packaged, schema
+from silmark.planning.sweep.columns import COLUMNS
 from silmark.report import catalogue, physical
 from silmark.report.schema import DOCUMENTS, json_schema
-from silmark.search.sweep.columns import COLUMNS
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent

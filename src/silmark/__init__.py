@@ -10,9 +10,7 @@ Everything is imported when first used: importing the package alone costs next t
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,48 +37,28 @@ __all__ = [
 ]  # fmt: skip
 
 _WHERE = {
-    "compare": "silmark.api",
-    "estimate": "silmark.api",
-    "check_claim": "silmark.api.claims",
     "Depth": "silmark.api",
+    "SilmarkError": "silmark.errors",
     "build_or_buy": "silmark.api.build",
-    "cost": "silmark.api.cost",
-    "port": "silmark.api.port",
-    "collective": "silmark.api.collective",
     "cable": "silmark.api.links",
     "channel": "silmark.api.links",
+    "check_claim": "silmark.api.claims",
+    "collective": "silmark.api.collective",
+    "compare": "silmark.api",
+    "cost": "silmark.api.cost",
+    "estimate": "silmark.api",
     "memory": "silmark.api.memory",
-    "system": "silmark.api.system",
-    "size": "silmark.api.search",
+    "port": "silmark.api.port",
+    "search": "silmark.api.search",
     "search_training": "silmark.api.search_training",
+    "size": "silmark.api.search",
     "sweep": "silmark.api.sweep",
+    "system": "silmark.api.system",
     "train": "silmark.api.train",
-    "SilmarkError": "silmark.errors",
 }
 
 
-class _Search(ModuleType):
-    """The layer `silmark.search`, which can be called: it has the name of the public function."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the function's own types hold
-        return import_module("silmark.api.search").search(*args, **kwargs)
-
-
-class _Silmark(ModuleType):
-    """This package; makes the layer callable as the import system binds it."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name == "search" and isinstance(value, ModuleType):
-            value.__class__ = _Search
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Silmark
-
-
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - the type depends on the name
-    if name == "search":
-        return import_module("silmark.search")
     if name in _WHERE:
         return getattr(import_module(_WHERE[name]), name)
     raise AttributeError(f"module 'silmark' has no attribute {name!r}")

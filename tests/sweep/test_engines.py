@@ -19,8 +19,8 @@ from pyarrow import parquet as pq
 import silmark
 from silmark.api.sweep import prepare
 from silmark.errors import SilmarkError
-from silmark.search.sweep import Workers
-from silmark.search.sweep.table import make
+from silmark.planning.sweep import Workers
+from silmark.planning.sweep.table import make
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from silmark.api.sweep import prepare
 from silmark.errors import BadFile, SilmarkError
-from silmark.search.sweep import Grid, parse, read
-from silmark.search.sweep.columns import COLUMNS
-from silmark.search.sweep.grid import PLAN_AXES, POINT_AXES, Block
+from silmark.planning.sweep import Grid, parse, read
+from silmark.planning.sweep.columns import COLUMNS
+from silmark.planning.sweep.grid import PLAN_AXES, POINT_AXES, Block
 
 LEAST = {"models": "llama-3.1-8b", "on": "1x:h100", "batch": 1, "prompt": 1024, "output": 256}
 

@@ -12,13 +12,13 @@ from silmark.api.question import Count, Duration
 from silmark.errors import BadValue
 from silmark.figures import assumptions
 from silmark.figures.own import remark
+from silmark.planning.answer import MODES
+from silmark.planning.answer import search as run
+from silmark.planning.size import Demand, Sized
+from silmark.planning.size import size as run_size
+from silmark.planning.space import Asked
 from silmark.report.search import Searched
 from silmark.report.size import Fleets
-from silmark.search.answer import MODES
-from silmark.search.answer import search as run
-from silmark.search.size import Demand, Sized
-from silmark.search.size import size as run_size
-from silmark.search.space import Asked
 from silmark.systems import Target
 
 _MOST_ROOM = 10.0

@@ -9,8 +9,8 @@ from silmark.api import question
 from silmark.api.question import Count
 from silmark.api.train import precision_of, sequence, stack_of
 from silmark.errors import BadValue, UnknownName
+from silmark.planning.training import AXES, Asked, search
 from silmark.report.search_training import SearchedTraining
-from silmark.search.training import AXES, Asked, search
 from silmark.systems.catalog import MAX_CHIPS
 from silmark.training import RECOMPUTE, Job
 

@@ -14,8 +14,8 @@ from silmark.api.single import asked_plan
 from silmark.errors import BadFile, SilmarkError
 from silmark.mapping import Plan
 from silmark.models import Model
-from silmark.search import sweep as sweeps
-from silmark.search.sweep import Cut, Done, Grid, Trial, Work, Workers
+from silmark.planning import sweep as sweeps
+from silmark.planning.sweep import Cut, Done, Grid, Trial, Work, Workers
 from silmark.systems import Target
 
 GridLike = str | Path | Mapping[str, Any]

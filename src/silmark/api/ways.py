@@ -11,7 +11,7 @@ from silmark.api.question import Count
 from silmark.errors import BadValue
 from silmark.estimation import Serving
 from silmark.models import Model
-from silmark.search.space import OWN, Asked, Draft
+from silmark.planning.space import OWN, Asked, Draft
 from silmark.workloads import Workload
 
 _MOST_PRECISIONS = 8

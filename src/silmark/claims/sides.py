@@ -15,7 +15,7 @@ from silmark.formats import Precision
 from silmark.mapping import Infeasible
 from silmark.mapping.candidates import Layout, least_chips, placements
 from silmark.models import Model
-from silmark.search.space import Asked, Tally, divisors, plans
+from silmark.planning.space import Asked, Tally, divisors, plans
 from silmark.step import Maturity, StepModel, compile_step
 from silmark.systems import Target
 from silmark.workloads import WORKLOADS, Workload

@@ -123,7 +123,7 @@ def search(
         maturity=cast("Literal['own', 'equal']", maturity),
     )
     if parquet is not None:
-        from silmark.search.table import write_parquet  # noqa: PLC0415
+        from silmark.planning.table import write_parquet  # noqa: PLC0415
 
         write_parquet(answer.columns(), parquet)
     if plot is not None:
@@ -173,7 +173,7 @@ def size(
         maturity=cast("Literal['own', 'equal']", maturity),
     )
     if parquet is not None:
-        from silmark.search.table import write_parquet  # noqa: PLC0415
+        from silmark.planning.table import write_parquet  # noqa: PLC0415
 
         write_parquet(answer.columns(), parquet)
     if plot is not None:

@@ -47,7 +47,7 @@ def run_training(
         stack=stack,
     )
     if parquet is not None:
-        from silmark.search.table import write_parquet  # noqa: PLC0415
+        from silmark.planning.table import write_parquet  # noqa: PLC0415
 
         write_parquet(answer.columns(), parquet)
     if plot is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from silmark.search.sweep import Done, Trial
+    from silmark.planning.sweep import Done, Trial
 
 _INTERRUPTED = 130
 

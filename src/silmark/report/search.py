@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from silmark.figures.numbers import shown, si, three
 from silmark.mapping import Plan
+from silmark.planning.answer import Answer, Verdict
+from silmark.planning.found import Found, Pool, served
 from silmark.report.rows import speculation_document
-from silmark.search.answer import Answer, Verdict
-from silmark.search.found import Found, Pool, served
 
 SCHEMA = "silmark.search/1"
 

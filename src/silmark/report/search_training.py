@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from silmark.figures import Interval
 from silmark.figures.numbers import shown, si, three
-from silmark.search.training import Answer, Found, Verdict
+from silmark.planning.training import Answer, Found, Verdict
 from silmark.training.job import RECOMPUTE
 from silmark.training.timing import WORDS
 

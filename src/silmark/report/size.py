@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from silmark.figures import Figure
 from silmark.figures.numbers import si, three
+from silmark.planning.found import served
+from silmark.planning.size import Demand, Fleet, Sized, in_full
 from silmark.report.search import plan_document
-from silmark.search.found import served
-from silmark.search.size import Demand, Fleet, Sized, in_full
 
 SCHEMA = "silmark.size/1"
 _SAME = 0.999

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from silmark.figures.numbers import si
-from silmark.search.sweep import Done, Trial
+from silmark.planning.sweep import Done, Trial
 
 
 def lines(answer: Done | Trial) -> Iterator[str]:

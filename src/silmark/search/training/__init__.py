@@ -1,7 +1,0 @@
-"""The best cut of a training step: every plan of a space as arrays, the rejected ones counted by reason."""
-
-from silmark.search.training.answer import Answer, Verdict, search
-from silmark.search.training.found import Found, Run
-from silmark.search.training.space import AXES, Asked
-
-__all__ = ["AXES", "Answer", "Asked", "Found", "Run", "Verdict", "search"]
