@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import silmark
 from silmark import models, systems
 from silmark.chips import load
 from silmark.economics import cost_rate
@@ -109,3 +110,10 @@ def test_no_fleet_has_a_reason(chip: str, model: str, cannot: bool, said: str) -
     assert found.cannot is cannot
     assert found.reason
     assert said in found.reason
+
+
+def test_a_demand_beyond_every_fleet_is_an_answer() -> None:
+    answer = silmark.size("llama-3.2-1b", "1e9/s", chips="h100")
+    (row,) = answer.rows
+    assert row.smallest is None
+    assert "workers would be needed, a fleet has at most 100,000" in row.reason

@@ -9,8 +9,10 @@ from silmark.chips.mechanisms import Placement
 from silmark.errors import BadValue
 from silmark.formats import Precision
 
-MOST_UNEVEN = 100_000.0
-"""Largest factor between the fullest and the mean chip: as many chips as a plan may have."""
+MOST_WAYS = 100_000
+"""Parts into which any one way of parallelism may cut."""
+MOST_UNEVEN = float(MOST_WAYS)
+"""Largest factor between the fullest and the mean chip: as many chips as share a layer at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ class Plan:
     def __post_init__(self) -> None:
         sizes = {"tp": self.tp, "cp": self.cp, "pp": self.pp, "dp": self.dp, "ep": self.ep, "ranks": self.ranks}
         for label, value in sizes.items():
-            if not 1 <= value <= 100_000:
-                raise BadValue(label, value, "a whole number from 1 to 100,000")
+            if not 1 <= value <= MOST_WAYS:
+                raise BadValue(label, value, f"a whole number from 1 to {MOST_WAYS:,}")
         if not 1.0 <= self.expert_imbalance <= MOST_UNEVEN:
             raise BadValue("imbalance", self.expert_imbalance, f"a factor from 1 to {MOST_UNEVEN:,.0f}")
         if self.tp % self.ep:

@@ -19,6 +19,7 @@ from silmark.estimation.disaggregated import transfer_s
 from silmark.estimation.mixture import missed
 from silmark.graph import Array
 from silmark.mapping.candidates import STEPS, least_chips, placements
+from silmark.mapping.plan import MOST_WAYS
 from silmark.planning import found, split
 from silmark.planning.evaluate import Curve, evaluate
 from silmark.planning.found import Found
@@ -211,7 +212,12 @@ def size(asked: Asked, demand: Demand) -> Sized:
     for target in _targets(asked):
         here = replace(asked, target=target)
         curves = evaluate(here, tally)
-        made = fleets(here, demand, curves)
+        possible = fleets(here, demand, curves)
+        made = [fleet for fleet in possible if max(fleet.workers) <= MOST_WAYS]
+        if possible and not made:
+            least = min(max(fleet.workers) for fleet in possible)
+            nearest = f"{least:,} workers would be needed, a fleet has at most {MOST_WAYS:,}"
+            continue
         if made:
             smallest = min(made, key=lambda fleet: (fleet.chips, _or_inf(fleet.usd_per_h), fleet.watts))
             priced = [fleet for fleet in made if not math.isnan(fleet.usd_per_h)]
