@@ -1,9 +1,9 @@
-"""Writes what the documentation takes from the data: catalogue pages, tables of fits, quoted outputs, the picture.
+"""Writes what the documentation takes from the data: catalogue pages, tables of fits, quoted outputs, pictures.
 
     python docs/generate.py
 
 Pages of the catalogue and the tables that other pages include are not kept in version control; quoted outputs and
-the picture are, since README.md is read without building anything.
+pictures are, since README.md is read without building anything.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 FOLDERS = ("chips", "systems", "models", "sources", "included")
 """Folders under docs/ that this script owns; `included` holds pieces of other pages."""
-PICTURE = "silmark compare llama-3.1-70b --chips=-host --plot docs/img/llama-3.1-70b.png"
+PICTURES = (
+    "silmark compare llama-3.1-70b --chips=-host --plot docs/img/llama-3.1-70b.png",
+    "silmark search llama-3.1-70b --on 32x:nvidia-h100-sxm5-80gb --plot docs/img/search.png",
+    "silmark claims check groq-10x-inference --plot docs/img/claim.png",
+)
 _HEAD = {"family", "date", "command", "data", "rows", "chip", "parameters"}
 
 
@@ -41,9 +45,10 @@ def main() -> None:
             after = refreshed(before, Path(folder))
         if after != before:
             page.write_text(after, encoding="utf-8")
-    code, printed = run(PICTURE, ROOT)
-    if code:
-        raise RuntimeError(f"`{PICTURE}` exits with {code}: {printed[-1:]}")
+    for command in PICTURES:
+        code, printed = run(command, ROOT)
+        if code:
+            raise RuntimeError(f"`{command}` exits with {code}: {printed[-1:]}")
 
 
 def quoting() -> list[Path]:
