@@ -21,9 +21,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import numpy as np
+import search
 import search_training
 
-import search
 import silmark
 from silmark import chips
 from silmark.chips.mechanisms import Placement, build
