@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
 import silmark
-from silmark.economics.breakeven import BreakEven
+from silmark.economics.breakeven import BreakEven, quotient
+from silmark.economics.ledger import Ledger, Line
+from silmark.economics.terms import defaults
+from silmark.figures import Interval
+from silmark.figures.figure import quadrature
 from silmark.report.cost import sentence
 
 H100 = "8x:nvidia-h100-sxm5-80gb"
@@ -88,3 +93,32 @@ def test_shared_inputs_move_both_systems() -> None:
     base = even("corsair-server", 0.3, **CORSAIR).price.mid
     both = even("corsair-server", 0.3, given=["electricity.price=0.16USD/kWh@2026"], **CORSAIR).price.mid
     assert abs(both / base - 1) < 0.1
+
+
+def _ledger(own: float) -> Ledger:
+    """One line that a shared input and an input of its own move."""
+    inputs = {"years": Interval(3.0, 4.0, 6.0), "rate": Interval(80.0, 100.0, 150.0)}
+    return Ledger((Line("chips", own, {"years": -1, "rate": -1}),), inputs)
+
+
+def test_what_two_systems_share_cancels_in_their_ratio() -> None:
+    one, other = _ledger(2.0), _ledger(1.0)
+    alike = quotient(one, other, {"years": None, "rate": None})
+    assert (alike.low, alike.mid, alike.high) == pytest.approx((2.0, 2.0, 2.0))
+    apart = quotient(one, other, {})
+    rates_only = quotient(one, other, {"years": None})
+    rate, years = (_ledger(1.0).inputs[key] for key in ("rate", "years"))
+    both_rates = quadrature([math.log(rate.mid / rate.low), math.log(rate.high / rate.mid)])
+    assert math.log(rates_only.high / 2.0) == pytest.approx(both_rates)
+    both_years = quadrature([math.log(years.mid / years.low), math.log(years.high / years.mid)])
+    assert math.log(apart.high / 2.0) == pytest.approx(quadrature([both_rates, both_years]))
+
+
+def test_a_saving_has_a_narrower_bar_than_its_two_sides() -> None:
+    one, other = (silmark.cost("llama-3.1-8b", on).cost for on in (H100, "8x:nvidia-h200-sxm-141gb"))
+    assert one is not None
+    assert other is not None
+    shared = quotient(one.per_million, other.per_million, defaults())
+    independent = quotient(one.per_million, other.per_million, {})
+    assert shared.mid == pytest.approx(one.usd_per_million.mid / other.usd_per_million.mid)
+    assert independent.low < shared.low < shared.mid < shared.high < independent.high

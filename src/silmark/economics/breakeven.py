@@ -17,12 +17,13 @@ import numpy as np
 
 from silmark.economics.bill import Bill, bill
 from silmark.economics.capital import Purchase
-from silmark.economics.ledger import Array, Ledger, Values
+from silmark.economics.ledger import Array, Ledger, Values, log_widths
 from silmark.economics.running import Machines
 from silmark.economics.sample import around, draw, joined
 from silmark.economics.terms import Terms
 from silmark.estimation import Estimate
 from silmark.figures import Figure, Grade, Interval
+from silmark.figures.figure import quadrature
 
 KEY = "chip.price.purchase"
 _OTHER = "baseline "
@@ -115,6 +116,24 @@ def _solve(mine: Ledger, theirs: Ledger, ratio: float, values: Values) -> Array:
     fixed = mine.total({**values, KEY: 0.0})
     slope = mine.total({**values, KEY: 1.0}) - fixed
     return np.asarray((ratio * theirs.total(values) - fixed) / slope)
+
+
+def quotient(mine: Ledger, other: Ledger, shared: Mapping[str, object]) -> Interval:
+    """One cost over another, of two systems under the same terms.
+
+    Args:
+        mine, other: in the same unit.
+        shared: names of inputs that both have in common: what they move on both sides cancels.
+    """
+    theirs = renamed(other, shared)
+    here, there = mine.weights(), theirs.weights()
+    low, high = [], []
+    for key, interval in joined((mine.inputs, theirs.inputs)).items():
+        weight = here.get(key, 0.0) - there.get(key, 0.0)
+        below, above = log_widths(interval)
+        low.append(weight * (below if weight > 0 else above))
+        high.append(weight * (above if weight > 0 else below))
+    return Interval.around(float(mine.total() / theirs.total()), quadrature(low), quadrature(high))
 
 
 def renamed(ledger: Ledger, shared: Mapping[str, object]) -> Ledger:

@@ -13,6 +13,7 @@ from silmark.claims.metrics import METRICS
 from silmark.claims.sides import Answered, Side
 from silmark.claims.spec import Bound, Cell, Outcome, Region, SideAnswer, Terms, Verdict
 from silmark.claims.workload import Conditions
+from silmark.estimation import Estimate
 from silmark.figures import Interval
 from silmark.figures.figure import quadrature
 from silmark.figures.numbers import shown, si, three
@@ -56,7 +57,7 @@ class Ratio:
     def run(self, terms: Terms) -> Outcome:
         """Computes both sides in every condition; a side that cannot keep a promise has no number there."""
         pairs = list(self._pairs(self.conditions.workloads(), terms))
-        cells = tuple(self._cell(work, a.shown(self.metric), b.shown(self.metric)) for work, a, b in pairs)
+        cells = tuple(self._cell(*pair) for pair in pairs)
         verdict, needs, found = judge.over(cells), "", ""
         at = judge.telling(cells, verdict)
         work, a, b = pairs[at]
@@ -82,21 +83,24 @@ class Ratio:
         if models.load(self.a.model).kind != "decoder":
             return None
         pairs = self._pairs(self.conditions.fine(), terms)
-        return Region(
-            "users", "prompts", tuple(self._cell(w, a.shown(self.metric), b.shown(self.metric)) for w, a, b in pairs)
-        )
+        return Region("users", "prompts", tuple(self._cell(*pair) for pair in pairs))
 
     def _pairs(self, works: Iterable[Workload], terms: Terms) -> Iterator[tuple[Workload, Answered, Answered]]:
         for work in works:
             yield work, self.a.answer(work, self.metric, terms), self.b.answer(work, self.metric, terms)
 
-    def _cell(self, work: Workload, a: SideAnswer, b: SideAnswer) -> Cell:
+    def _cell(self, work: Workload, one: Answered, other: Answered) -> Cell:
+        a, b = one.shown(self.metric), other.shown(self.metric)
         column, row = f"{work.users or 'auto'}", f"{work.prompt:,}"
         if b.value is None:
             return Cell(column, row, Verdict.UNTESTABLE)
         if a.value is None:  # it cannot, so the claim is not true of it here; without a price nothing is known
             return Cell(column, row, Verdict.UNTESTABLE if a.able else Verdict.FAILS)
-        value = over(a.value, b.value)
+        together = METRICS[self.metric].ratio
+        if together and isinstance(one.found, Estimate) and isinstance(other.found, Estimate):
+            value = together(one.found, other.found)
+        else:
+            value = over(a.value, b.value)
         return Cell(column, row, self.bound.judge(value), value)
 
     def _said(self, work: Workload, cell: Cell, sides: tuple[SideAnswer, SideAnswer]) -> str:
