@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from silmark.cli.options import Explain, Json, Plot
 
 if TYPE_CHECKING:
     from silmark.api.collective import CollectiveAnswer
@@ -19,9 +20,9 @@ def collective(
     bytes_: Annotated[str, typer.Option("--bytes", help="buffer of one chip: 64MB, or 1KiB,1MiB,1GiB")] = "64MB",
     members: Annotated[str | None, typer.Option(help="chips that take part (all of them)", show_default=False)] = None,
     apart: Annotated[str, typer.Option(help="chips from one member to the next")] = "1",
-    json_: Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema collective)")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="print every input figure with source and grade")] = False,
-    plot: Annotated[Path | None, typer.Option(help="write a picture (.png, .svg, .pdf)", show_default=False)] = None,
+    json_: Json = False,
+    explain: Explain = False,
+    plot: Plot = None,
 ) -> None:
     """One collective on a system: every algorithm's time, the one that is taken, bus bandwidth."""
     from silmark.api.collective import collective as ask  # noqa: PLC0415

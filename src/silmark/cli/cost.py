@@ -9,21 +9,23 @@ from typing import Annotated, Literal, cast
 
 import typer
 
+from silmark.cli.options import Json, Model, Output, Plot, PrecisionName, Prompt, Tpot, Ttft, WorkloadName
+
 
 def cost(
-    model: Annotated[str, typer.Argument(help="catalogue name, path of a config.json, or hf:owner/name")],
+    model: Model,
     on: Annotated[str, typer.Option(help="8x:nvidia-h100-sxm5-80gb, a system's id, or a .toml file")],
     tp: Annotated[str | None, typer.Option(help="chips that share every layer", show_default=False)] = None,
     pp: Annotated[str | None, typer.Option(help="consecutive groups of layers", show_default=False)] = None,
     dp: Annotated[str | None, typer.Option(help="replicas", show_default=False)] = None,
     ep: Annotated[str | None, typer.Option(help="parts that the experts are divided into", show_default=False)] = None,
     batch: Annotated[str, typer.Option(help="sequences in flight, or auto")] = "auto",
-    workload: Annotated[str, typer.Option(help="chat, code, summarize, reasoning, offline or edge")] = "chat",
-    prompt: Annotated[str | None, typer.Option(help="tokens of a prompt", show_default=False)] = None,
-    output: Annotated[str | None, typer.Option(help="tokens of an answer", show_default=False)] = None,
-    ttft: Annotated[str | None, typer.Option(help="promise, such as 2s, or none", show_default=False)] = None,
-    tpot: Annotated[str | None, typer.Option(help="promise, such as 50ms, or none", show_default=False)] = None,
-    precision: Annotated[str, typer.Option(help="format, weights:compute, weights:compute:kv, or default")] = "default",
+    workload: WorkloadName = "chat",
+    prompt: Prompt = None,
+    output: Output = None,
+    ttft: Ttft = None,
+    tpot: Tpot = None,
+    precision: PrecisionName = "default",
     weights_in: Annotated[str, typer.Option(help="memory tier of the weights: auto, main or sram")] = "auto",
     kv_in: Annotated[str, typer.Option(help="memory tier of the cache: auto, main or sram")] = "auto",
     pay: Annotated[str, typer.Option(help="own, rent, reserved, spot, or auto: what is public first")] = "auto",
@@ -40,8 +42,8 @@ def cost(
         str | None, typer.Option(help="system to undercut: solves for the price of a chip", show_default=False)
     ] = None,
     saving: Annotated[float, typer.Option(help="share of that system's cost per token to be saved")] = 0.0,
-    json_: Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema cost)")] = False,
-    plot: Annotated[Path | None, typer.Option(help="write a picture (.png, .svg, .pdf)", show_default=False)] = None,
+    json_: Json = False,
+    plot: Plot = None,
 ) -> None:
     """What a model costs on a system: machines, power and place, per token and per joule, with intervals."""
     from silmark.api.cost import cost as ask  # noqa: PLC0415

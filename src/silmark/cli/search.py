@@ -152,7 +152,7 @@ def size(
         float | None, typer.Option(help="share of capacity beyond the demand (0.25)", show_default=False)
     ] = None,
     maturity: Maturity = "own",
-    json_: Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema size)")] = False,
+    json_: Json = False,
     plot: Plot = None,
     parquet: Parquet = None,
 ) -> None:

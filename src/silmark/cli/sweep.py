@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from silmark.cli.options import Json
+
 if TYPE_CHECKING:
     from silmark.planning.sweep import Done, Trial
 
@@ -27,7 +29,7 @@ def sweep(
     address: Annotated[str, typer.Option(help="of a running Ray or Dask cluster", show_default=False)] = "",
     fresh: Annotated[bool, typer.Option("--fresh", help="throw away what the folder has of a sweep")] = False,
     check: Annotated[bool, typer.Option("--check", help="only say how many points, and about how long")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema sweep)")] = False,
+    json_: Json = False,
 ) -> None:
     """Evaluate every point of a grid; a run that was stopped goes on where it was."""
     from silmark.api import sweep as ask  # noqa: PLC0415

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from silmark.cli.options import Explain, Json, Model
+
 if TYPE_CHECKING:
     from silmark.api.train import Training
 
 
 def train(
-    model: Annotated[str, typer.Argument(help="catalogue name, path of a config.json, or hf:owner/name")],
+    model: Model,
     on: Annotated[str, typer.Option(help="64x:nvidia-h100-sxm5-80gb, a system's id, or a .toml file")],
     global_batch: Annotated[str | None, typer.Option(help="sequences of one step", show_default=False)] = None,
     micro_batch: Annotated[str, typer.Option(help="sequences that a replica takes at a time")] = "1",
@@ -30,8 +32,8 @@ def train(
     interleave: Annotated[str, typer.Option(help="model chunks per pipeline stage")] = "1",
     precision: Annotated[str, typer.Option(help="format of the matrix products, or default")] = "default",
     stack: Annotated[str, typer.Option(help="foundry, torchtitan, megatron, maxtext, levanter or auto")] = "auto",
-    json_: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="print every input figure with source and grade")] = False,
+    json_: Json = False,
+    explain: Explain = False,
 ) -> None:
     """One optimizer step: time by cause, tokens per second, MFU, memory - or why it cannot be."""
     from silmark.api.train import train as ask  # noqa: PLC0415

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from silmark.cli.options import Json
 from silmark.cli.progress import shown
 from silmark.errors import BadValue
 
@@ -23,7 +24,7 @@ def validate(
     write: Annotated[
         bool, typer.Option("--write", help="write residual classes, operators' corrections and the accuracy pages")
     ] = False,
-    json_: Annotated[bool, typer.Option("--json", help="print JSON (schema: silmark schema)")] = False,
+    json_: Json = False,
     only: Annotated[str, typer.Option(help="all, models or operators")] = "all",
     data: Annotated[
         Path | None, typer.Option(help="folder of the measured tables (SILMARK_DATA)", show_default=False)
