@@ -31,10 +31,6 @@ class Bound:
     least: float = 0.0
     most: float = float("inf")
 
-    def holds(self, value: float) -> bool:
-        """Whether one value lies inside."""
-        return self.least <= value <= self.most
-
     def judge(self, value: Interval) -> Verdict:
         """Holds if the whole interval lies inside, fails if none of it does, else it depends on where the truth is."""
         if self.least <= value.low and value.high <= self.most:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from silmark.cli.options import Explain, Json, Plot
+from silmark.cli.output import print_json
 
 if TYPE_CHECKING:
     from silmark.api.collective import CollectiveAnswer
@@ -33,7 +32,7 @@ def collective(
 
         draw(_title(answer), answer.estimate, plot)
     if json_:
-        sys.stdout.write(json.dumps(answer.as_dict(explain), indent=2, allow_nan=False) + "\n")
+        print_json(answer.as_dict(explain))
         return
     _print(answer, explain)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated, Literal, cast
 
 import typer
 
 from silmark.cli.options import Json, Model, Output, Plot, PrecisionName, Prompt, Tpot, Ttft, WorkloadName
+from silmark.cli.output import print_json
 
 
 def cost(
@@ -77,7 +76,7 @@ def cost(
 
         draw(answer, plot)
     if json_:
-        sys.stdout.write(json.dumps(answer.as_dict(), indent=2, allow_nan=False) + "\n")
+        print_json(answer.as_dict())
         return
     from silmark.report import cost as page  # noqa: PLC0415
     from silmark.report.table import console  # noqa: PLC0415

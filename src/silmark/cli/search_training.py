@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from silmark.cli.output import print_json
 from silmark.errors import BadValue
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def run_training(
 
         draw(answer, plot)
     if json_:
-        sys.stdout.write(json.dumps(answer.as_dict(), indent=2, allow_nan=False) + "\n")
+        print_json(answer.as_dict())
         return
     _print(answer)
 

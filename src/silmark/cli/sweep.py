@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from silmark.cli.options import Json
+from silmark.cli.output import print_json
 
 if TYPE_CHECKING:
     from silmark.planning.sweep import Done, Trial
@@ -48,7 +48,7 @@ def sweep(
 
 def _print(answer: Done | Trial, as_json: bool) -> None:
     if as_json:
-        sys.stdout.write(json.dumps(answer.as_dict(), indent=2) + "\n")
+        print_json(answer.as_dict())
         return
     from silmark.report.sweep import lines  # noqa: PLC0415
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from silmark.cli.options import Explain, Json, Model
+from silmark.cli.output import print_json
 
 if TYPE_CHECKING:
     from silmark.api.train import Training
@@ -55,7 +54,7 @@ def train(
         stack=stack,
     )
     if json_:
-        sys.stdout.write(json.dumps(answer.as_dict(), indent=2, allow_nan=False) + "\n")
+        print_json(answer.as_dict())
         return
     _print(answer, explain)
 

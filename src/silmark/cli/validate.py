@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from silmark.cli.options import Json
+from silmark.cli.output import print_json
 from silmark.cli.progress import shown
 from silmark.errors import BadValue
 
@@ -59,7 +59,7 @@ def validate(
         found = find(cast("Part", only), data, write)
         written = [*found.written, *_files(found, write, html)]
     if json_:
-        sys.stdout.write(json.dumps(found.as_dict(), indent=2, allow_nan=False) + "\n")
+        print_json(found.as_dict())
         return
     _print(found.grids(), [f"wrote {path}" for path in written])
 
@@ -76,7 +76,7 @@ def _grid(against: str | None, output: Path | None, json_: bool) -> None:
             snapshot.write(now, output)
     if json_:
         document = changes.as_dict() if changes else now.as_dict()
-        sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+        print_json(document)
         return
     if changes:
         sys.stdout.write(changes.headline() + "\n\n")
