@@ -63,12 +63,16 @@ def _depth(table: dict[str, Any]) -> int:
     return level
 
 
-def _cache_file(name: str) -> Path:
+def cache_folder() -> Path:
+    """Where the package keeps what can be made again."""
     chosen = os.environ.get("SILMARK_CACHE")
     shared = os.environ.get("XDG_CACHE_HOME")
     home = os.environ.get("HOME") or os.environ.get("LOCALAPPDATA") or os.devnull  # no home: nothing is kept
-    folder = Path(chosen) if chosen else (Path(shared) if shared else Path(home) / ".cache") / "silmark"
-    return folder / f"{name}.json"
+    return Path(chosen) if chosen else (Path(shared) if shared else Path(home) / ".cache") / "silmark"
+
+
+def _cache_file(name: str) -> Path:
+    return cache_folder() / f"{name}.json"
 
 
 @cache

@@ -1,0 +1,1 @@
+"""The compiled core: engines as arrays, from event to event."""
