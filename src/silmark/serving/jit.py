@@ -2,35 +2,108 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.extending import overload
 
-from silmark.figures.tables import cache_folder
+from silmark.serving.kept import compiled_folder
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def _folder() -> Path:
-    """Where compiled functions are kept: numba notices a change of a function's own file, not of those it calls."""
-    digest = hashlib.sha256(numba.__version__.encode())
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(source.read_bytes())
-    return cache_folder() / f"compiled-{digest.hexdigest()[:16]}"
-
-
+_State = Any  # of the type of `kernel.state.State`, which imports this
 _CONFIG: Any = numba.config  # a module without types
 if "NUMBA_CACHE_DIR" not in os.environ:
-    _CONFIG.CACHE_DIR = str(_folder())
+    _CONFIG.CACHE_DIR = str(compiled_folder())
+
+
+LED = 64
+"""Bits of the type of `State.led` where a fleet is led."""
+_OPTIONS: Any = {"_nrt": False, "error_model": "numpy", "no_cpython_wrapper": True}
 
 
 def compiled(function: _Function) -> _Function:
-    """Compiles a function when it is first called; later runs read the result from disk."""
-    return cast("_Function", numba.njit(cache=True, error_model="numpy")(function))
+    """Compiles a function when it is first called; later runs read the result from disk.
+
+    Arrays belong to the caller in Python and compiled functions make none of their own, so that references need no
+    counting (twenty times as fast: a fleet's state is forty arrays, and every call would count each of them).
+    """
+    return _jit(function, cache=True)
+
+
+def inner(function: _Function) -> _Function:
+    """The same for what only compiled functions call: without a door for Python it compiles in half the time."""
+    return _jit(function, cache=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def _jit(function: _Function, **more: bool) -> _Function:
+    jit: Any = numba.njit  # whose types do not know all of its options
+    return cast("_Function", jit(error_model="numpy", _nrt=False, **more)(function))
+
+
+def door(vllm: _Function, sglang: _Function, trtllm: _Function) -> _Function:
+    """A function that does what the policy of an engine says: `f(state, replica, what)`.
+
+    The type of `State.policies` tells which policies a fleet has; others are not compiled.
+    """
+    each: dict[int, Any] = {8: vllm, 16: sglang, 32: trtllm}
+
+    def stub(state: _State, replica: int, what: int) -> object:
+        """Compiled code calls what `choose` returns."""
+        raise NotImplementedError
+
+    def mixed(state: _State, replica: int, what: int) -> object:
+        policy = state.settings[state.engines[replica]["kind"]]["policy"]
+        if policy == 1:
+            return sglang(state, replica, what)
+        if policy == 2:
+            return trtllm(state, replica, what)
+        return vllm(state, replica, what)
+
+    if _CONFIG.DISABLE_JIT:  # a debugger walks through it
+        return cast("_Function", mixed)
+
+    def choose(state: _State, replica: object, what: object) -> object:
+        one = each.get(state.types[state.fields.index("policies")].dtype.bitwidth)
+        if one is None:
+            return mixed
+
+        def alone(state: _State, replica: int, what: int) -> object:
+            return one(state, replica, what)
+
+        return alone
+
+    overload(stub, jit_options=_OPTIONS, strict=False)(choose)
+    return cast("_Function", stub)
+
+
+def extra(full: _Function, otherwise: _Function) -> _Function:
+    """A function that only fleets need that are led in some way beyond taking turns: `f(state, ...)`.
+
+    The type of `State.led` tells which. A server on its own compiles `otherwise`, which takes a third of the time.
+    """
+
+    def stub(state: _State, *more: object) -> object:
+        """Compiled code calls what `choose` returns."""
+        raise NotImplementedError
+
+    def whole(state: _State, *more: object) -> object:
+        return full(state, *more)
+
+    def less(state: _State, *more: object) -> object:
+        return otherwise(state, *more)
+
+    def choose(state: _State, *more: object) -> object:
+        return whole if state.types[state.fields.index("led")].dtype.bitwidth == LED else less
+
+    if _CONFIG.DISABLE_JIT:  # a debugger walks through it
+        return full
+    overload(stub, jit_options=_OPTIONS, strict=False)(choose)
+    return cast("_Function", stub)
 
 
 def is_warm() -> bool:

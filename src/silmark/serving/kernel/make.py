@@ -1,0 +1,243 @@
+"""Makes the arrays of a simulation, and larger ones when they run full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silmark.serving.kernel.clock import Clock
+from silmark.serving.kernel.control import Control, plain
+from silmark.serving.kernel.gaps import BINS
+from silmark.serving.kernel.rules import POWER_OF_TWO, RANDOM, ROUND_ROBIN
+from silmark.serving.kernel.state import (
+    BATCH,
+    BLOCK,
+    DOWN,
+    ENGINE,
+    EVENT,
+    FAILED,
+    FIRST_RATIO,
+    LIVE,
+    MEMBER,
+    NEVER,
+    NODE,
+    NONE,
+    RUN,
+    SAMPLE,
+    SETTINGS,
+    SGLANG,
+    TOTALS,
+    UP,
+    State,
+)
+from silmark.serving.options import EngineOptions
+from silmark.serving.records import ANSWERED, STEP
+from silmark.workloads.requests import SEGMENT
+
+_POLICIES = {"vllm": 0, "sglang": 1, "trtllm": 2}
+_PLACES, _LOG, _ARENA, _SAMPLES = 4096, 1 << 16, 1 << 16, 4096
+_FIRST_SAMPLE_NS = 1_000_000
+_MARKS: dict[str, type[np.signedinteger[Any]]] = {"vllm": np.int8, "sglang": np.int16, "trtllm": np.int32}
+_ORDERS = {"fcfs": 0, "lpm": 1, "lof": 2}
+_SORTED = 128
+"""Most waiting requests that are put in order at once."""
+
+
+def settings_of(options: EngineOptions, shared: bool) -> NDArray[np.void]:
+    """One row of SETTINGS."""
+    row = np.zeros(1, dtype=SETTINGS)
+    row["policy"] = _POLICIES[options.policy]
+    row["seqs"] = options.max_num_seqs
+    row["tokens"] = options.max_num_batched_tokens
+    row["scheduled"] = options.max_num_scheduled_tokens or options.max_num_batched_tokens
+    row["interval"] = options.prefill_schedule_interval
+    row["length"] = options.max_model_len
+    row["block"] = options.block_size
+    # Block 0 is vLLM's null block, SGLang's slot for padding lies besides, TensorRT-LLM has none.
+    row["usable"] = options.num_blocks - (1 if options.policy == "vllm" else 0)
+    row["aside"] = options.sequence_blocks
+    row["threshold"] = options.long_prefill_token_threshold
+    row["watermark"] = int(options.watermark * options.num_blocks)
+    row["stages"] = options.pipeline
+    row["depth"] = options.pipeline + options.async_scheduling
+    row["drafts"] = options.draft_tokens
+    row["slots"] = 1 if options.draft_tokens and options.drafter == "draft_model" else 0
+    row["ahead"] = 0 if options.drafter == "ngram" else options.draft_tokens
+    row["behind"] = 1 if options.draft_tokens and options.drafter == "eagle" else 0
+    row["spare"] = (row["depth"] + 1) * (1 + row["drafts"])
+    row["acceptance"] = options.acceptance
+    row["caching"] = options.enable_prefix_caching
+    row["shared"] = shared and options.enable_prefix_caching and options.policy != "sglang"  # which has a tree
+    row["chunked"] = options.enable_chunked_prefill
+    row["priority"] = options.priority
+    row["whole"] = options.reserve_full_isl
+    row["lookahead"] = options.async_scheduling
+    row["evicts"] = options.capacity == "max_utilization"
+    row["conservativeness"] = options.conservativeness
+    row["entries"] = 1 << (2 * options.num_blocks - 1).bit_length()
+    row["prefill_tokens"] = options.max_prefill_tokens
+    row["stated"] = options.max_new_tokens
+    row["order"] = _ORDERS[options.schedule_policy]
+    row["mixed"] = options.mixed_chunk
+    row["ignore_eos"] = options.ignore_eos
+    row["equal_chunks"] = options.equal_chunks
+    row["waits"] = options.capacity == "static_batch"
+    return row
+
+
+def make(
+    kinds: Sequence[EngineOptions],
+    clock: Clock,
+    replicas: Sequence[int],
+    shared: bool,
+    seed: int = 0,
+    control: Control | None = None,
+) -> State:
+    """A fleet at rest.
+
+    Args:
+        kinds: the engines' settings, by kind.
+        clock: their times, by kind.
+        replicas: the kind of each replica.
+        shared: whether prompts have tokens in common, so that blocks must be told apart.
+        seed: of chances.
+        control: how the fleet is led; None for round robin and nothing else.
+    """
+    control = control or plain(len(kinds), len(replicas))
+    settings = np.concatenate([settings_of(options, shared) for options in kinds])
+    engines = np.zeros(len(replicas), dtype=ENGINE)
+    engines["kind"] = replicas
+    engines["pool"] = control.pools
+    engines["up"] = np.where(np.arange(engines.size) < control.up, UP, DOWN)
+    engines["paid_from"] = np.where(engines["up"] == UP, 0, NEVER)
+    engines["ready_ns"] = NEVER
+    engines["port"] = 1.0
+    engines["root"] = NONE
+    engines["next_ns"] = NEVER
+    engines["end_ns"] = -1
+    engines["prefill_step"] = -settings["interval"][engines["kind"]]
+    engines["seed"] = seed
+    engines["tier"] = NONE
+    if shared and control.tiers.any():
+        settings, engines = _with_tiers(settings, engines, control.tiers)
+    engines["ratio"] = np.minimum(FIRST_RATIO * settings["conservativeness"], 1.0)[engines["kind"]]
+    engines["free"] = settings["usable"][engines["kind"]]
+    whose = {options.policy for options in kinds}
+    blocks, entries = _blocks(settings, engines)
+    nodes, runs, edges = _trees(settings, engines)
+    seqs, depth = int(settings["seqs"].max()), int(settings["depth"].max())
+    totals = np.zeros(1, dtype=TOTALS)
+    totals["sample_every"] = _FIRST_SAMPLE_NS
+    totals["free_blocks"] = engines["free"][: len(replicas)].sum()
+    totals["made_step"] = 1
+    longest = int(settings["length"].max()) // int(settings["block"].min()) + 1
+    state = State(
+        led=np.zeros(0, dtype=np.int64 if _is_led(control) else np.int32),
+        policies=np.zeros(0, dtype=_MARKS[next(iter(whose))] if len(whose) == 1 else np.int64),
+        settings=settings,
+        clock=clock,
+        engines=engines,
+        live=np.zeros(0, dtype=LIVE),
+        running=np.zeros((engines.size, seqs), dtype=np.int64),
+        batches=np.zeros((engines.size, depth), dtype=BATCH),
+        members=np.zeros((engines.size, depth, seqs), dtype=MEMBER),
+        blocks=blocks,
+        entries=entries,
+        tables=np.zeros(_ARENA, dtype=np.int64),
+        segments=np.zeros(_ARENA, dtype=SEGMENT),
+        nodes=nodes,
+        runs=runs,
+        edges=edges,
+        hits=np.zeros(max(longest, _SORTED), dtype=np.int64),
+        order=np.zeros(max(seqs, _SORTED), dtype=np.int64),
+        events=np.zeros(2 * seqs + 2 * _PLACES, dtype=EVENT),
+        answered=np.zeros(_LOG, dtype=ANSWERED),
+        steps=np.zeros(_LOG, dtype=STEP),
+        samples=np.zeros(_SAMPLES, dtype=SAMPLE),
+        gaps=np.zeros(BINS, dtype=np.int64),
+        totals=totals,
+        rules=control.rules.copy(),
+        changes=control.changes,
+        links=control.links,
+        costs=np.zeros(engines.size),
+    )
+    totals["free_live"] = NONE
+    return more_places(state, _PLACES)
+
+
+def _is_led(control: Control) -> bool:
+    """Whether more happens than that replicas take turns."""
+    rules = control.rules[0]
+    taking_turns = rules["router"] in (ROUND_ROBIN, RANDOM, POWER_OF_TWO) and control.up == control.pools.size
+    quiet = rules["outside_ns"] == NEVER and control.changes.size == 0 and not control.tiers.any()
+    return bool(rules["split"] or not (taking_turns and quiet))
+
+
+def _with_tiers(
+    settings: NDArray[np.void], engines: NDArray[np.void], tiers: NDArray[np.int64]
+) -> tuple[NDArray[np.void], NDArray[np.void]]:
+    """A row more for the tier of each replica that has one: never up, with blocks and digests of its own."""
+    having = np.flatnonzero(tiers)
+    own, rows = settings[engines["kind"][having]], engines[having]
+    own["usable"] = tiers[having]
+    own["entries"] = [1 << (2 * int(size)).bit_length() for size in tiers[having]]
+    rows["kind"] = settings.size + np.arange(having.size)
+    rows["up"] = FAILED
+    engines["tier"][having] = engines.size + np.arange(having.size)
+    return np.concatenate([settings, own]), np.concatenate([engines, rows])
+
+
+def _blocks(settings: NDArray[np.void], engines: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """Free lists in the order of the blocks, and empty tables of digests; sets where each engine's begin."""
+    of = settings[engines["kind"]]
+    sizes = np.where(of["shared"], of["usable"], 0).astype(np.int64)
+    entries = np.where(of["shared"], of["entries"], 0)
+    engines["first_block"] = np.cumsum(sizes) - sizes
+    engines["first_entry"] = np.cumsum(entries) - entries
+    blocks = np.zeros(int(sizes.sum()), dtype=BLOCK)
+    blocks["before"] = np.arange(blocks.size) - 1
+    blocks["after"] = np.arange(blocks.size) + 1
+    blocks["twin"] = NONE
+    for engine, size in zip(engines, sizes, strict=True):
+        first, last = engine["first_block"], engine["first_block"] + size - 1
+        engine["head"], engine["tail"] = (first, last) if size else (NONE, NONE)
+        if size:
+            blocks["before"][first] = blocks["after"][last] = NONE
+    return blocks, np.full(int(entries.sum()), NONE, dtype=np.int64)
+
+
+def _trees(
+    settings: NDArray[np.void], engines: NDArray[np.void]
+) -> tuple[NDArray[np.void], NDArray[np.void], NDArray[np.int64]]:
+    """Empty radix trees, each no more than a root; memory is taken from the machine where it is first written."""
+    of = settings[engines["kind"]]
+    here = of["policy"] == SGLANG
+    pages = np.where(here, of["usable"] + 1, 0).astype(np.int64)
+    tokens = pages * of["block"]
+    edges = np.where(here, of["entries"], 0)
+    for field, sizes in (("first_node", pages), ("first_run", tokens), ("first_edge", edges)):
+        engines[field] = np.cumsum(sizes) - sizes
+    engines["nodes"] = here
+    for field in ("chunked", "free_node", "free_run", "oldest_leaf", "newest_leaf"):
+        engines[field] = NONE
+    nodes = np.zeros(int(pages.sum()), dtype=NODE)
+    nodes["parent"][engines["first_node"][here]] = NONE
+    return nodes, np.zeros(int(tokens.sum()), dtype=RUN), np.zeros(int(edges.sum()), dtype=np.int64)
+
+
+def more_places(state: State, least: int) -> State:
+    """With room for twice as many requests in flight, and at least so many more."""
+    size = state.live.size
+    live = np.zeros(max(2 * size, size + least), dtype=LIVE)
+    live[:size] = state.live
+    added = np.arange(size, live.size, dtype=np.int64)
+    live["left"][size:] = added + 1
+    live["left"][-1] = state.totals["free_live"][0]
+    state.totals["free_live"] = size
+    state.totals["places"] += added.size
+    events = np.zeros(state.events.size + 2 * added.size, dtype=EVENT)
+    events[: state.events.size] = state.events
+    return state._replace(live=live, events=events)

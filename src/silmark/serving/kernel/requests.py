@@ -1,0 +1,177 @@
+"""Requests come and go: places in `live`, and the record that a request leaves behind."""
+
+from __future__ import annotations
+
+from silmark.serving.jit import extra, inner
+from silmark.serving.kernel.blocks import release
+from silmark.serving.kernel.charges import refund
+from silmark.serving.kernel.prefixes import finish
+from silmark.serving.kernel.queue import add_event, pop, push, rank_last
+from silmark.serving.kernel.state import (
+    ABSENT,
+    GONE,
+    HANDED,
+    HELD,
+    LOADING,
+    NONE,
+    PENDING,
+    PREEMPTED,
+    QUEUED,
+    RUNNING,
+    SEND,
+    State,
+)
+from silmark.serving.kernel.tier import store
+from silmark.serving.records import DONE
+
+
+@inner
+def free_place(state: State, request: int) -> None:
+    """Makes the place of a request free for another."""
+    state.live[request]["status"] = ABSENT
+    state.live[request]["left"] = state.totals[0]["free_live"]
+    state.totals[0]["free_live"] = request
+    state.totals[0]["places"] += 1
+
+
+@inner
+def enqueue(state: State, replica: int, request: int) -> None:
+    """Puts a request that has arrived into an engine's queue."""
+    one, engine = state.live[request], state.engines[replica]
+    one["replica"] = replica
+    one["status"] = QUEUED
+    if not state.settings[engine["kind"]]["priority"]:
+        one["priority"] = 0
+    rank_last(state, replica, request)
+    push(state, replica, request)
+
+
+@inner
+def preempt(state: State, replica: int, request: int) -> None:
+    """Takes the blocks of a request that is no longer in `running`, and puts it first into the queue.
+
+    Its tokens are computed anew later (recompute). Under priorities it goes where priority and arrival put it.
+    """
+    one, engine = state.live[request], state.engines[replica]
+    store(state, replica, request)
+    release(state, replica, request)
+    one["status"] = PREEMPTED
+    one["computed"] = 0
+    one["drafts"] = 0
+    one["placeholders"] = 0
+    one["stale"] = one["flying"]
+    one["preemptions"] += 1
+    if not state.settings[engine["kind"]]["priority"]:
+        engine["rank_front"] -= 1
+        one["rank"] = engine["rank_front"]
+    state.totals[0]["running"] -= 1
+    push(state, replica, request)
+
+
+@inner
+def leave(state: State, replica: int, request: int, status: int) -> None:
+    """Writes what became of a request, and frees what it held; `running` is put in order by `close_ranks`."""
+    one, totals = state.live[request], state.totals[0]
+    if one["leg"]:
+        hand_over(state, replica, request, status)
+        return
+    record = state.answered[totals["answered"]]
+    totals["answered"] += 1
+    record["name"] = one["name"]
+    record["arrival_ns"] = one["arrival_ns"]
+    record["scheduled_ns"] = one["scheduled_ns"]
+    record["first_ns"] = one["first_ns"]
+    record["last_ns"] = one["last_ns"]
+    record["prompt"] = one["prompt"]
+    record["output"] = one["done"]
+    record["cached"] = one["cached"]
+    record["preemptions"] = one["preemptions"]
+    record["retries"] = one["retries"]
+    record["replica"] = replica
+    record["status"] = status
+    record["joules"] = one["joules"]
+    take_out(state, replica, request)
+    totals["open"] -= 1
+    if one["follower"] != NONE:
+        add_event(
+            state, max(totals["now"], one["last_ns"]) + state.live[one["follower"]]["delay_ns"], SEND, one["follower"]
+        )
+    if one["partner"] != NONE:
+        free_place(state, one["partner"])
+    if one["flying"] > 0:
+        one["status"] = GONE
+    else:
+        free_place(state, request)
+
+
+@inner
+def take_out(state: State, replica: int, request: int) -> None:
+    """Takes a request away from its engine: out of the queue or of those that run, with its blocks."""
+    one = state.live[request]
+    refund(state, request)
+    if one["skipped"] > 0:
+        state.engines[replica]["skipped"] -= 1
+        one["skipped"] = 0
+    if one["status"] == PREEMPTED or one["status"] == QUEUED:
+        _withdraw(state, replica, request)
+    elif one["status"] == RUNNING:
+        state.totals[0]["running"] -= 1
+    elif one["status"] == LOADING:
+        state.engines[replica]["away"] -= 1
+    if one["held"] > 0:
+        store(state, replica, request)
+        finish(state, replica, request)
+
+
+@inner
+def _hand_over(state: State, replica: int, leg: int, status: int) -> None:
+    """A prefill for another pool has ended: its blocks stay until they are read, unless it was preempted just then."""
+    one, totals = state.live[leg], state.totals[0]
+    totals["tokens_out"] -= one["done"] - state.live[one["partner"]]["done"]  # thrown away: computed again there
+    if status == DONE and one["status"] == RUNNING:
+        refund(state, leg)
+        totals["running"] -= 1
+        state.engines[replica]["away"] += 1
+        one["status"] = HELD
+    else:
+        take_out(state, replica, leg)
+        one["status"] = PENDING if status == DONE else ABSENT
+    one["due_ns"] = max(totals["now"] + 1, one["last_ns"])
+    add_event(state, one["due_ns"], HANDED, leg)
+
+
+@inner
+def _keep(state: State, replica: int, leg: int, status: int) -> None:
+    """There is one pool."""
+
+
+hand_over = extra(_hand_over, _keep)
+"""Ends a prefill for another pool."""
+
+
+@inner
+def _withdraw(state: State, replica: int, request: int) -> None:
+    """Takes a request out of the middle of the queue (rare: one that was preempted before its last token came)."""
+    live, aside = state.live, NONE
+    first = pop(state, replica)
+    while first != request:
+        live[first]["left"] = aside
+        aside = first
+        first = pop(state, replica)
+    while aside != NONE:
+        first = aside
+        aside = live[first]["left"]
+        push(state, replica, first)
+
+
+@inner
+def close_ranks(state: State, replica: int) -> None:
+    """Closes the gaps that requests left in `running`."""
+    engine = state.engines[replica]
+    kept = 0
+    for i in range(engine["running"]):
+        request = state.running[replica, i]
+        if state.live[request]["status"] == RUNNING:
+            state.running[replica, kept] = request
+            kept += 1
+    engine["running"] = kept

@@ -1,0 +1,40 @@
+"""Steps one by one without a clock: a scheduler alone, for a comparison with a recorded one."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from silmark.serving.jit import compiled
+from silmark.serving.kernel.batch import newest
+from silmark.serving.kernel.fleet import load
+from silmark.serving.kernel.requests import enqueue
+from silmark.serving.kernel.state import State
+from silmark.serving.policies import schedule
+
+
+@compiled
+def arrive(
+    state: State, rows: NDArray[np.void], segments: NDArray[np.void], bounds: NDArray[np.int64], at: int, step: int
+) -> None:
+    """Puts a row into the queue of the only engine; its time of arrival is the number of the step."""
+    request = load(state, rows, segments, bounds, at, 1)
+    state.live[request]["name"] = at
+    state.live[request]["arrival_ns"] = step
+    state.totals[0]["open"] += 1
+    enqueue(state, 0, request)
+
+
+@compiled
+def begin(state: State) -> int:
+    """Schedules one step, empty or not, and leaves it in flight. Returns how many requests take part."""
+    size = schedule(state, 0, 0)
+    batch = state.batches[0, newest(state, 0)]
+    batch["size"] = size
+    batch["tokens"] = 0
+    for i in range(size):
+        batch["tokens"] += state.members[0, newest(state, 0), i]["tokens"]
+    batch["joules"] = 0.0
+    state.engines[0]["flying"] += 1
+    state.engines[0]["steps"] += 1 if size > 0 else 0
+    return int(size)

@@ -1,0 +1,324 @@
+"""vLLM v1's scheduler (0.33.0, v1/core/sched/scheduler.py), decision by decision.
+
+A step has no phases: every request gets tokens so that its computed tokens catch up with those it has. Running requests
+come first, in the order of their admission; if blocks run out, the newest (or the one of lowest priority) gives its own
+back and waits again. Only if nobody had to is the queue looked at, and only its head: if that does not fit, nobody
+behind it is tried.
+"""
+
+from __future__ import annotations
+
+from silmark.serving.jit import inner
+from silmark.serving.kernel.arenas import seat
+from silmark.serving.kernel.batch import newest
+from silmark.serving.kernel.blocks import adopt, blocks_for, cache_full, extend, find_prefix, idle_hits, unclaimed
+from silmark.serving.kernel.fetch import begin, wants
+from silmark.serving.kernel.queue import pop, push
+from silmark.serving.kernel.requests import preempt
+from silmark.serving.kernel.state import NONE, RUNNING, State
+
+
+@inner
+def schedule(state: State, replica: int, _: int) -> int:
+    """Decides one step: writes its members, hands out blocks. Returns how many requests take part."""
+    engine = state.engines[replica]
+    settings = state.settings[engine["kind"]]
+    eligible = engine["running"] + engine["waiting"]
+    threshold = settings["threshold"] if eligible > 1 else 0
+    engine["calls"] += 1
+    holds = _holds_prompts(state, replica)
+    size, budget, preempted, prompts = _running(state, replica, threshold, holds)
+    if preempted == 0:
+        size, prompts = _waiting(state, replica, threshold, holds, size, budget, prompts)
+        if not holds:
+            engine["bound"] = 1 if engine["waiting"] > engine["skipped"] else 0
+    if prompts:
+        engine["prefill_step"] = engine["steps"] + (1 if size > 0 else 0)
+    _advance(state, replica, size)
+    return int(size)
+
+
+@inner
+def _holds_prompts(state: State, replica: int) -> bool:
+    """Whether prompts are held back (prefill_schedule_interval): too soon, somebody decodes, and no queue builds up."""
+    engine = state.engines[replica]
+    interval = state.settings[engine["kind"]]["interval"]
+    if interval <= 1 or engine["bound"] == 1 or engine["steps"] + 1 - engine["prefill_step"] >= interval:
+        return False
+    for i in range(engine["running"]):
+        if state.live[state.running[replica, i]]["chunk"] == 0:
+            return True
+    return False
+
+
+@inner
+def _left(state: State, replica: int, size: int, budget: int) -> int:
+    """Tokens that one more request may get: of those to give out, and of the batch, where drafters need places too."""
+    settings = state.settings[state.engines[replica]["kind"]]
+    return int(min(budget, settings["tokens"] - settings["scheduled"] + budget - settings["slots"] * (size + 1)))
+
+
+@inner
+def _running(state: State, replica: int, threshold: int, holds: bool) -> tuple[int, int, int, bool]:
+    """Gives running requests their tokens.
+
+    Returns:
+        Members, tokens left, how many were preempted, and whether some member has not computed its prompt yet.
+    """
+    engine, live = state.engines[replica], state.live
+    settings, place = state.settings[engine["kind"]], newest(state, replica)
+    members = state.members[replica, place]
+    budget, size, preempted, index, prompts = int(settings["scheduled"]), 0, 0, 0, False
+    while index < engine["running"] and _left(state, replica, size, budget) > 0:
+        request = state.running[replica, index]
+        one = live[request]
+        new = _wanted(state, replica, request, threshold, _left(state, replica, size, budget))
+        if (holds and one["chunk"] == 1) or engine["calls"] < one["eligible"]:
+            new = 0
+        if new <= 0:
+            index += 1
+            continue
+        fits = True
+        while not _room(state, replica, request, new):
+            victim_index = _victim(state, replica)
+            victim = state.running[replica, victim_index]
+            for i in range(victim_index, engine["running"] - 1):
+                state.running[replica, i] = state.running[replica, i + 1]
+            engine["running"] -= 1
+            if victim_index < index:
+                index -= 1
+                size, budget = _refund(state, replica, victim, size, budget)
+            preempt(state, replica, victim)
+            preempted += 1
+            if victim == request:
+                fits = False
+                break
+        if not fits:
+            if settings["priority"]:
+                continue
+            break
+        _grant(state, replica, request, new)
+        members[size]["live"] = request
+        members[size]["tokens"] = new
+        members[size]["drafts"] = max(0, new + one["computed"] - one["prompt"] - one["done"] - one["placeholders"])
+        one["drafts"] = 0
+        prompts = prompts or one["chunk"] == 1
+        size += 1
+        budget -= new
+        index += 1
+    return size, budget, preempted, prompts
+
+
+@inner
+def _wanted(state: State, replica: int, request: int, threshold: int, budget: int) -> int:
+    """Tokens that a running request may get now."""
+    one = state.live[request]
+    settings = state.settings[state.engines[replica]["kind"]]
+    coming = one["placeholders"]
+    if coming > 0 and one["computed"] + 2 - coming >= one["prompt"] + one["output"]:
+        return 0  # the step in flight makes its last token
+    new = one["prompt"] + one["done"] + one["drafts"] + coming - one["computed"]
+    if 0 < threshold < new:
+        new = threshold
+    return int(min(new, budget, settings["length"] - one["computed"] - 1))
+
+
+@inner
+def _room(state: State, replica: int, request: int, new: int) -> bool:
+    """Whether the blocks for so many more tokens of a running request are free."""
+    engine, one = state.engines[replica], state.live[request]
+    settings = state.settings[engine["kind"]]
+    tokens = min(one["computed"] + new + settings["ahead"], settings["length"])
+    return bool(blocks_for(tokens, settings["block"]) - one["held"] <= unclaimed(state, replica))
+
+
+@inner
+def _grant(state: State, replica: int, request: int, new: int) -> None:
+    """Hands out the blocks, and makes known those that the new tokens fill."""
+    one = state.live[request]
+    settings = state.settings[state.engines[replica]["kind"]]
+    tokens = min(one["computed"] + new + settings["ahead"], settings["length"])
+    count = blocks_for(tokens, settings["block"]) - one["held"]
+    if count > 0:
+        extend(state, replica, request, count)
+    cache_full(state, replica, request, min(one["computed"] + new, one["prompt"] + one["done"]))
+
+
+@inner
+def _victim(state: State, replica: int) -> int:
+    """Place in `running` of the request to preempt: the newest, or the last by priority and arrival."""
+    engine, live = state.engines[replica], state.live
+    if not state.settings[engine["kind"]]["priority"]:
+        return int(engine["running"] - 1)
+    worst = 0
+    for i in range(1, engine["running"]):
+        one, other = live[state.running[replica, i]], live[state.running[replica, worst]]
+        if one["priority"] > other["priority"] or (
+            one["priority"] == other["priority"] and one["arrival_ns"] > other["arrival_ns"]
+        ):
+            worst = i
+    return worst
+
+
+@inner
+def _refund(state: State, replica: int, victim: int, size: int, budget: int) -> tuple[int, int]:
+    """Takes a preempted request out of the step that is being scheduled."""
+    members = state.members[replica, newest(state, replica)]
+    for i in range(size):
+        if members[i]["live"] == victim:
+            budget += members[i]["tokens"]
+            for j in range(i, size - 1):
+                members[j] = members[j + 1]
+            return size - 1, budget
+    return size, budget
+
+
+@inner
+def _waiting(
+    state: State, replica: int, threshold: int, holds: bool, size: int, budget: int, prompts: bool
+) -> tuple[int, bool]:
+    """Admits from the head of the queue as long as it fits.
+
+    Returns:
+        Members, and whether some member has not computed its prompt yet.
+    """
+    engine, live = state.engines[replica], state.live
+    settings, place = state.settings[engine["kind"]], newest(state, replica)
+    members = state.members[replica, place]
+    aside, running, chunks = NONE, size, prompts
+    engine["stuck"] = 0
+    while _left(state, replica, size, budget) > 0 and engine["waiting"] > 0 and engine["running"] < settings["seqs"]:
+        request = engine["root"]
+        one = live[request]
+        if one["stale"] > 0:  # its last token is still on the way
+            pop(state, replica)
+            one["left"] = aside
+            aside = request
+            engine["skipped"] += 1 - one["skipped"]
+            one["skipped"] = 1
+            continue
+        fetched = one["held"] > 0
+        hits = 0 if fetched else find_prefix(state, replica, request)
+        if not fetched and wants(state, replica, request, hits):
+            if not begin(state, replica, request):
+                engine["stuck"] = 1
+                break
+            continue
+        past = one["computed"] if fetched else hits * settings["block"]
+        fills, left = not chunks and (running > 0 or past > 0), _left(state, replica, size, budget)
+        new = _first_tokens(state, replica, request, past, threshold, left, holds, fills)
+        if new == 0:
+            break
+        if not (_room(state, replica, request, new) if fetched else _fits(state, replica, request, hits, new)):
+            engine["stuck"] = 1
+            break
+        pop(state, replica)
+        _admit(state, replica, request, hits, new)
+        members[size]["live"] = request
+        members[size]["tokens"] = new
+        wanted = one["prompt"] + one["done"] - past
+        members[size]["drafts"] = min(0, wanted - new)
+        prompts = prompts or wanted > 1
+        size += 1
+        budget -= new
+    while aside != NONE:
+        request = aside
+        aside = live[request]["left"]
+        push(state, replica, request)
+    return size, prompts
+
+
+@inner
+def _first_tokens(
+    state: State, replica: int, request: int, past: int, threshold: int, left: int, holds: bool, fills: bool
+) -> int:
+    """Tokens with which a waiting request starts; 0 if it has to wait.
+
+    Args:
+        past: its cached tokens.
+        threshold: most tokens of one request; 0 for any number.
+        left: tokens that may still be given out.
+        holds: prompts are held back.
+        fills: the others decode, so that one with a single token left is filled up to the size of their drafts.
+    """
+    one, settings = state.live[request], state.settings[state.engines[replica]["kind"]]
+    new = one["prompt"] + one["done"] - past
+    if holds and new > 1:
+        return 0
+    if fills and new == 1 and past + 1 + settings["drafts"] < settings["length"]:
+        new += settings["drafts"]
+        if new > left:
+            return 0
+    if 0 < threshold < new:
+        new = threshold
+    if not settings["chunked"] and new > left:
+        return 0
+    return int(min(new, left))
+
+
+@inner
+def _admit(state: State, replica: int, request: int, hits: int, new: int) -> None:
+    """Makes a waiting request a running one, with the cached blocks that were found and those for `new` tokens."""
+    one, engine, totals = state.live[request], state.engines[replica], state.totals[0]
+    if one["held"] == 0:
+        seat(state, request)
+        adopt(state, replica, request, hits)
+        one["computed"] = hits * state.settings[engine["kind"]]["block"]
+    _grant(state, replica, request, new)
+    if one["scheduled_ns"] == NONE:
+        one["scheduled_ns"] = totals["now"]
+        one["cached"] = one["computed"]
+    engine["skipped"] -= one["skipped"]
+    one["skipped"] = 0
+    one["status"] = RUNNING
+    state.running[replica, engine["running"]] = request
+    engine["running"] += 1
+    totals["running"] += 1
+
+
+@inner
+def _fits(state: State, replica: int, request: int, hits: int, new: int) -> bool:
+    """Whether a waiting request finds its blocks: for all of its tokens if asked so, and for those of this step."""
+    engine, one = state.engines[replica], state.live[request]
+    settings = state.settings[engine["kind"]]
+    taken = settings["aside"] + idle_hits(state, hits) - hits + (settings["watermark"] if engine["running"] > 0 else 0)
+    block, length = settings["block"], settings["length"]
+    if settings["whole"]:
+        whole = blocks_for(min(one["prompt"] + one["done"], length), block)
+        if whole + taken > unclaimed(state, replica):
+            return False
+    tokens = min(hits * block + new + settings["ahead"], length)
+    return bool(blocks_for(tokens, block) + taken <= unclaimed(state, replica))
+
+
+@inner
+def _advance(state: State, replica: int, size: int) -> None:
+    """Counts the tokens of the step as computed, so that the next step can be scheduled at once."""
+    settings = state.settings[state.engines[replica]["kind"]]
+    members = state.members[replica, newest(state, replica)]
+    for i in range(size):
+        member = members[i]
+        one = state.live[member["live"]]
+        one["computed"] += member["tokens"]
+        one["flying"] += member["tokens"]
+        makes = one["computed"] >= one["prompt"] + one["done"] + one["placeholders"]
+        member["makes"] = 1 if makes else 0
+        one["chunk"] = 0 if makes else 1
+        if makes and settings["lookahead"]:
+            one["placeholders"] += 1 + abs(member["drafts"])
+            one["drafts"] = settings["drafts"]
+            one["eligible"] = state.engines[replica]["calls"] + settings["stages"]
+
+
+@inner
+def admits_later(state: State, replica: int, _: int) -> bool:
+    """Whether the queue stays as it is while running requests decode: empty, no seat, or no blocks.
+
+    Blocks only get fewer then. What running requests add to the prefix cache could help a waiting one only where
+    answers are shared, so a queue that was stuck is looked at again in that case.
+    """
+    engine = state.engines[replica]
+    settings = state.settings[engine["kind"]]
+    if engine["waiting"] == 0 or engine["running"] >= settings["seqs"]:
+        return True
+    return bool(engine["stuck"] == 1 and not settings["shared"])
