@@ -17,25 +17,25 @@ _TENTH = NormalDist().inv_cdf(0.9)
 
 
 @cache
-def _strata() -> Array:
-    """One standard normal value from the middle of each of DRAWS equally likely slices."""
+def _strata(count: int) -> Array:
+    """One standard normal value from the middle of each of so many equally likely slices."""
     normal = NormalDist()
-    values = np.array([normal.inv_cdf((i + 0.5) / DRAWS) for i in range(DRAWS)])
+    values = np.array([normal.inv_cdf((i + 0.5) / count) for i in range(count)])
     values.setflags(write=False)
     return values
 
 
-def draw(inputs: Mapping[str, Interval]) -> dict[str, Array]:
+def draw(inputs: Mapping[str, Interval], count: int = DRAWS, seed: int = 0) -> dict[str, Array]:
     """Draws of every input, log-normal on either side of its middle with one tenth beyond each bound.
 
     A Latin hypercube (McKay, Beckman, Conover, Technometrics 1979): each input visits each of its slices once, in an
-    order of its own, which is the same in every run.
+    order of its own, which is the same in every run of one seed.
     """
-    order = np.random.default_rng(0)
+    order = np.random.default_rng(seed)
     found = {}
     for key in sorted(inputs):
         below, above = log_widths(inputs[key])
-        z = order.permutation(_strata()) / _TENTH
+        z = order.permutation(_strata(count)) / _TENTH
         found[key] = inputs[key].mid * np.exp(np.where(z < 0, below, above) * z)
     return found
 

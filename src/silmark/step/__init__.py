@@ -1,7 +1,7 @@
 """StepModel: a (model, system, plan) compiled once; evaluates steps as arrays."""
 
 from silmark.step.cost import OpShare, StepCost
-from silmark.step.error import between_plans, grade, grade_each, log_widths, log_widths_each, residual
+from silmark.step.error import between_plans, grade, grade_each, log_terms, log_widths, log_widths_each, residual
 from silmark.step.model import Maturity, StepModel, compile_step
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "compile_step",
     "grade",
     "grade_each",
+    "log_terms",
     "log_widths",
     "log_widths_each",
     "residual",

@@ -78,35 +78,42 @@ def log_widths(step_model: StepModel, cost: StepCost, metric: str) -> tuple[floa
         cost: of the steps whose time it is; the shares of its resources weigh the figures.
         metric: whose residuals to take.
     """
-    below, above = _terms(step_model, cost.shares(), metric)
+    below, above = zip(*log_terms(step_model, cost, metric).values(), strict=True)
     return quadrature(below), quadrature(above)
+
+
+def log_terms(step_model: StepModel, cost: StepCost, metric: str) -> dict[str, tuple[float, float]]:
+    """What `log_widths` adds in quadrature, below and above: `class` (its residuals), each resource, `maturity`."""
+    return _terms(step_model, cost.shares(), metric)
 
 
 def log_widths_each(step_model: StepModel, cost: StepCost, metric: str) -> tuple[Array, Array]:
     """`log_widths` of every single step of an array."""
-    below, above = _terms(step_model, cost.shares_each(), metric)
+    below, above = zip(*_terms(step_model, cost.shares_each(), metric).values(), strict=True)
     return np.sqrt(sum(np.square(term) for term in below)), np.sqrt(sum(np.square(term) for term in above))
 
 
 def _terms(
     step_model: StepModel, shares: Mapping[Resource, _Share], metric: str
-) -> tuple[list[float | _Share], list[float | _Share]]:
+) -> dict[str, tuple[float | _Share, float | _Share]]:
     """What adds in quadrature, below and above: the class's residuals, each resource's figures, the maturity."""
     base = residual(step_model.target.chip, metric)
     # Quantiles of measured over predicted: of a rate, the high one is the short time.
     short, long = (1 / base.high, 1 / base.low) if metric == "throughput" else (base.low, base.high)
-    below: list[float | _Share] = [max(_LEAST_WIDTH, -math.log(short))]
-    above: list[float | _Share] = [max(_LEAST_WIDTH, math.log(long))]
+    found: dict[str, tuple[float | _Share, float | _Share]] = {
+        "class": (max(_LEAST_WIDTH, -math.log(short)), max(_LEAST_WIDTH, math.log(long)))
+    }
     for resource, share in shares.items():
         widths = [_widths(figure) for figure in _joining(step_model, resource, metric)]
-        below.append(share * max((low for low, _ in widths), default=0.0))
-        above.append(share * max((high for _, high in widths), default=0.0))
+        found[resource] = (
+            share * max((low for low, _ in widths), default=0.0),
+            share * max((high for _, high in widths), default=0.0),
+        )
     if step_model.maturity is not None:
         on_chip = 1.0 - shares.get("link", 0.0)
         low, high = _widths(step_model.maturity)
-        below.append(on_chip * low)
-        above.append(on_chip * high)
-    return below, above
+        found["maturity"] = (on_chip * low, on_chip * high)
+    return found
 
 
 def grade(step_model: StepModel, cost: StepCost, metric: str) -> Grade:

@@ -1,0 +1,77 @@
+"""One engine as it comes up on a system: what it chooses, where its memory goes, how many KV blocks it has."""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+from silmark import models, systems
+from silmark.api import question
+from silmark.api.question import Count
+from silmark.api.single import asked_plan
+from silmark.errors import BadValue
+from silmark.mapping import Infeasible
+from silmark.report.engine import EngineAnswer
+from silmark.serving.arguments import EngineArgs
+from silmark.serving.kv_tiers import kv_tiers
+from silmark.serving.replica import replica
+
+
+def engine(
+    model: str,
+    on: str,
+    *,
+    policy: str = "vllm",
+    engine_version: str = "",
+    usage: str = "server",
+    max_num_seqs: Count | None = None,
+    max_num_batched_tokens: Count | None = None,
+    max_model_len: Count | None = None,
+    gpu_memory_utilization: str | float | None = None,
+    block_size: Count | None = None,
+    enforce_eager: bool = False,
+    tp: Count | None = None,
+    pp: Count | None = None,
+    dp: Count | None = None,
+    ep: Count | None = None,
+    precision: str = "default",
+) -> EngineAnswer:
+    """What a serving engine chooses by itself, and the KV blocks that its chips leave it.
+
+    Args:
+        model: catalogue name, path of a `config.json`, or `hf:owner/name`.
+        on: `8x:nvidia-h100-sxm5-80gb`, a system's id, or a `.toml` file.
+        policy, engine_version: vllm, sglang or trtllm, and whose defaults: such as 0.19.0.
+        usage: "server" for an API server, "llm" for offline batches.
+        max_num_seqs, max_num_batched_tokens, max_model_len, gpu_memory_utilization, block_size, enforce_eager: as vLLM
+            names them; None is the engine's own choice.
+        tp, pp, dp, ep, precision: as in `estimate`.
+
+    Raises:
+        SilmarkError: a name that is unknown or a value that makes no sense.
+    """
+    if usage not in ("server", "llm"):
+        raise BadValue("usage", usage, "server or llm")
+    loaded, target = models.load(model), systems.target(on)
+    share = None if gpu_memory_utilization is None else question.share("gpu-memory-utilization", gpu_memory_utilization)
+    args = EngineArgs(
+        policy=policy,
+        version=engine_version,
+        usage=cast("Literal['server', 'llm']", usage),
+        max_num_seqs=_count("max-num-seqs", max_num_seqs),
+        max_num_batched_tokens=_count("max-num-batched-tokens", max_num_batched_tokens),
+        max_model_len=_count("max-model-len", max_model_len),
+        gpu_memory_utilization=None if share is None else share.mid,
+        block_size=_count("block-size", block_size),
+        enforce_eager=enforce_eager,
+    )
+    ways = tuple(_count(name, way) for name, way in (("tp", tp), ("pp", pp), ("dp", dp), ("ep", ep)))
+    plan = asked_plan(loaded, target, (*ways, None), precision)
+    said = {"model": loaded.name, "on": target.name, "plan": str(plan), "policy": policy, "usage": usage}
+    found = replica(loaded, target, plan, args)
+    if isinstance(found, Infeasible):
+        return EngineAnswer(said, None, (), found.reason, cannot=found.cannot)
+    return EngineAnswer(said, found, tuple(kv_tiers(found, list(target.tiers()))))
+
+
+def _count(label: str, value: Count | None) -> int | None:
+    return None if value is None else question.whole(label, value)
