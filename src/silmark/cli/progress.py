@@ -1,4 +1,4 @@
-"""Progress of commands that take a while: what is being done, on stderr, once two seconds have passed."""
+"""Progress of commands that take a while, on stderr: what is being done, once two seconds have passed, or a bar."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 PATIENCE = 2.0
@@ -61,3 +61,32 @@ def shown(patience: float | None = None) -> Iterator[None]:
         logger.setLevel(before)
         logger.removeHandler(lines)
         lines.close()
+
+
+Bar = Callable[[int, int | None], None]
+"""Told how much is done, and of how much if that is known."""
+
+
+@contextmanager
+def bar(unit: str) -> Iterator[Bar | None]:
+    """A bar with the time left where a person looks on; None in a pipe.
+
+    Args:
+        unit: what is counted.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (BarColumn(), MofNCompleteColumn(), unit, TimeElapsedColumn(), "done,", TimeRemainingColumn(), "left")
+    with Progress(*columns, console=Console(stderr=True), transient=True) as drawn:
+        task = drawn.add_task("", total=None)
+        yield lambda done, total: drawn.update(task, completed=done, total=total)
