@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from silmark.api.sweep import prepare
 from silmark.errors import BadFile, SilmarkError
 from silmark.planning.sweep import Grid, parse, read
-from silmark.planning.sweep.columns import COLUMNS
+from silmark.planning.sweep.columns import columns_of
 from silmark.planning.sweep.grid import PLAN_AXES, POINT_AXES, Block
 
 LEAST = {"models": "llama-3.1-8b", "on": "1x:h100", "batch": 1, "prompt": 1024, "output": 256}
@@ -39,7 +39,7 @@ def test_blocks_take_what_they_lack_from_the_top() -> None:
 
 
 def test_the_default_is_every_column() -> None:
-    assert parse("g", LEAST).columns == tuple(COLUMNS)
+    assert parse("g", LEAST).columns == columns_of("steady")
     few = parse("g", LEAST | {"results": {"columns": ["tpot_s", "batch", "model"]}})
     assert few.columns == ("model", "batch", "tpot_s")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -11,12 +13,19 @@ from silmark import __version__, models, systems
 from silmark.api import question
 from silmark.api.question import Count
 from silmark.api.single import asked_plan
+from silmark.api.slo import slo as promises
+from silmark.api.trace import opened
 from silmark.errors import BadFile, SilmarkError
 from silmark.mapping import Plan
 from silmark.models import Model
 from silmark.planning import sweep as sweeps
 from silmark.planning.sweep import Cut, Done, Grid, Trial, Work, Workers
+from silmark.planning.sweep.grid import Serving, Value
+from silmark.serving.fleets import members
+from silmark.serving.replica import Replica
+from silmark.serving.run import Run, Sending, run
 from silmark.systems import Target
+from silmark.workloads.traces import catalogue
 
 GridLike = str | Path | Mapping[str, Any]
 _BUILT = "the grid"
@@ -75,7 +84,34 @@ def prepare(grid: GridLike) -> Work:
         raise BadFile(
             where, f"{str(strange)[:40]!r} is in none of the systems; known are {', '.join(sorted(known))}", "kv_in"
         )
-    return Work(found, loaded["models"], loaded["on"], __version__, lay)
+    serve = None
+    if found.serving is not None:
+        serving = _serving(where, found.serving)
+        found, serve = replace(found, serving=serving), partial(send, serving)
+    return Work(found, loaded["models"], loaded["on"], __version__, lay, serve)
+
+
+def send(asked: Serving, found: Replica, rate: Value) -> tuple[Run, bool | None]:
+    """Sends a grid's trace to the servers of a plan."""
+    promised = promises(asked.slo or None)
+    trace = opened(asked.trace, rate=None if rate == "trace" else float(rate), limit=asked.limit, seed=asked.seed)
+    done = run(members(found), trace, promised, Sending(seed=asked.seed, draws=0))
+    return done, not promised.missed(done.values) if promised.limits else None
+
+
+def _serving(where: str | Path, asked: Serving) -> Serving:
+    """What is sent, with the digest of its file; raises BadFile."""
+    try:
+        promises(asked.slo or None)
+        opened(asked.trace, rate=1.0, limit=asked.limit, seed=asked.seed)
+        entry = catalogue.entries().get(asked.trace)
+        path = Path(asked.trace) if entry is None else catalogue.path(entry)
+    except SilmarkError as error:
+        raise BadFile(where, str(error), "serving") from None
+    if not path.is_file():
+        return asked
+    with path.open("rb") as stream:
+        return replace(asked, digest=hashlib.file_digest(stream, "sha256").hexdigest())
 
 
 def folder(grid: GridLike, found: Grid, output: str | Path | None) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,9 @@ from silmark.figures import Grade
 from silmark.formats import Precision
 from silmark.graph import Array
 from silmark.mapping import Infeasible, Plan
+from silmark.planning.sweep.columns import COLUMNS
 from silmark.planning.sweep.grid import Cut, Points, Stretch
+from silmark.planning.sweep.served import Row, served
 from silmark.planning.sweep.work import Work
 from silmark.step import Maturity, StepModel, compile_step
 
@@ -91,9 +95,8 @@ def evaluate(work: Work, shard: int) -> list[Piece]:
 def evaluate_stretch(compiler: Compiler, stretch: Stretch) -> Piece:
     """The rows of one plan's points."""
     cut = stretch.block.cut(stretch.plan)
-    points = stretch.block.points(stretch.start, stretch.stop)
     columns: dict[str, Cells] = {
-        "point": np.arange(stretch.first, stretch.first + points.batch.size, dtype=np.float64),
+        "point": np.arange(stretch.first, stretch.first + stretch.stop - stretch.start, dtype=np.float64),
         "model": cut.model,
         "on": cut.on,
         "chip": compiler.work.targets[cut.on].chip.id,
@@ -103,21 +106,42 @@ def evaluate_stretch(compiler: Compiler, stretch: Stretch) -> Piece:
         "weights_in": cut.weights_in,
         "kv_in": cut.kv_in,
         **{name: float(size) for name, size in cut.sizes.items() if size is not None},
-        **points._asdict(),
     }
     plan = compiler.plan(cut)
-    if isinstance(plan, Infeasible):
-        columns |= _refused(plan)
-    else:
+    if not isinstance(plan, Infeasible):
         columns |= {name: float(getattr(plan, name)) for name in ("tp", "cp", "pp", "ep", "dp", "chips")}
         place = plan.placement
         columns |= {"precision": str(plan.precision), "weights_in": place.weights, "kv_in": place.kv}
-        replica = compiler.replica(cut, plan)
-        if isinstance(replica, Infeasible):
-            columns |= _refused(replica)
+    if compiler.work.grid.serving is not None:
+        loads = stretch.block.loads(stretch.start, stretch.stop)
+        columns |= _columns(served(compiler.work, cut, plan, loads))
+    else:
+        columns |= _steady(compiler, cut, plan, stretch.block.points(stretch.start, stretch.stop))
+    return Piece(stretch.stop - stretch.start, columns)
+
+
+def _steady(compiler: Compiler, cut: Cut, plan: Plan | Infeasible, points: Points) -> dict[str, Cells]:
+    """Columns of steady states."""
+    replica = plan if isinstance(plan, Infeasible) else compiler.replica(cut, plan)
+    if isinstance(replica, Infeasible) or isinstance(plan, Infeasible):
+        return points._asdict() | _refused(cast("Infeasible", replica))
+    return points._asdict() | _answers(replica, plan, cut.sizes["chunk"], points, compiler.rate(cut.on))
+
+
+def _columns(rows: Sequence[Row]) -> dict[str, Cells]:
+    """Rows by column; a column that a row lacks has no value there."""
+    found: dict[str, Cells] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        if COLUMNS[name].type == "text":
+            known = (
+                STATUSES if name == "status" else tuple(dict.fromkeys(str(row[name]) for row in rows if name in row))
+            )
+            found[name] = Words(
+                known, np.array([known.index(str(row[name])) if name in row else _NOWHERE for row in rows])
+            )
         else:
-            columns |= _answers(replica, plan, cut.sizes["chunk"], points, compiler.rate(cut.on))
-    return Piece(points.batch.size, columns)
+            found[name] = np.array([row.get(name, math.nan) for row in rows], dtype=np.float64)
+    return found
 
 
 def _refused(answer: Infeasible) -> dict[str, Cells]:

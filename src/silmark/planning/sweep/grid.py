@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +16,10 @@ PLAN_AXES = (*NAME_AXES, *SIZE_AXES)
 """What a plan depends on, slowest first; `chunk` and `dp` last, since neighbours in them share a compiled replica."""
 POINT_AXES = ("batch", "prompt", "output")
 """What is evaluated as arrays within a plan, slowest first."""
+SERVED_AXES = ("policy", "rate")
+"""The same where a trace is sent to a simulated server; rate is a number, or "trace" for the trace's own."""
 
-Value = str | int
+Value = str | int | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,11 @@ class Block:
     axes: Mapping[str, tuple[Value, ...]]
 
     @property
+    def point_axes(self) -> tuple[str, ...]:
+        """The axes of the points within a plan."""
+        return SERVED_AXES if "rate" in self.axes else POINT_AXES
+
+    @property
     def plans(self) -> int:
         """Combinations of the plan's axes."""
         return math.prod(len(self.axes[name]) for name in PLAN_AXES)
@@ -64,7 +71,7 @@ class Block:
     @property
     def points_each(self) -> int:
         """Points of one plan."""
-        return math.prod(len(self.axes[name]) for name in POINT_AXES)
+        return math.prod(len(self.axes[name]) for name in self.point_axes)
 
     def cut(self, index: int) -> Cut:
         """The plan of that number."""
@@ -82,6 +89,30 @@ class Block:
         places = np.unravel_index(np.arange(start, stop), shape)
         named = zip(POINT_AXES, places, strict=True)
         return Points(*(np.array(self.axes[name], dtype=np.float64)[at] for name, at in named))
+
+    def loads(self, start: int, stop: int) -> list[tuple[str, Value]]:
+        """The same where a trace is sent: policies and rates."""
+        policies, rates = (self.axes[name] for name in SERVED_AXES)
+        return [(str(policies[at // len(rates)]), rates[at % len(rates)]) for at in range(start, stop)]
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What is sent to simulated servers.
+
+    Attributes:
+        trace: as after `--trace`.
+        slo: promises, empty for none.
+        limit: most requests.
+        seed: of all chances.
+        digest: of the trace's file; empty where it is generated.
+    """
+
+    trace: str
+    slo: str = ""
+    limit: int | None = None
+    seed: int = 0
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +141,14 @@ class Grid:
         rows_per_file: points of one shard.
         columns: kept of each point, in the order of the table.
         folder: where the file wants its results, empty if it does not say.
+        serving: what is sent to simulated servers; None where points are steady states.
     """
 
     blocks: tuple[Block, ...]
     rows_per_file: int
     columns: tuple[str, ...]
     folder: str = ""
+    serving: Serving | None = None
 
     @property
     def points(self) -> int:
@@ -153,4 +186,5 @@ class Grid:
     def as_dict(self) -> dict[str, Any]:
         """What decides the results, as JSON."""
         blocks = [{name: list(values) for name, values in block.axes.items()} for block in self.blocks]
-        return {"grid": blocks, "rows_per_file": self.rows_per_file, "columns": list(self.columns)}
+        asked = {"grid": blocks, "rows_per_file": self.rows_per_file, "columns": list(self.columns)}
+        return asked if self.serving is None else asked | {"serving": asdict(self.serving)}

@@ -23,6 +23,7 @@ SCHEMA = "silmark.sweep/1"
 CHECK_SCHEMA = "silmark.sweep-check/1"
 _SAMPLED_PLANS = 48
 _SAMPLED_POINTS = 4096
+_SAMPLED_SERVERS = 4
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 Watch = Callable[[int, int], None]
@@ -161,9 +162,10 @@ def _written(grid: Grid, pieces: list[Piece]) -> tuple[int, float]:
 
 def _sample(grid: Grid) -> Iterator[Stretch]:
     """The first points of plans spread over the grid by the golden ratio, which falls in with no axis."""
-    wanted = sorted({int(grid.plans * (at * _GOLDEN % 1.0)) for at in range(_SAMPLED_PLANS)})
+    sampled = _SAMPLED_PLANS if grid.serving is None else _SAMPLED_SERVERS
+    wanted = sorted({int(grid.plans * (at * _GOLDEN % 1.0)) for at in range(sampled)})
     before = 0
     for block in grid.blocks:
         for plan in (number - before for number in wanted if before <= number < before + block.plans):
-            yield Stretch(block, plan, 0, min(block.points_each, _SAMPLED_POINTS), 0)
+            yield Stretch(block, plan, 0, min(block.points_each, _SAMPLED_POINTS if grid.serving is None else 1), 0)
         before += block.plans

@@ -15,7 +15,9 @@ import numpy as np
 from silmark.figures.tables import OWN_CALIBRATION, data_folder
 from silmark.mapping import Plan
 from silmark.models import Model
-from silmark.planning.sweep.grid import Cut, Grid
+from silmark.planning.sweep.grid import Cut, Grid, Value
+from silmark.serving.replica import Replica
+from silmark.serving.run import Run
 from silmark.systems import Target
 
 
@@ -28,6 +30,8 @@ class Work:
         models, targets: what its names stand for.
         version: of Silmark.
         lay: turns a cut into a plan; raises BadValue for one that makes no sense on the target.
+        serve: sends the grid's trace at a rate to the servers of a plan, of which it is given one: what came of it, and
+            whether the promises were kept, if there are any; None where no trace is sent.
     """
 
     grid: Grid
@@ -35,6 +39,7 @@ class Work:
     targets: Mapping[str, Target]
     version: str
     lay: Callable[[Model, Target, Cut], Plan]
+    serve: Callable[[Replica, Value], tuple[Run, bool | None]] | None = None
 
     def identity(self) -> dict[str, str]:
         """What the results depend on: two sweeps of one identity give the same bits on one kind of processor."""
