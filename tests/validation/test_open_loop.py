@@ -6,7 +6,8 @@ import pytest
 
 from silmark.validation.end_to_end import Answer, end_to_end
 
-NOTES = "open loop, mean lengths given, {rate} req/s held 600 s; max_num_seqs=128"
+pytestmark = pytest.mark.slow  # simulations compile at the first of them
+NOTES = "open loop, mean lengths given, {rate} req/s held 120 s; max_num_seqs=128"
 CELLS = {
     "hardware": "H100-SXM-80GB",
     "n_devices": "1",
@@ -55,7 +56,7 @@ def test_more_arrivals_slow_every_token_until_a_queue_grows() -> None:
     slow, busy = number("itl_mean", 20), number("itl_mean", 5)
     assert busy < slow < 4 * busy
     assert number("ttft_mean", 20) < 1_000
-    assert number("ttft_mean", 200) > 60_000
+    assert number("ttft_mean", 200) > 12_000
 
 
 def test_a_queue_is_as_long_as_the_rate_exceeds_what_the_server_takes() -> None:
@@ -73,3 +74,5 @@ def test_what_tables_do_not_state_widens_the_bar() -> None:
 def test_other_metrics_have_a_reason() -> None:
     assert "is not predicted where requests arrive at a rate" in ask("joy", 8).why
     assert "lengths are not stated" in ask("e2e_mean", 8, isl="").why
+    assert "requests arrive" in ask("e2e_mean", 1e9).why
+    assert "longer than" in ask("e2e_mean", 8, isl="900000").why

@@ -1,6 +1,5 @@
 """Work of measurements whose requests arrive in other ways: two pools, a given rate, all at once, MLPerf.
 
-a held rate      `silmark.validation.open_loop`
 at a rate        steady state at the batch that the rate keeps in flight; above the system's capacity a queue builds up
 all at once      a static batch, measured from each request's side
 two pools        `silmark.estimation.disaggregated`
@@ -17,7 +16,7 @@ from silmark.estimation import mlperf
 from silmark.estimation.disaggregated import disaggregated
 from silmark.mapping import Infeasible
 from silmark.step import StepModel
-from silmark.validation import loads, open_loop, setup
+from silmark.validation import loads, setup
 from silmark.validation.rows import Row
 from silmark.validation.work import Work
 from silmark.workloads import Step
@@ -39,8 +38,6 @@ def special(row: Row) -> Callable[[Row], Work | str] | None:
     """The function of a row whose requests arrive in one of these ways."""
     if row.table == "mlperf_inference_llm":
         return benchmark
-    if open_loop.is_open_loop(row):
-        return open_loop.held_rate
     if "mode=disagg" in row.notes:
         return two_pools
     if "open-loop" in row.notes or "Poisson" in row.notes:

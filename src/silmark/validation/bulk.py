@@ -1,7 +1,8 @@
 """`silmark predict`: any table of questions in, one line per row out.
 
 Tables of operators are recognised by their columns (`operators.kinds`), tables of whole models by their column
-`metric`. A row that cannot be predicted keeps its place, with the reason.
+`metric`, tables of single requests by arrival and lengths. A row that cannot be predicted keeps its place, with the
+reason.
 """
 
 from __future__ import annotations
@@ -15,13 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from silmark.errors import BadFile
+from silmark.validation import timelines
 from silmark.validation.end_to_end import end_to_end
 from silmark.validation.operators import bars, kinds, table
 from silmark.validation.operators.table import Table
 
-HEADER = ("row_id", "low", "mid", "high", "grade", "why")
-_REQUESTS = frozenset({"request_id", "arrival_s", "input_tokens", "output_tokens"})
-_NO_REQUESTS = "times of single requests: a question for a simulation of requests"
 _US = 1e6
 
 
@@ -36,6 +35,9 @@ class Line(NamedTuple):
     why: str
 
 
+HEADER = Line._fields
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What was predicted.
@@ -46,7 +48,7 @@ class Done:
     """
 
     kind: str
-    lines: tuple[Line, ...]
+    lines: Sequence[Line] | Sequence[timelines.Line]
     reasons: Counter[str]
 
     @property
@@ -63,24 +65,25 @@ def predict_table(path: Path) -> Done:
     """
     asked = table.read(path)
     kind = kinds.recognise(asked.columns.names)
+    lines: Sequence[Line] | Sequence[timelines.Line]
     if kind is not None:
         name, lines = kind.name, _operators(asked, kind)
     elif "metric" in asked.columns.names:
         name, lines = "end-to-end", _end_to_end(asked)
-    elif asked.columns.names >= _REQUESTS:
-        name, lines = "requests", [_line(row, None, None, None, "", _NO_REQUESTS) for row in asked.ids]
+    elif asked.columns.names >= timelines.COLUMNS:
+        name, lines = "requests", timelines.predict(asked)
     else:
         known = ", ".join(one.name for one in kinds.KINDS)
         raise BadFile(path, f"its columns fit no kind of table; known are end-to-end (has metric), {known}", "header")
-    return Done(name, tuple(lines), Counter(line.why for line in lines if not line.mid))
+    return Done(name, lines, Counter(line.why for line in lines if not line.mid))
 
 
-def write(lines: Sequence[Line], path: Path) -> None:
-    """Writes row_id,low,mid,high,grade,why; raises BadFile if that is not possible."""
+def write(lines: Sequence[Line] | Sequence[timelines.Line], path: Path) -> None:
+    """Writes the lines under the names of their fields; raises BadFile if that is not possible."""
     try:
         with path.open("w", encoding="utf-8", newline="") as stream:
             out = csv.writer(stream, lineterminator="\n")
-            out.writerow(HEADER)
+            out.writerow(lines[0]._fields if lines else HEADER)
             out.writerows(lines)
     except OSError as error:
         raise BadFile(path, error.strerror or "cannot be written") from None

@@ -1,36 +1,50 @@
-"""Work of measurements whose requests arrive at a rate that is held, whatever the server answers.
+"""Servers whose requests arrive at a rate that is held, whatever they answer.
 
-The batch that a rate keeps in flight follows from Little's law: rate * output tokens * time per token at that batch.
-Above the server's capacity c the backlog grows by rate - c for as long as the rate is held, and a request that arrives
-at time t waits (rate / c - 1) * t. Below, it waits for the step in progress and for prompts in front of it; that wait
-is taken as exponential beyond its mean. Quantiles further need the spread of the lengths, which tables do not state
-(`data/assumptions/arrivals.toml`): their bars hold it, and what an error of the capacity would change.
+Tables state a rate and mean lengths; arrivals are taken as a Poisson process and lengths as lognormal around their
+means (`data/assumptions/arrivals.toml`), no prompt shares its beginning with another. The error bar holds what the
+lengths' spread, an error of the engine's speed and the server's own time per request would change, each simulated.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from statistics import NormalDist
+from functools import lru_cache
 
-from silmark.estimation import Estimate
-from silmark.figures import assumptions
+import numpy as np
+
+from silmark.figures import Interval, assumptions
 from silmark.figures.figure import quadrature
-from silmark.step import StepModel
-from silmark.validation import loads, setup
+from silmark.graph import Array
+from silmark.serving.arguments import EngineArgs
+from silmark.serving.replica import Replica
+from silmark.validation import simulated
 from silmark.validation.rows import Row
-from silmark.validation.work import Work
+from silmark.validation.simulated import Seen
+from silmark.workloads import traces
+from silmark.workloads.requests import Requests
+from silmark.workloads.traces.rows import joined
 
 _HELD = re.compile(r"held (\d{1,6}) s\b")
-_SEQUENCES = re.compile(r"max_num_seqs=(\d{1,6})")
-_SHARE = re.compile(r"_p(\d\d)$")
-_DEFAULT_SEQUENCES = 256
-"""Default of vLLM's `max_num_seqs`."""
-_DEFAULT_HELD_S = 600.0
-_ROUNDS = 40
-_KIND = "ttft at a rate"
-"""Apart from the times to the first token of closed loops, whose users start together and wait for each other."""
+_SETTINGS = {
+    "max_num_seqs": re.compile(r"\bmax_num_seqs=(\d{1,6})\b"),
+    "max_num_batched_tokens": re.compile(r"\bmax_num_batched_tokens=(\d{1,7})\b"),
+    "max_model_len": re.compile(r"\bmax_model_len=(\d{1,8})\b"),
+}
+_SHARE = re.compile(r"\bgpu_memory_utilization=(0\.\d{1,4})\b")
+_LONGEST_S = 3600.0
+_MOST = 500_000
+"""Requests of a stage that are simulated at most."""
+_STATISTICS: dict[str, Callable[[Array], float]] = {
+    "mean": lambda seconds: float(np.mean(seconds)),
+    "p50": lambda seconds: float(np.percentile(seconds, 50)),
+    "p90": lambda seconds: float(np.percentile(seconds, 90)),
+    "p95": lambda seconds: float(np.percentile(seconds, 95)),
+    "p99": lambda seconds: float(np.percentile(seconds, 99)),
+}
+_KINDS = ("ttft", "e2e", "itl", "tpot")
 
 
 def is_open_loop(row: Row) -> bool:
@@ -39,131 +53,107 @@ def is_open_loop(row: Row) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Load:
-    """A server under a rate, per replica.
+class Simulated:
+    """A stage of load: as it is most likely, and with one thing different each.
 
     Attributes:
-        state: steady state at the batch that the rate keeps in flight, or at the largest batch.
-        excess: rate over capacity, less 1; 0 where no queue grows.
-        held: seconds for which the rate is held.
+        engine: who answered.
+        likely: the most likely run.
+        groups: runs with other step times, and with other lengths.
+        server_s: seconds per request of the server around the engine, low, likely and high.
     """
 
-    state: Estimate
-    excess: float
-    held: float
+    engine: Replica
+    likely: Seen
+    groups: tuple[tuple[Seen, ...], ...]
+    server_s: tuple[float, float, float]
 
-    def first_s(self, share: float | None, spread: float, server_s: float) -> float:
-        """Seconds to the first token: mean, or a quantile.
+    def interval(self, kind: str, statistic: Callable[[Array], float]) -> Interval:
+        """One number, in seconds."""
+        low_s, server_s, high_s = self.server_s if kind in ("ttft", "e2e") else (0.0, 0.0, 0.0)
 
-        A prompt passes together with a step of those that decode.
-        """
-        assert self.state.ttft_s is not None
-        alone, step = (float(self.state.phases[phase].time_s) for phase in ("prefill", "decode"))
-        wait, fixed = max(0.0, self.state.ttft_s.mid - alone), step + server_s
-        if share is None:
-            return alone + fixed + wait + self.excess * self.held / 2
-        tail = wait * math.log(1.0 / (1.0 - share))
-        return alone * _longer(share, spread) + fixed + tail + self.excess * self.held * share
+        def value(seen: Seen, more: float = server_s) -> float:
+            return seen.between if kind in ("itl", "tpot") else statistic(getattr(seen, kind)) + more
 
-    def whole_s(self, output: int, share: float | None, spread: float, server_s: float) -> float:
-        """Seconds to the last token: mean, or a quantile, which is that of the longest answers."""
-        assert self.state.tpot_s is not None
-        steps = output - 1
-        if share is None:
-            return self.first_s(None, spread, server_s) + steps * self.state.tpot_s.mid
-        queued = self.excess * self.held
-        mean = self.first_s(None, spread, server_s) - queued / 2
-        return mean + queued * share + steps * self.state.tpot_s.mid * _longer(share, spread)
+        mid = value(self.likely)
+        others = [[value(run) for run in group] for group in self.groups]
+        others.append([value(self.likely, low_s), value(self.likely, high_s)])
+        low = quadrature(math.log(mid / min(mid, *some)) for some in others)
+        high = quadrature(math.log(max(mid, *some) / mid) for some in others)
+        return Interval.around(mid, low, high)
 
 
-def _longer(share: float, spread: float) -> float:
-    """A quantile of lengths over their mean: normal, as far as one may tell."""
-    return 1.0 + spread * NormalDist().inv_cdf(share)
-
-
-def held_rate(row: Row) -> Work | str:
-    """Times of requests that arrive at a rate held for minutes."""
-    model = setup.compiled(row)
-    if isinstance(model, str):
-        return model
-    if row.isl is None or row.osl is None:
-        return "lengths are not stated"
-    known = assumptions("arrivals")
-    error, spread, server = known["capacity.error"], known["length.spread"], known["server.request"]
-    found = [_loaded(model, row, factor) for factor in (error.value, error.high, error.low)]
-    likely = found[0]
-    if isinstance(likely, str):
-        return likely
-    if row.metric.startswith("itl") or row.metric.startswith("tpot"):
-        return loads.flow(likely.state, row)
-    first = row.metric.startswith("ttft")
-    if not first and not row.metric.startswith("e2e"):
+def held_rate(row: Row) -> tuple[Interval, str, str] | str:
+    """A row's number in seconds with its error bar, its grade and where it comes from; or why there is none."""
+    kind, _, what = row.metric.partition("_")
+    if kind not in _KINDS or what not in _STATISTICS or (kind in ("itl", "tpot") and what != "mean"):
         return f"metric {row.metric!r} is not predicted where requests arrive at a rate"
-    said = _SHARE.search(row.metric)
-    share = int(said[1]) / 100 if said else None
-    output = row.osl
+    stage = _stage(replace(row, metric="", unit="", line=0, value=0.0, scale=1.0))
+    if isinstance(stage, str):
+        return stage
+    model = stage.engine.step_model
+    said = f"simulated: {stage.engine.engine}, Poisson arrivals, lognormal lengths of the stated means"
+    return stage.interval(kind, _STATISTICS[what]), simulated.grade_of(model), said
 
-    def seconds(load: _Load, wide: float = spread.value, server_s: float = server.value) -> float:
-        return load.first_s(share, wide, server_s) if first else load.whole_s(output, share, wide, server_s)
 
-    value = seconds(likely)
-    others = (
-        [seconds(load) for load in found[1:] if not isinstance(load, str)],
-        [seconds(likely, bound) for bound in (spread.low, spread.high)],
-        [seconds(likely, server_s=bound) for bound in (server.low, server.high)],
+@lru_cache(maxsize=64)
+def _stage(row: Row) -> Simulated | str:
+    """All runs of a stage of load."""
+    if row.isl is None or row.osl is None or not row.rate or row.rate <= 0:
+        return "rate or lengths are not stated"
+    if row.rate * _seconds(row) > _MOST:
+        return f"more than {_MOST:,} requests arrive while the rate is held"
+    engine = simulated.engine(row, _args(row))
+    if isinstance(engine, str):
+        return engine
+    known = assumptions("arrivals")
+    error, spread, server = simulated.speed(engine.step_model), known["length.spread"], known["server.request"]
+    longest = engine.options.max_model_len
+    if row.isl + row.osl > longest:
+        return f"its requests are longer than the engine's longest, {longest:,} tokens"
+    likely = _requests(row, spread.value, longest)
+    if not likely.rows.size:
+        return "no request arrives while the rate is held"
+    return Simulated(
+        engine,
+        simulated.serve(engine, likely),
+        (
+            tuple(simulated.serve(engine, likely, factor) for factor in (error.low, error.high)),
+            tuple(simulated.serve(engine, _requests(row, some, longest)) for some in (spread.low, spread.high)),
+        ),
+        (server.low, server.value, server.high),
     )
-    extra = (
-        quadrature(math.log(value / min(value, *some)) for some in others),
-        quadrature(math.log(max(value, *some) / value) for some in others),
-    )
-    return _work(model, row, likely, value, first, extra)
 
 
-def _work(model: StepModel, row: Row, load: _Load, value: float, first: bool, extra: tuple[float, float]) -> Work | str:
-    inside = load.state.batch / model.plan.dp
-    prompt = float(row.isl or 1)
-    if first:
-        return Work(_KIND, model, value, load.state.phases["prefill"], None, 1.0, inside, prompt, spread=extra)
-    done = loads.flow(load.state, replace(row, metric="tpot"))
-    if isinstance(done, str):
-        return done
-    # An answer is as many steps; what the engine adds to each of them it adds to the whole.
-    steps = float(row.osl or 1)
-    return replace(
-        done, seconds=value, steps=steps, sequences=done.sequences * steps, tokens=done.tokens * steps, spread=extra
+def _args(row: Row) -> EngineArgs:
+    """What the row says that the engine was told."""
+    stated = {name: pattern.search(row.notes) for name, pattern in _SETTINGS.items()}
+    share = _SHARE.search(row.notes)
+    return EngineArgs(
+        version=row.version,
+        gpu_memory_utilization=float(share[1]) if share else None,
+        max_num_seqs=_count(stated["max_num_seqs"]),
+        max_num_batched_tokens=_count(stated["max_num_batched_tokens"]),
+        max_model_len=_count(stated["max_model_len"]),
     )
 
 
-def _loaded(model: StepModel, row: Row, factor: float) -> _Load | str:
-    """The server under the row's rate, if it were faster by a factor than predicted."""
-    stated = _SEQUENCES.search(row.notes)
-    limit = (int(stated[1]) if stated else _DEFAULT_SEQUENCES) * model.plan.dp
-    full = loads.steady(model, row, limit)
-    if isinstance(full, str):
-        return full
+def _count(found: re.Match[str] | None) -> int | None:
+    return int(found[1]) if found else None
+
+
+def _seconds(row: Row) -> float:
+    """How long the rate is held."""
     held = _HELD.search(row.notes)
-    seconds = float(held[1]) if held else _DEFAULT_HELD_S
-    rate, output = float(row.rate or 0.0) / factor, float(row.osl or 1)
-    assert full.tpot_s is not None
-    capacity = full.batch / (full.tpot_s.mid * output)
-    if rate >= capacity:
-        return _Load(full, rate / capacity - 1.0, seconds)
-    state = _settled(model, row, rate * output, float(full.batch))
-    if isinstance(state, str):
-        return state
-    return _Load(state, 0.0, seconds)
+    return min(float(held[1]), _LONGEST_S) if held else _LONGEST_S
 
 
-def _settled(model: StepModel, row: Row, tokens_per_s: float, most: float) -> Estimate | str:
-    """The steady state at the smallest batch that makes so many tokens per second."""
-    low, high = 1.0, most
-    for _ in range(_ROUNDS):
-        if high - low < 1.0:
-            break
-        middle = (low + high) / 2
-        state = loads.steady(model, row, round(middle))
-        if isinstance(state, str) or state.tpot_s is None:
-            return state if isinstance(state, str) else "no tokens"
-        enough = state.batch / state.tpot_s.mid >= tokens_per_s
-        low, high = (low, middle) if enough else (middle, high)
-    return loads.steady(model, row, max(1, round(high)))
+def _requests(row: Row, spread: float, longest: int) -> Requests:
+    """What arrives while the rate is held; answers end where the engine's longest request does."""
+    words = ",".join(f"{name}=lognormal:{mean}:{spread}" for name, mean in (("prompt", row.isl), ("output", row.osl)))
+    trace = traces.open(f"poisson:rate={row.rate:g},seed=1,{words}", traces.Asked(duration_s=_seconds(row)))
+    found = joined(list(trace.chunks()))
+    rows = found.rows.copy()
+    rows["prompt"] = np.minimum(rows["prompt"], longest - 1)
+    rows["output"] = np.minimum(rows["output"], longest - rows["prompt"])
+    return replace(found, rows=rows)

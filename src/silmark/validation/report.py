@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from silmark.validation import between, names, points, targets
+from silmark.validation import agreement, between, closed_loops, names, points, targets
 from silmark.validation.classes import Class, has_interval
 from silmark.validation.conditions import conditions
 from silmark.validation.cross import Judged
@@ -29,6 +29,7 @@ class Report:
         parts: what the summary is made of: rows that were left out of every fit, by class and chip.
         judged: the rows behind it, by kind of measurement and what was left out.
         pairs: runs that differ in the plan alone.
+        servers, loops: simulated against measured servers, request by request, and with so many users at once.
         written: files that were written.
     """
 
@@ -37,6 +38,8 @@ class Report:
     parts: tuple[targets.Part, ...] = ()
     judged: Mapping[tuple[str, str], Sequence[Judged]] = field(default_factory=dict)
     pairs: Sequence[between.Pair] = ()
+    servers: Sequence[agreement.Agreement] = ()
+    loops: Sequence[closed_loops.Loops] = ()
     written: tuple[str, ...] = ()
 
     @property
@@ -57,7 +60,9 @@ class Report:
         """All tables, most general first."""
         outcomes = self.scored.outcomes
         about = [_overall(outcomes), _groups(outcomes), _conditions(outcomes), _maturity(outcomes)]
-        return [points.grid(points.collect()), *about, _classes(self.classes), _skipped(self.scored)]
+        met = [agreement.grid(self.servers)] if self.servers else []
+        met += [closed_loops.grid(self.loops)] if self.loops else []
+        return [points.grid(points.collect()), *met, *about, _classes(self.classes), _skipped(self.scored)]
 
     def as_dict(self) -> dict[str, Any]:
         """The document of silmark.validate/1."""
@@ -80,6 +85,8 @@ class Report:
             "points": [
                 {**asdict(one), "ratio": None if np.isnan(one.ratio) else one.ratio} for one in points.collect()
             ],
+            "servers": [asdict(one) for one in self.servers],
+            "closed_loops": [asdict(one) for one in self.loops],
             "classes": [asdict(one) for one in self.classes],
             "between_plans": [asdict(one) for one in self.between],
             "skipped": [

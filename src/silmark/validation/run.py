@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from silmark.calibration.rows import folder
 from silmark.errors import BadFile, fitting
 from silmark.figures.tables import packaged
 from silmark.step import error
-from silmark.validation import between, cross, engines, targets
+from silmark.validation import agreement, between, closed_loops, cross, engines, targets
 from silmark.validation import write as files
 from silmark.validation.classes import classes
 from silmark.validation.report import Report
@@ -43,7 +45,16 @@ def run(write: bool = False, where: Path | None = None) -> Report:
         judged = cross.judge(left)
     parts = (*targets.served(judged), *targets.trained())
     scored = score(found)
-    report = Report(scored, tuple(classes(scored.outcomes)), parts, judged, between.pairs(found.rows, every, left))
+    servers, loops = _servers(where)
+    report = Report(
+        scored,
+        tuple(classes(scored.outcomes)),
+        parts,
+        judged,
+        between.pairs(found.rows, every, left),
+        servers,
+        loops,
+    )
     if not write:
         return report
     written = [files.residuals_file()]
@@ -53,6 +64,14 @@ def run(write: bool = False, where: Path | None = None) -> Report:
     report = replace(report, scored=score(found))
     written.append(engines.file())
     return replace(report, written=tuple(str(path) for path in written))
+
+
+def _servers(where: Path | None) -> tuple[Sequence[agreement.Agreement], Sequence[closed_loops.Loops]]:
+    """Simulated servers; none where the user's own tables are asked about, or the public ones lack them."""
+    if where is not None or not (folder() / f"{agreement.TABLE}.csv.gz").is_file():
+        return (), ()
+    _LOG.info("simulating measured servers")
+    return agreement.public(), closed_loops.public()
 
 
 def _put(path: Path, text: str) -> None:

@@ -62,11 +62,11 @@ def test_two_runs_write_the_same(tmp_path: Path) -> None:
     assert bulk.predict_table(asked).lines == bulk.predict_table(asked).lines
 
 
-def test_single_requests_are_refused_row_by_row(tmp_path: Path) -> None:
+def test_single_requests_of_an_unknown_server_say_so(tmp_path: Path) -> None:
     row = {"row_id": "r:0", "request_id": "1", "arrival_s": "0", "input_tokens": "9", "output_tokens": "9"}
     done = bulk.predict_table(write(tmp_path / "r.csv", [row]))
     assert (done.kind, done.answered) == ("requests", 0)
-    assert "simulation" in done.lines[0].why
+    assert "not in the catalogue" in done.lines[0].why
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def _seconds(operators: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
 
 
 def _operators(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    from silmark.validation.bulk import predict_table  # noqa: PLC0415 - early versions have no such module
+    from silmark.validation.bulk import Line, predict_table  # noqa: PLC0415 - early versions have no such module
 
     rows = table["rows"]
     with tempfile.TemporaryDirectory() as folder:
@@ -116,7 +116,7 @@ def _operators(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             out = csv.DictWriter(stream, ["row_id", *rows[0]["cells"]])
             out.writeheader()
             out.writerows({"row_id": str(number), **row["cells"]} for number, row in enumerate(rows))
-        lines = predict_table(path).lines
+        lines = [line for line in predict_table(path).lines if isinstance(line, Line)]
     found: dict[str, dict[str, Any]] = {}
     for row, line in zip(rows, lines, strict=True):
         answer = found.setdefault(row["chip"], _answer({}))
