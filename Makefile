@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# The tool that plan searches are timed beside; it is never asked for more than its time.
+# The tools that searches and simulations are timed beside; they are never asked for more than their time.
 PEER ?= .peer
 # Measured rows live outside of the package; tests and fits that want them read this folder.
 export SILMARK_DATA ?= $(if $(wildcard ../shared/measurements),$(abspath ../shared),)
@@ -22,7 +22,8 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.dev $(PEER)/.tried  ## the speeds, printed beside a peer's and written into docs/speed.md
-	SILMARK_PEER=$$(test -x $(PEER)/bin/aiconfigurator && echo $(abspath $(PEER))) $(BIN)/python benchmarks/speed.py
+	SILMARK_PEER=$$(test -x $(PEER)/bin/aiconfigurator && echo $(abspath $(PEER))) \
+	SILMARK_PEER_NPM=$$(test -d $(PEER)/node_modules/@doublewordai && echo $(abspath $(PEER))) $(BIN)/python benchmarks/speed.py
 
 docs: $(VENV)/.docs  ## pages generated from the data, quoted outputs, then the site
 	$(BIN)/python docs/generate.py
@@ -46,6 +47,7 @@ $(VENV)/.dev: $(VENV)/.installed requirements-dev.txt
 $(PEER)/.tried:  # where it cannot be installed, its figures are cited
 	$(PYTHON) -m venv $(PEER)
 	-$(PEER)/bin/python -m pip install --quiet --disable-pip-version-check aiconfigurator
+	-npm install --silent --no-audit --no-fund --prefix $(PEER) @doublewordai/inference-lab
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.dev requirements-docs.txt

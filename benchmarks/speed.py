@@ -24,6 +24,7 @@ import numpy as np
 import search
 import search_training
 
+import serving
 import silmark
 from silmark import chips
 from silmark.chips.mechanisms import Placement, build
@@ -117,7 +118,7 @@ def start_up() -> list[tuple[str, str, str]]:
 def main() -> None:
     """Measures, prints, and writes the page."""
     searches = [*search.rows(), *search_training.rows()]
-    rows = [*compiled_steps(), gemm_shapes(), warm_estimate(), typed_compare(), *searches, *start_up()]
+    rows = [*compiled_steps(), gemm_shapes(), warm_estimate(), typed_compare(), *searches, *serving.rows(), *start_up()]
     lines = ["| what | Silmark here | peer |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)]
     where = f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"
     text = "\n".join([*lines, "", f"Measured {datetime.now(UTC):%Y-%m-%d} on {where}, one core, by `make bench`."])
