@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from quoted import refreshed, run
+from quoted import has_traces, refreshed, run
 
 from silmark import chips, models, systems
 from silmark.figures import load_sources
@@ -23,6 +23,7 @@ from silmark.figures.tables import packaged, schema
 from silmark.planning.sweep.columns import COLUMNS
 from silmark.report import catalogue, physical
 from silmark.report.schema import DOCUMENTS, json_schema
+from silmark.validation.kv_blocks import logged
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -32,7 +33,15 @@ PICTURES = (
     "silmark compare llama-3.1-70b --chips=-host --plot docs/img/llama-3.1-70b.png",
     "silmark search llama-3.1-70b --on 32x:nvidia-h100-sxm5-80gb --plot docs/img/search.png",
     "silmark claims check groq-10x-inference --plot docs/img/claim.png",
+    "silmark serve-sim llama-3.1-70b --on 8x:h100 --trace poisson:prompt=2048,output=256 --rate 1,2,4,8,16,24"
+    " --limit 500 --slo ttft:1s,tpot:50ms --plot docs/img/serving.png",
 )
+TRAFFIC = (
+    "silmark capacity llama-3.1-70b --on 8x:h100,8x:mi300x,8x:gaudi-3,768x:groq,4x:cs-3,corsair-server,8x:sohu "
+    "--trace azure-conv --slo ttft:1s,tpot:50ms@p99 --plot docs/img/traffic.png"
+)
+"""A picture for which a public trace must be there."""
+_POINTS = {"both": "all", "steady": "steady states", "served": "simulated servers"}
 _HEAD = {"family", "date", "command", "data", "rows", "chip", "parameters"}
 
 
@@ -45,7 +54,7 @@ def main() -> None:
             after = refreshed(before, Path(folder))
         if after != before:
             page.write_text(after, encoding="utf-8")
-    for command in PICTURES:
+    for command in (*PICTURES, *([TRAFFIC] if has_traces() else [])):
         code, printed = run(command, ROOT)
         if code:
             raise RuntimeError(f"`{command}` exits with {code}: {printed[-1:]}")
@@ -154,7 +163,10 @@ def _included() -> Iterator[tuple[str, str]]:
         yield f"keys-{kind}", table(["key", "SI unit", "read by", "meaning"], rows)
     yield (
         "columns-sweep",
-        table(["column", "meaning"], [[f"`{name}`", _plain(c.meaning)] for name, c in COLUMNS.items()]),
+        table(
+            ["column", "points", "meaning"],
+            [[f"`{name}`", _POINTS[c.kind], _plain(c.meaning)] for name, c in COLUMNS.items()],
+        ),
     )
     for name in DOCUMENTS:
         yield f"schema-{name}", "\n\n".join(_fields(json_schema(name)))
@@ -163,9 +175,54 @@ def _included() -> Iterator[tuple[str, str]]:
         for group, leaves in packaged("assumptions")[kind].items():
             rows += [[f"`{group}.{key}`", *_leaf(leaf)] for key, leaf in leaves.items()]
     yield "assumptions", table(["key", "value", "interval", "grade", "source", "note"], rows)
+    for name, file in packaged("engines").items():
+        yield f"engine-{name}", "\n\n".join(_engine(file))
+    yield "engine-blocks", _blocks()
     for name, groups in packaged("economics").items():
         rows = [[f"`{key}`", *_leaf(leaf)] for key, leaf in _figures(groups)]
         yield f"economics-{name}", table(["key", "value", "interval", "grade", "source", "note"], rows)
+
+
+def _engine(file: Mapping[str, Any]) -> Iterator[str]:
+    """Settings of one engine: those that hold everywhere, then each rule with its conditions."""
+    headers = ["setting", "value", "interval", "grade", "source", "note"]
+    where = ", ".join(f"`{pattern}`" for pattern in file["runs_on"])
+    yield f"Defaults of {file['name']} {file['version']}, on chips {where}. {file.get('notes', '')}".rstrip()
+    yield table(headers, [[f"`{key}`", *_leaf(leaf)] for key, leaf in _figures(file["usual"])])
+    for rule in file.get("rule", []):
+        settings = {key: value for key, value in rule.items() if key != "least_memory"}
+        yield f"Where {'; '.join(_conditions(rule))}:"
+        yield table(headers, [[f"`{key}`", *_leaf(leaf)] for key, leaf in _figures(settings)])
+
+
+def _blocks() -> str:
+    """KV blocks that servers logged, and those that are counted."""
+    headers = ["server", "tokens in KV blocks, logged", "counted", "off by", "within the interval", "source"]
+    rows = [
+        [
+            f"{one.said}{'; constants were derived from it' if one.fitted else ''}",
+            f"{one.tokens:,.0f}",
+            f"{one.ratio * one.tokens:,.0f}",
+            f"{100 * (one.ratio - 1):+.1f} %",
+            "yes" if one.inside else "no",
+            f"`{one.source}`",
+        ]
+        for one in logged()
+    ]
+    return table(headers, rows)
+
+
+def _conditions(rule: Mapping[str, Any]) -> Iterator[str]:
+    if "chips" in rule:
+        yield "the chip is one of " + ", ".join(f"`{pattern}`" for pattern in rule["chips"])
+    if "without" in rule:
+        yield "it is none of " + ", ".join(f"`{pattern}`" for pattern in rule["without"])
+    if "least_memory" in rule:
+        yield f"its memory has at least {rule['least_memory']['value']} {rule['least_memory']['unit']}"
+    if "least_chips" in rule:
+        yield f"a replica has at least {rule['least_chips']} chips"
+    if "before" in rule:
+        yield f"the version is before {rule['before']}"
 
 
 def _leaf(leaf: Mapping[str, Any]) -> list[str]:

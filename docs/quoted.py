@@ -6,6 +6,7 @@ says what that output is:
     <!-- output -->          all of it: `python docs/generate.py` rewrites it, a test compares it
     <!-- exact -->           a part of it: every quoted line must appear in what the command prints
     <!-- output exit=2 -->   the same, of a command that must fail with that exit code
+    <!-- output data -->     the same, where SILMARK_DATA names a folder of public traces; elsewhere it stays as it is
 
 A block of any other language with `title="name"` is a file that the page's commands find in their folder.
 """
@@ -13,6 +14,7 @@ A block of any other language with `title="name"` is a file that the page's comm
 from __future__ import annotations
 
 import io
+import os
 import re
 import shlex
 import sys
@@ -24,7 +26,9 @@ from pathlib import Path
 from silmark.cli import main
 
 _FENCE = re.compile(r"```(\w*)(?:.*?title=\"([^\"]+)\")?.*")
-_MARK = re.compile(r"<!-- (output|exact)(?: exit=(\d))? -->")
+_MARK = re.compile(r"<!-- (output|exact)(?: exit=(\d))?( data)? -->")
+_PROGRESS = re.compile(r" *\d+ s  ")
+"""How a line begins that tells of a long run (`silmark.cli.progress`): how long one takes is no part of the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Block:
         title: name of the file that it stands for, empty if none.
         mark: output, exact, or empty.
         exit: exit code that its commands must have.
+        data: whether its commands read public traces, which a checkout has not.
         lines: what stands between the fences.
         start: index of the first of them in the page.
     """
@@ -44,6 +49,7 @@ class Block:
     title: str
     mark: str
     exit: int
+    data: bool
     lines: tuple[str, ...]
     start: int
 
@@ -64,14 +70,14 @@ class Block:
 def blocks(text: str) -> Iterator[Block]:
     """The fenced blocks of a page, in order."""
     lines = text.splitlines()
-    index, mark = 0, ("", 0)
+    index, mark = 0, ("", 0, False)
     while index < len(lines):
         if fence := _FENCE.fullmatch(lines[index]):
             end = next(i for i in range(index + 1, len(lines)) if lines[i] == "```")
             yield Block(fence[1], fence[2] or "", *mark, tuple(lines[index + 1 : end]), index + 1)
             index = end
         found = _MARK.fullmatch(lines[index])
-        mark = (found[1], int(found[2] or 0)) if found else ("", 0)
+        mark = (found[1], int(found[2] or 0), bool(found[3])) if found else ("", 0, False)
         index += 1
 
 
@@ -89,10 +95,16 @@ def run(command: str, folder: Path) -> tuple[int, list[str]]:
         code = int(stop.code or 0)
     finally:
         sys.argv = before
-    printed = [line.rstrip() for line in screen.getvalue().splitlines()]
+    printed = [line.rstrip() for line in screen.getvalue().splitlines() if not _PROGRESS.match(line)]
     while printed and not printed[-1]:
         printed.pop()
     return code, printed
+
+
+def has_traces() -> bool:
+    """Whether public traces are there to be read."""
+    root = os.environ.get("SILMARK_DATA")
+    return bool(root) and (Path(root) / "traces").is_dir()
 
 
 def lay_out(text: str, folder: Path) -> None:
@@ -107,7 +119,7 @@ def refreshed(text: str, folder: Path) -> str:
     lay_out(text, folder)
     lines = text.splitlines()
     for block in reversed(list(blocks(text))):
-        if block.language != "console" or block.mark != "output":
+        if block.language != "console" or block.mark != "output" or (block.data and not has_traces()):
             continue
         shown: list[str] = []
         for command, _ in block.commands():

@@ -15,7 +15,10 @@ from unittest import mock
 import pytest
 
 from silmark.figures.tables import data_folder
+from silmark.serving.kept import compiled_folder
 
+if "NUMBA_CACHE_DIR" not in os.environ:  # what takes minutes to compile is kept from one run to the next
+    os.environ["NUMBA_CACHE_DIR"] = str(compiled_folder())
 _CACHE = tempfile.TemporaryDirectory(prefix="silmark-tests-")
 os.environ["SILMARK_CACHE"] = _CACHE.name  # before any test module loads a chip
 os.environ["SILMARK_HOME"] = _CACHE.name  # the user's own measurement of the host must not decide a test

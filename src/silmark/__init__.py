@@ -16,24 +16,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from silmark.api import Depth, compare, estimate
     from silmark.api.build import build_or_buy
+    from silmark.api.capacity import capacity
     from silmark.api.claims import check_claim
     from silmark.api.collective import collective
     from silmark.api.cost import cost
+    from silmark.api.engine import engine
     from silmark.api.links import cable, channel
     from silmark.api.memory import memory
     from silmark.api.port import port
     from silmark.api.search import search, size
     from silmark.api.search_training import search_training
+    from silmark.api.serve_sim import serve_sim
     from silmark.api.sweep import sweep
     from silmark.api.system import system
+    from silmark.api.trace import trace
     from silmark.api.train import train
     from silmark.errors import SilmarkError
 
 __version__ = "0.1.0"
 __all__ = [
-    "Depth", "SilmarkError", "__version__", "build_or_buy", "cable", "channel", "check_claim", "collective",
-    "compare", "cost", "estimate", "memory", "port", "search", "search_training", "size", "sweep", "system",
-    "train",
+    "Depth", "SilmarkError", "__version__", "build_or_buy", "cable", "capacity", "channel", "check_claim", "collective",
+    "compare", "cost", "engine", "estimate", "memory", "port", "search", "search_training", "serve_sim", "size",
+    "sweep", "system", "trace", "train",
 ]  # fmt: skip
 
 _WHERE = {
@@ -41,19 +45,23 @@ _WHERE = {
     "SilmarkError": "silmark.errors",
     "build_or_buy": "silmark.api.build",
     "cable": "silmark.api.links",
+    "capacity": "silmark.api.capacity",
     "channel": "silmark.api.links",
     "check_claim": "silmark.api.claims",
     "collective": "silmark.api.collective",
     "compare": "silmark.api",
     "cost": "silmark.api.cost",
+    "engine": "silmark.api.engine",
     "estimate": "silmark.api",
     "memory": "silmark.api.memory",
     "port": "silmark.api.port",
     "search": "silmark.api.search",
     "search_training": "silmark.api.search_training",
+    "serve_sim": "silmark.api.serve_sim",
     "size": "silmark.api.search",
     "sweep": "silmark.api.sweep",
     "system": "silmark.api.system",
+    "trace": "silmark.api.trace",
     "train": "silmark.api.train",
 }
 

@@ -30,9 +30,10 @@ def lines(text: str) -> dict[str, str]:
 def test_help_names_every_command(run: Run) -> None:
     found = run("--help")
     assert found.code == 0
-    asked = "compare estimate search size sweep train cost port build-or-buy collective channel cable memory"
+    asked = "compare estimate engine search size serve-sim capacity sweep train"
+    money = "cost port build-or-buy collective channel cable memory"
     known = "chips system links media parts models schema claims validate predict measure calibrate"
-    for command in f"{asked} {known}".split():
+    for command in f"{asked} {money} {known}".split():
         assert command in found.out
         assert run(command, "--help").code == 0
 

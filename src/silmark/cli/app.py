@@ -8,18 +8,22 @@ import typer
 
 from silmark.cli.bulk import predict
 from silmark.cli.calibrate import calibrate
+from silmark.cli.capacity import capacity
 from silmark.cli.catalogue import chips_app, models, schema
 from silmark.cli.claims import claims_app
 from silmark.cli.collective import collective
 from silmark.cli.compare import compare
 from silmark.cli.cost import cost
+from silmark.cli.engine import engine
 from silmark.cli.estimate import estimate
 from silmark.cli.links import cable, channel, groups, memory
 from silmark.cli.measure import measure
 from silmark.cli.moves import build_or_buy, port
 from silmark.cli.search import search, size
+from silmark.cli.serve_sim import serve_sim
 from silmark.cli.sweep import sweep
 from silmark.cli.systems import systems_app
+from silmark.cli.trace import trace_app
 from silmark.cli.train import train
 from silmark.cli.validate import validate
 
@@ -35,7 +39,7 @@ app = typer.Typer(
 _ASK, _MONEY, _WIRES = "What would it do?", "What would it cost?", "Links and memory"
 _KNOW, _CHECK = "What is known?", "How wrong is it?"
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    _ASK: (compare, estimate, search, size, sweep, train),
+    _ASK: (compare, estimate, engine, search, size, serve_sim, capacity, sweep, train),
     _MONEY: (cost, port, build_or_buy),
     _WIRES: (collective, channel, cable, memory),
     _KNOW: (models, schema),
@@ -47,6 +51,7 @@ for panel, commands in _COMMANDS.items():
 app.add_typer(chips_app, name="chips", rich_help_panel=_KNOW)
 app.add_typer(systems_app, name="system", rich_help_panel=_KNOW)
 app.add_typer(systems_app, name="systems", hidden=True)
+app.add_typer(trace_app, name="trace", rich_help_panel=_KNOW)
 for name, group in groups():
     app.add_typer(group, name=name, rich_help_panel=_KNOW)
 app.add_typer(claims_app, name="claims", rich_help_panel=_CHECK)

@@ -12,6 +12,7 @@ import typer
 
 from silmark.cli.options import Json
 from silmark.cli.output import print_json
+from silmark.cli.progress import bar
 
 if TYPE_CHECKING:
     from silmark.planning.sweep import Done, Trial
@@ -57,27 +58,14 @@ def _print(answer: Done | Trial, as_json: bool) -> None:
 
 @contextmanager
 def _watched() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar with the time left where a person looks on; nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (BarColumn(), MofNCompleteColumn(), "points", TimeElapsedColumn(), "done,", TimeRemainingColumn(), "left")
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
+    """A bar of the points that this run evaluates."""
+    with bar("points") as update:
         # What an earlier run left took no time of this one: counted as done, it would promise too much.
         before: list[int] = []
 
         def watch(done: int, total: int) -> None:
             before.append(done)
-            bar.update(task, completed=done - before[0], total=total - before[0])
+            if update is not None:
+                update(done - before[0], total - before[0])
 
-        yield watch
+        yield None if update is None else watch

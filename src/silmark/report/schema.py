@@ -11,12 +11,15 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from silmark.errors import UnknownName
-from silmark.report import documents_links
+from silmark.report import documents_links, documents_trace
 from silmark.report.claims.documents import ClaimDocument, ClaimsDocument
 from silmark.report.documents import Bounds, FigureDocument, SourceDocument, SpeculationDocument, Strict
+from silmark.report.documents_capacity import CapacityDocument
 from silmark.report.documents_collective import CollectiveDocument
 from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocument
+from silmark.report.documents_engine import EngineDocument
 from silmark.report.documents_search import SearchDocument, SizeDocument
+from silmark.report.documents_serving import ServeSimDocument
 from silmark.report.documents_sweep import SweepCheckDocument, SweepDocument
 from silmark.report.documents_training import SearchTrainDocument, TrainDocument
 
@@ -159,13 +162,17 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "port": PortDocument,
     "build-or-buy": BuildDocument,
     "collective": CollectiveDocument,
+    "engine": EngineDocument,
     **documents_links.DOCUMENTS,
     "search": SearchDocument,
     "size": SizeDocument,
     "search-train": SearchTrainDocument,
+    "serve-sim": ServeSimDocument,
+    "capacity": CapacityDocument,
     "sweep": SweepDocument,
     "sweep-check": SweepCheckDocument,
     "train": TrainDocument,
+    **documents_trace.DOCUMENTS,
     "claims": ClaimsDocument,
     "claim": ClaimDocument,
 }

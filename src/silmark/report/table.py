@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from silmark.estimation import Estimate
+from silmark.figures import Figure
 from silmark.figures.numbers import shown, si
 from silmark.formats import FORMATS
 from silmark.report.catalogue import figure_cells
@@ -126,8 +127,13 @@ def _remark(row: Row) -> str:
 
 def explanation(row: Row) -> Table:
     """Every input figure of a row with its interval, source and grade."""
-    cells = [figure_cells(key, figure) for key, figure in sorted(row.figures.items())]
-    return grid(["figure", "value", "interval", "grade", "source", "note"], cells, title=row.chip.id)
+    return figures(row.figures, row.chip.id)
+
+
+def figures(known: Mapping[str, Figure], title: str = "") -> Table:
+    """Figures with interval, source and grade, by key."""
+    cells = [figure_cells(key, figure) for key, figure in sorted(known.items())]
+    return grid(["figure", "value", "interval", "grade", "source", "note"], cells, title=title)
 
 
 def heading(answer: Comparison) -> Text:
