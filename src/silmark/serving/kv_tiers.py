@@ -10,28 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from silmark.errors import BadValue
 from silmark.figures import Figure
 from silmark.serving.replica import Replica
 
-TIER = np.dtype(
-    [
-        ("blocks", np.int64),
-        ("latency_ns", np.float64),
-        ("read_ns", np.float64),
-        ("write_ns", np.float64),
-        ("share_ns", np.float64),
-        ("pays_from", np.int64),
-    ],
-    align=True,
-)
-"""One tier as the core sees it: KV blocks that one replica may keep there; nanoseconds before the first byte, and per
-block on the chips' host links in and out; per block of the replica's share of the tier itself, where others use it too;
-the fewest blocks that are restored sooner than computed, `NEVER` if none are.
-"""
 NEVER = 1 << 40
+"""Fewest blocks that are restored sooner than computed, where none are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +53,6 @@ def kv_tiers(found: Replica, names: Sequence[str]) -> list[KvTier]:
         BadValue: a tier that the system does not have.
     """
     return [_tier(found, name) for name in names]
-
-
-def as_rows(tiers: Sequence[KvTier]) -> NDArray[np.void]:
-    """The tiers as an array of dtype TIER."""
-    rows = np.zeros(len(tiers), dtype=TIER)
-    for row, tier in zip(rows, tiers, strict=True):
-        move = tier.block_s * 1e9
-        row["blocks"], row["latency_ns"], row["pays_from"] = tier.blocks, tier.latency_s * 1e9, tier.pays_from
-        row["read_ns"], row["write_ns"], row["share_ns"] = move, move, tier.share_s * 1e9
-    return rows
 
 
 def _tier(found: Replica, name: str) -> KvTier:

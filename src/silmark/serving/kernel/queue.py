@@ -65,22 +65,6 @@ def rank_last(state: State, replica: int, request: int) -> None:
 
 
 @inner
-def push_back(state: State, replica: int, request: int) -> None:
-    """Adds a request behind the waiting of its priority."""
-    rank_last(state, replica, request)
-    push(state, replica, request)
-
-
-@inner
-def push_front(state: State, replica: int, request: int) -> None:
-    """Adds a request before all waiting of its priority."""
-    engine = state.engines[replica]
-    engine["rank_front"] -= 1
-    state.live[request]["rank"] = engine["rank_front"]
-    push(state, replica, request)
-
-
-@inner
 def pop(state: State, replica: int) -> int:
     """Takes the next waiting request of an engine."""
     engine, live = state.engines[replica], state.live
