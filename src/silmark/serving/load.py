@@ -77,6 +77,4 @@ class Load:
 def _cut(whole: Requests) -> Iterator[Requests]:
     """The requests in small pieces."""
     for first in range(0, whole.rows.size, _PIECE):
-        end = min(first + _PIECE, whole.rows.size)
-        low, high = whole.bounds[first], whole.bounds[end]
-        yield Requests(whole.rows[first:end], whole.segments[low:high], whole.bounds[first : end + 1] - low)
+        yield whole.part(first, min(first + _PIECE, whole.rows.size))

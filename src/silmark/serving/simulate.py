@@ -17,6 +17,7 @@ from silmark.serving.kernel.make import make, more_places
 from silmark.serving.kernel.state import NEVER, State
 from silmark.serving.options import EngineOptions
 from silmark.workloads.requests import REQUEST, Requests, Trace
+from silmark.workloads.traces.rows import joined
 
 Progress = Callable[[int, int], None]
 """Told now and then how many requests have been answered, and the simulated time in nanoseconds."""
@@ -168,30 +169,17 @@ def whole_chains(pieces: Iterator[Requests]) -> Iterator[Requests]:
     """The same requests, cut so that rows that follow one another's answers stay together."""
     held: Requests | None = None
     for piece in pieces:
-        joined = piece if held is None else _joined(held, piece)
-        if not joined.rows.size:
+        whole = piece if held is None else joined([held, piece])
+        if not whole.rows.size:
             continue
-        starts = np.flatnonzero(joined.rows["delay_ns"] < 0)
+        starts = np.flatnonzero(whole.rows["delay_ns"] < 0)
         if starts.size == 0:
             raise BadValue("trace", "a row that follows none", "a first row with a time of arrival")
         if starts[-1] > 0:
-            yield _part(joined, 0, int(starts[-1]))
-        held = _part(joined, int(starts[-1]), joined.rows.size)
+            yield whole.part(0, int(starts[-1]))
+        held = whole.part(int(starts[-1]), whole.rows.size)
     if held is not None:
         yield held
-
-
-def _part(piece: Requests, first: int, end: int) -> Requests:
-    low, high = piece.bounds[first], piece.bounds[end]
-    return Requests(piece.rows[first:end], piece.segments[low:high], piece.bounds[first : end + 1] - low)
-
-
-def _joined(one: Requests, other: Requests) -> Requests:
-    return Requests(
-        np.concatenate([one.rows, other.rows]),
-        np.concatenate([one.segments, other.segments]),
-        np.concatenate([one.bounds, other.bounds[1:] + one.bounds[-1]]),
-    )
 
 
 def _result(fleet_: Fleet, state: State, logs: _Logs) -> Simulation:

@@ -55,6 +55,11 @@ class Requests:
         """Rows whose prompts have nothing in common."""
         return cls(rows, np.zeros(0, dtype=SEGMENT), np.zeros(rows.size + 1, dtype=np.int64))
 
+    def part(self, first: int, end: int) -> Requests:
+        """Rows `first` to `end`, the last one left out."""
+        low, high = self.bounds[first], self.bounds[end]
+        return Requests(self.rows[first:end], self.segments[low:high], self.bounds[first : end + 1] - low)
+
 
 class Trace(Protocol):
     """Where requests come from: a file that is read in pieces, or a generator."""

@@ -178,7 +178,7 @@ def first(one: Requests, count: int) -> Requests:
     """The first rows."""
     if count >= one.rows.size:
         return one
-    return Requests(one.rows[:count], one.segments[: one.bounds[count]], one.bounds[: count + 1])
+    return one.part(0, count)
 
 
 def joined(parts: Sequence[Requests]) -> Requests:
