@@ -9,7 +9,7 @@ from typing import Any, Unpack
 from silmark.api import question
 from silmark.api.fleet import led
 from silmark.api.question import Count
-from silmark.api.serving_words import ServingWords, bring_up, fleet_words, load_words
+from silmark.api.serving_words import ServingWords, bring_up, draws_of, fleet_words, load_words
 from silmark.api.slo import slo as promises
 from silmark.api.trace import opened
 from silmark.errors import BadValue
@@ -27,7 +27,6 @@ Watch = Callable[[str, float], None]
 """Told of every run: the system, and the requests per second that are sent."""
 
 _MOST_SYSTEMS = 100
-_MOST_DRAWS = 1000
 _USUAL_REQUESTS = 5_000
 """Requests of a generated trace where nothing says how many: fifty lie beyond the 99th percentile."""
 _CLOSED = ("users",)
@@ -65,9 +64,7 @@ def capacity(
     lead = led(words)
     if "rate" in load:
         raise BadValue("rate", load["rate"], "nothing: the rate is what is looked for")
-    chance, count = question.whole("seed", seed, least=0), question.whole("draws", draws, least=0)
-    if count > _MOST_DRAWS:
-        raise BadValue("draws", draws, f"at most {_MOST_DRAWS:,}")
+    chance, count = question.whole("seed", seed, least=0), draws_of(draws)
     systems = [bring_up(model, name, words) for name in _names(on)]
     held = Load.held(_opened(trace, load | {"seed": chance}))
     rows = []

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, cast
 
-from silmark import models, systems
-from silmark.api import question
 from silmark.api.question import Count
-from silmark.api.single import asked_plan
-from silmark.errors import BadValue
+from silmark.api.serving_words import EngineWords, bring_up, engine_args
 from silmark.mapping import Infeasible
 from silmark.report.engine import EngineAnswer
-from silmark.serving.arguments import EngineArgs
 from silmark.serving.kv_tiers import kv_tiers
-from silmark.serving.replica import replica
 
 
 def engine(
@@ -49,29 +45,23 @@ def engine(
     Raises:
         SilmarkError: a name that is unknown or a value that makes no sense.
     """
-    if usage not in ("server", "llm"):
-        raise BadValue("usage", usage, "server or llm")
-    loaded, target = models.load(model), systems.target(on)
-    share = None if gpu_memory_utilization is None else question.share("gpu-memory-utilization", gpu_memory_utilization)
-    args = EngineArgs(
-        policy=policy,
-        version=engine_version,
-        usage=cast("Literal['server', 'llm']", usage),
-        max_num_seqs=_count("max-num-seqs", max_num_seqs),
-        max_num_batched_tokens=_count("max-num-batched-tokens", max_num_batched_tokens),
-        max_model_len=_count("max-model-len", max_model_len),
-        gpu_memory_utilization=None if share is None else share.mid,
-        block_size=_count("block-size", block_size),
-        enforce_eager=enforce_eager,
-    )
-    ways = tuple(_count(name, way) for name, way in (("tp", tp), ("pp", pp), ("dp", dp), ("ep", ep)))
-    plan = asked_plan(loaded, target, (*ways, None), precision)
+    words: EngineWords = {
+        "policy": policy,
+        "engine_version": engine_version,
+        "max_num_seqs": max_num_seqs,
+        "max_num_batched_tokens": max_num_batched_tokens,
+        "max_model_len": max_model_len,
+        "gpu_memory_utilization": gpu_memory_utilization,
+        "block_size": block_size,
+        "tp": tp,
+        "pp": pp,
+        "dp": dp,
+        "ep": ep,
+        "precision": precision,
+    }
+    told = replace(engine_args(words), usage=cast("Literal['server', 'llm']", usage), enforce_eager=enforce_eager)
+    loaded, target, plan, found = bring_up(model, on, words, told)
     said = {"model": loaded.name, "on": target.name, "plan": str(plan), "policy": policy, "usage": usage}
-    found = replica(loaded, target, plan, args)
     if isinstance(found, Infeasible):
         return EngineAnswer(said, None, (), found.reason, cannot=found.cannot)
     return EngineAnswer(said, found, tuple(kv_tiers(found, list(target.tiers()))))
-
-
-def _count(label: str, value: Count | None) -> int | None:
-    return None if value is None else question.whole(label, value)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from silmark.api import question
 from silmark.api.fleet import led
 from silmark.api.question import Count
-from silmark.api.serving_words import EngineWords, ServingWords, bring_up, fleet_words, load_words
+from silmark.api.serving_words import EngineWords, ServingWords, bring_up, draws_of, fleet_words, load_words
 from silmark.api.slo import slo as promises
 from silmark.api.trace import opened
 from silmark.errors import BadValue
@@ -35,7 +35,7 @@ Left = Callable[[str, NDArray[np.void]], None]
 Watch = Callable[[int, int | None], None]
 """Told now and then: requests answered so far in the run under way, and in all if that is known."""
 
-_MOST_RATES, _MOST_DRAWS = 100, 1000
+_MOST_RATES = 100
 _COMPILING_S = 40
 """Seconds of one core that the first run on a machine spends on it."""
 _log = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def serve_sim(
         limit=0 if max_concurrency is None else question.whole("max-concurrency", max_concurrency),
         timeline=timeline,
         keep=keep,
-        draws=None if draws == "auto" else _most("draws", draws, _MOST_DRAWS),
+        draws=None if draws == "auto" else draws_of(draws),
     )
     loaded, target, plan, found = bring_up(model, on, words)
     fleet, lead = fleet_words(words), led(words)
@@ -198,11 +198,3 @@ def _rates(rate: Rate | Sequence[Rate] | None) -> list[str]:
     if not 1 <= len(words) <= _MOST_RATES or not all(words):
         raise BadValue("rate", rate, f"1 to {_MOST_RATES} rates, such as 1,2,4,8")
     return words
-
-
-def _most(label: str, value: Count, most: int) -> int:
-    """A whole number up to a bound."""
-    found = question.whole(label, value, least=0)
-    if found > most:
-        raise BadValue(label, value, f"at most {most:,}")
-    return found

@@ -18,6 +18,8 @@ from silmark.serving.arguments import EngineArgs
 from silmark.serving.replica import Replica, replica
 from silmark.systems import Target
 
+_MOST_DRAWS = 1000
+
 
 class EngineWords(TypedDict, total=False):
     """An engine and its plan; what is missing or None is the engine's own choice.
@@ -97,8 +99,14 @@ def engine_args(words: EngineWords) -> EngineArgs:
     )
 
 
-def bring_up(model: str, on: str, words: EngineWords) -> tuple[Model, Target, Plan, Replica | Infeasible]:
+def bring_up(
+    model: str, on: str, words: EngineWords, told: EngineArgs | None = None
+) -> tuple[Model, Target, Plan, Replica | Infeasible]:
     """The model, the system, the plan, and one replica of it.
+
+    Args:
+        model, on, words: as asked.
+        told: what the engine is told, where that is more than the words say.
 
     Raises:
         SilmarkError: a name that is unknown or a value that makes no sense.
@@ -106,7 +114,7 @@ def bring_up(model: str, on: str, words: EngineWords) -> tuple[Model, Target, Pl
     maturity = words.get("maturity", "own")
     if maturity not in ("own", "equal"):
         raise BadValue("maturity", maturity, "own or equal")
-    loaded, target, args = models.load(model), systems.target(on), engine_args(words)
+    loaded, target, args = models.load(model), systems.target(on), told or engine_args(words)
     ways = tuple(
         _count(name, way)
         for name, way in (
@@ -118,6 +126,14 @@ def bring_up(model: str, on: str, words: EngineWords) -> tuple[Model, Target, Pl
     )
     plan = asked_plan(loaded, target, (*ways, None), words.get("precision", "default"))
     return loaded, target, plan, replica(loaded, target, plan, args, maturity)
+
+
+def draws_of(value: Count) -> int:
+    """Passes behind an error bar; raises BadValue."""
+    found = question.whole("draws", value, least=0)
+    if found > _MOST_DRAWS:
+        raise BadValue("draws", value, f"at most {_MOST_DRAWS:,}")
+    return found
 
 
 def _count(label: str, value: Count | None) -> int | None:
