@@ -185,8 +185,9 @@ def summed(found: Members, done: Simulation, promised: Slo, tally: Tally | None 
     ]
     requests, tokens = (int(values[name] or 0) for name in ("requests.completed", "tokens.output"))
     spent = account(drawn, seconds, requests, tokens)
-    known = {name: interval for name, interval in _intervals(spent).items() if interval is not None}
-    values |= {name: known[name].mid if name in known else None for name in _intervals(spent)}
+    accounted = _intervals(spent)
+    values |= {name: None if interval is None else interval.mid for name, interval in accounted.items()}
+    known = {name: interval for name, interval in accounted.items() if interval is not None}
     return Run(done, tally.spreads, values, known, spent.figures, spent.basis)
 
 
