@@ -43,8 +43,8 @@ def model_name(row: Row) -> str | None:
 def precision(row: Row, chip: Chip) -> Precision | None:
     """Formats of weights, products and cache, None if the row does not say.
 
-    Rows of fp8 and fp4 checkpoints are taken with an fp8 cache; an empty cell stands for a checkpoint that was not
-    quantised.
+    Rows of fp8 and fp4 checkpoints are taken with the cache that `data/aliases/caches.toml` says; an empty cell stands
+    for a checkpoint that was not quantised.
     """
     text = row.precision.lower()
     if "_bnb" in row.notes:  # bitsandbytes: the name of the test says it, the column states the products' format
@@ -56,8 +56,17 @@ def precision(row: Row, chip: Chip) -> Precision | None:
         return Precision(weights, compute, cache) if {weights, cache} <= {"fp16", "bf16", "fp8", "int8"} else None
     if text.startswith("fp16"):
         return Precision.of("fp16")
-    named = {"": "bf16", "bf16": "bf16", "fp8": "fp8", "fp4": "fp4:fp4:fp8", "int4": "int4:bf16"}
+    named = {"": "bf16", "bf16": "bf16", "fp8": f"fp8:fp8:{_cache(row)}", "fp4": f"fp4:fp4:{_cache(row)}"}
+    named["int4"] = "int4:bf16"
     return Precision.of(named[text]) if text in named else None
+
+
+def _cache(row: Row) -> str:
+    """The format in which an engine kept the cache of an 8-bit or 4-bit checkpoint."""
+    known = packaged("aliases")["caches"]
+    words = {row.engine, row.hardware, row.model}
+    told = (kept for runs, kept in known.get(row.table, {}).items() if words.issuperset(runs.split()))
+    return str(next(told, known["engines"].get(row.engine, "fp8")))
 
 
 def engine(row: Row) -> str:

@@ -1,13 +1,12 @@
 """Servers of measured rows, simulated request by request.
 
 The engine comes up as `silmark.serving.replica` says, with what the row states; its steps take what the chip's
-mechanism says, without any factor fitted to servers. vLLM keeps the cache of an 8-bit checkpoint in 16 bits unless told
-otherwise (`kv_cache_dtype` auto).
+mechanism says, without any factor fitted to servers.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,10 +49,7 @@ def engine(row: Row, args: EngineArgs) -> Replica | str:
     model = setup.compiled(row)
     if isinstance(model, str):
         return model
-    plan = model.plan
-    if args.policy == "vllm" and plan.precision.kv == "fp8":
-        plan = replace(plan, precision=replace(plan.precision, kv="bf16"))
-    found = replica(model.model, model.target, plan, args)
+    found = replica(model.model, model.target, model.plan, args)
     return found.reason if isinstance(found, Infeasible) else found
 
 
