@@ -25,8 +25,9 @@ from silmark.validation.work import Work
 from silmark.workloads import Step
 
 _NARROWEST = ("fp4", "fp8", "int8")
-OPEN = "mlperf-open"
-"""The open division changes the model: its rows are predicted, but say nothing about others."""
+ASIDE = "aside"
+"""Rows that are predicted, but say nothing about others: the open division of MLPerf, which changes the model, and runs
+that contradict themselves."""
 _ALL = "all"
 """What the file calls all engines together."""
 _UNITS = {"rate": "1", "cache": "1"}
@@ -43,8 +44,10 @@ def engine(row: Row) -> str:
 
     MLPerf's closed division is an engine of its own: see `names.submission`.
     """
+    if names.doubted(row):
+        return ASIDE
     if row.table == "mlperf_inference_llm":
-        return names.submission(row) or OPEN
+        return names.submission(row) or ASIDE
     return engines.key(row.engine, row.version or ("2024" if row.table.startswith("argonne") else ""))
 
 

@@ -63,10 +63,15 @@ def precision(row: Row, chip: Chip) -> Precision | None:
 
 def _cache(row: Row) -> str:
     """The format in which an engine kept the cache of an 8-bit or 4-bit checkpoint."""
-    known = packaged("aliases")["caches"]
-    words = {row.engine, row.hardware, row.model}
-    told = (kept for runs, kept in known.get(row.table, {}).items() if words.issuperset(runs.split()))
-    return str(next(told, known["engines"].get(row.engine, "fp8")))
+    told = _noted(row, "caches")
+    return told or str(packaged("aliases")["caches"]["engines"].get(row.engine, "fp8"))
+
+
+def _noted(row: Row, about: str) -> str:
+    """What a file of `data/aliases` says of the row's runs, whose words its keys are; empty if nothing."""
+    words = {row.engine, row.version, row.hardware, row.model}
+    runs: dict[str, str] = packaged("aliases")[about].get(row.table, {})
+    return next((said for key, said in runs.items() if words.issuperset(key.split())), "")
 
 
 def engine(row: Row) -> str:
@@ -93,9 +98,14 @@ def searched(row: Row) -> bool:
     return "contrastive_search" in row.notes
 
 
+def doubted(row: Row) -> str:
+    """Why the row's run contradicts itself, empty if it does not."""
+    return _noted(row, "doubts")
+
+
 def counts(row: Row) -> bool:
-    """Whether a row may set residuals: the chip's own kind of engine, plain decoding, and no fit used the row."""
-    return row.engine in SERVERS and not fitted(row) and not searched(row)
+    """Whether a row may set residuals: the chip's own kind of engine, plain decoding, no doubts, and no fit used it."""
+    return row.engine in SERVERS and not fitted(row) and not searched(row) and not doubted(row)
 
 
 def fitted(row: Row) -> bool:

@@ -36,7 +36,7 @@ def run(write: bool = False, where: Path | None = None) -> Report:
     found = predicted(where=where)
     _LOG.info("fitting engines without each chip and model")
     every = found.samples()
-    samples = [one for one in every if one.engine != engines.OPEN]
+    samples = [one for one in every if one.engine != engines.ASIDE]
     with fitting("cross-validation"):
         left = cross.leave_out(samples)
         if write:
