@@ -64,7 +64,8 @@ def test_only_the_doubted_runs_answer_more_than_kernels_could() -> None:
     runs: dict[tuple[object, ...], dict[str, Row]] = {}
     for one in rows.read(SERVED).rows:
         if "mode=agg" in one.notes and one.concurrency and one.hardware == H200 and one.precision == "fp8":
-            key = (one.engine, one.version, one.model, one.tp, one.devices, one.concurrency, one.isl, one.osl, one.notes)
+            size = (one.tp, one.devices, one.concurrency, one.isl, one.osl)
+            key = (one.engine, one.version, one.model, *size, one.notes)
             runs.setdefault(key, {})[one.metric] = one
     peak = chips.load("h200").si("peak.fp8")
     shares: dict[bool, list[float]] = {True: [], False: []}
