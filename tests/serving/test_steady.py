@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -57,3 +59,25 @@ def test_a_closed_loop_makes_tokens_as_fast_as_the_steady_state(on: str, name: s
     steady = said.rows[0].estimate
     assert steady is not None
     assert rate(found, users, PROMPT) == pytest.approx(steady.tokens_per_s.mid, rel=0.06)
+
+
+@pytest.mark.slow
+def test_a_wafer_keeps_pace_with_its_longest_slice() -> None:
+    """Slices of prompts cost what `estimate --chunk` says; long ones hold up the decodes behind them."""
+    prompt, users = 512, 64
+    found = engine("cs-3", "llama-3.1-8b", users, prompt)
+    size = found.options.max_num_batched_tokens
+    speeds = []
+    for chunk in (None, size):
+        said = silmark.estimate(
+            "llama-3.1-8b", "cs-3", batch=users, prompt=prompt, output=OUTPUT, ttft="none", tpot="none", chunk=chunk
+        )
+        steady = said.rows[0].estimate
+        assert steady is not None
+        speeds.append(steady.tokens_per_s.mid)
+    whole, sliced = speeds
+    seen = rate(found, users, prompt)
+    assert sliced < whole
+    assert seen == pytest.approx(sliced, rel=0.2)
+    longer = replace(found, options=replace(found.options, max_num_batched_tokens=128))
+    assert rate(longer, users, prompt) < 0.6 * seen
