@@ -30,6 +30,7 @@ def row(folder: Path, table: str, **cells: str) -> Row:
         (SERVED, {"engine": "sglang", "hardware": H200, "model": "deepseek-ai/DeepSeek-R1"}, "bf16"),
         (SERVED, {"engine": "sglang", "hardware": "B200-180GB", "model": "deepseek-ai/DeepSeek-V3"}, "fp8"),
         (SERVED, {"engine": "sglang", "hardware": H200, "model": "Qwen/Qwen3.5-397B-A17B"}, "fp8"),
+        (SERVED, {"engine": "sglang", "hardware": "GB300-288GB", "model": "deepseek-ai/DeepSeek-R1"}, "fp8"),
         (SERVED, {"engine": "trtllm", "model": "meta-llama/Llama-3.1-70B"}, "fp8"),
         ("serving_misc", {"engine": "vLLM", "model": "meta-llama/Llama-3.1-70B"}, "bf16"),
         ("serving_misc", {"engine": "optimum-habana"}, "fp8"),
@@ -41,6 +42,14 @@ def test_a_cache_has_the_format_that_its_engine_gave_it(
     found = names.precision(row(tmp_path, table, **cells), chips.load("h200"))
     assert found is not None
     assert (found.weights, found.compute, found.kv) == ("fp8", "fp8", cache)
+
+
+@pytest.mark.parametrize(("hardware", "cache"), [(H200, "bf16"), ("B200-180GB", "fp8")])
+def test_what_is_said_of_one_run_goes_before_what_is_said_of_all(tmp_path: Path, hardware: str, cache: str) -> None:
+    one = row(tmp_path, SERVED, engine="vllm", hardware=hardware, model="openai/gpt-oss-120b", precision="fp4")
+    found = names.precision(one, chips.load("b200"))
+    assert found is not None
+    assert found.kv == cache
 
 
 def test_a_run_that_contradicts_itself_sets_nothing(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def _cache(row: Row) -> str:
 
 def _noted(row: Row, about: str) -> str:
     """What a file of `data/aliases` says of the row's runs, whose words its keys are; empty if nothing."""
-    words = {row.engine, row.version, row.hardware, row.model}
+    words = {row.engine, row.version, row.hardware, row.model, row.precision}
     runs: dict[str, str] = packaged("aliases")[about].get(row.table, {})
     return next((said for key, said in runs.items() if words.issuperset(key.split())), "")
 
