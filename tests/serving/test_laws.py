@@ -88,7 +88,7 @@ def _poisson(count: int, mean_gap_ns: float, seed: int) -> Requests:
 def _audit(state: State) -> None:
     """No block is lost, held by two lists, or counted wrongly; without a cache only their number is kept."""
     engine, options = state.engines[0], state.settings[0]
-    if not options["shared"]:
+    if not options["apart"]:
         assert state.live["held"][state.live["status"] == RUNNING].sum() + engine["free"] == options["usable"]
         return
     free = []

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 from numba.extending import overload
 
 from silmark.serving.kept import compiled_folder
+from silmark.serving.kernel.words import MARKS, SGLANG, TRTLLM
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -50,7 +52,7 @@ def door(vllm: _Function, sglang: _Function, trtllm: _Function) -> _Function:
 
     The type of `State.policies` tells which policies a fleet has; others are not compiled.
     """
-    each: dict[int, Any] = {8: vllm, 16: sglang, 32: trtllm}
+    each = {8 * np.dtype(mark).itemsize: one for mark, one in zip(MARKS, (vllm, sglang, trtllm), strict=True)}
 
     def stub(state: _State, replica: int, what: int) -> object:
         """Compiled code calls what `choose` returns."""
@@ -58,9 +60,9 @@ def door(vllm: _Function, sglang: _Function, trtllm: _Function) -> _Function:
 
     def mixed(state: _State, replica: int, what: int) -> object:
         policy = state.settings[state.engines[replica]["kind"]]["policy"]
-        if policy == 1:
+        if policy == SGLANG:
             return sglang(state, replica, what)
-        if policy == 2:
+        if policy == TRTLLM:
             return trtllm(state, replica, what)
         return vllm(state, replica, what)
 
@@ -68,7 +70,7 @@ def door(vllm: _Function, sglang: _Function, trtllm: _Function) -> _Function:
         return cast("_Function", mixed)
 
     def choose(state: _State, replica: object, what: object) -> object:
-        one = each.get(state.types[state.fields.index("policies")].dtype.bitwidth)
+        one: Any = each.get(state.types[state.fields.index("policies")].dtype.bitwidth)
         if one is None:
             return mixed
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from silmark.errors import BadValue
+from silmark.serving.kernel.apart import tell_apart
 from silmark.serving.kernel.arenas import pack_tables, tables_suffice
 from silmark.serving.kernel.batch import complete, newest
 from silmark.serving.kernel.clock import even
@@ -69,7 +70,7 @@ def decisions(scenario: Scenario) -> Iterator[tuple[State, Step]]:
 def _state(scenario: Scenario) -> State:
     """An engine at rest, with room for everything that the scenario holds."""
     options, requests = scenario.options, scenario.requests
-    state = make((options,), even((options,)), (0,), True)
+    state = tell_apart(make((options,), even((options,)), (0,)))
     state.totals["made_step"] = 0  # every generated token is the same
     blocks = -(-(requests.rows["prompt"] + requests.rows["output"] + options.draft_tokens) // options.block_size)
     state.totals["largest"] = blocks.max()

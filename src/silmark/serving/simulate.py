@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from silmark.errors import BadValue
 from silmark.serving.kernel import fleet
+from silmark.serving.kernel.apart import looked_for, tell_apart
 from silmark.serving.kernel.arenas import pack_segments, pack_tables
 from silmark.serving.kernel.clock import Clock
 from silmark.serving.kernel.control import Control
@@ -24,6 +25,7 @@ Progress = Callable[[int, int], None]
 Left = Callable[[NDArray[np.void]], bool | None]
 """Told now and then of the requests that left since, of dtype ANSWERED; True says that they need not be kept. What it
 raises ends the simulation."""
+_ENDING = "true: prompts of one priority take each other's blocks for ever, as they do in vLLM"
 _STEP_LOGS = 64
 """Logs of steps that are kept, four million rows: a timeline of more cannot be looked at."""
 
@@ -131,14 +133,14 @@ def simulate(
         left: told of the requests that left, at least after every piece of the trace.
     """
     pieces = whole_chains(trace.chunks())
-    first = next(pieces, None)
-    shared = first is not None and first.segments.size > 0
-    state = make(fleet_.kinds, fleet_.clock, fleet_.replicas, shared, seed, fleet_.control)
+    state = make(fleet_.kinds, fleet_.clock, fleet_.replicas, seed, fleet_.control)
+    if looked_for(fleet_.control):
+        state = tell_apart(state)
     totals, logs = state.totals[0], _Logs(left)
     totals["limit"] = limit
     totals["log_steps"] = timeline
     totals["one_by_one"] = one_by_one
-    piece, cursor = first or Requests.unshared(np.zeros(0, dtype=REQUEST)), 0
+    piece, cursor = next(pieces, None) or Requests.unshared(np.zeros(0, dtype=REQUEST)), 0
     following = next(pieces, None)
     while True:
         why, cursor = fleet.run(state, piece.rows, piece.segments, piece.bounds, cursor, following is None)
@@ -159,6 +161,10 @@ def simulate(
             state = more_places(state, piece.rows.size)
         elif why == fleet.PACK_TABLES:
             state = pack_tables(state)
+        elif why == fleet.TELL_APART:
+            state = tell_apart(state)
+        elif why == fleet.ENDLESS:
+            raise BadValue("reserve_full_isl", bool(state.settings["whole"].all()), _ENDING)
         else:
             state = pack_segments(state, piece.segments.size)
     logs.take(state)

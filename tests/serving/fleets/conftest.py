@@ -92,7 +92,7 @@ def served(fleet: Fleet, trace: Made, monkeypatch: pytest.MonkeyPatch, *, one_by
     assert state.totals["free_blocks"][0] == engines["free"][:count].sum()
     assert not state.blocks["refs"].any()
     for engine in engines:
-        if state.settings["shared"][engine["kind"]]:
+        if state.settings["apart"][engine["kind"]]:
             _whole_list(state, engine)
     return done
 

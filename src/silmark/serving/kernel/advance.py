@@ -15,7 +15,7 @@ from silmark.serving.kernel.clock import run_j, run_ns, step_j, step_ns, steps_u
 from silmark.serving.kernel.gaps import add_run, bin_of
 from silmark.serving.kernel.logs import log_steps
 from silmark.serving.kernel.requests import close_ranks, leave
-from silmark.serving.kernel.state import NONE, State
+from silmark.serving.kernel.state import State
 from silmark.serving.policies import admits_later, ran
 from silmark.serving.records import DONE
 
@@ -134,6 +134,8 @@ def finish_run(state: State, replica: int) -> None:
                 state.gaps[bin_of(first - one["last_ns"])] += 1
             one["last_ns"] = start + seconds + tail
     ran(state, replica, steps)
+    if returned > 0:
+        engine["moved"] = engine["steps"] + returned
     if returned > 1:
         add_run(state, kind, count, context + count, returned - 1)
     state.totals[0]["tokens_in"] += returned * count
@@ -165,34 +167,61 @@ def _let_go(state: State, replica: int) -> None:
 
 @inner
 def _take_blocks(state: State, replica: int, steps: int) -> None:
-    """Hands out the blocks of a run, and makes known those that it fills, in the order of single steps.
+    """Hands out the blocks of a run, and makes known those that it fills.
+
+    Where steps are scheduled ahead, a block that a step fills becomes known with the next one, for its last token is
+    only then there.
+    """
+    settings = state.settings[state.engines[replica]["kind"]]
+    filled = 0 if settings["lookahead"] else 1
+    if not settings["apart"]:
+        _count_blocks(state, replica, steps, filled)
+        return
+    _hand_out(state, replica, steps)
+    if state.totals[0]["answers"]:  # somebody may hold the same, so that the order matters
+        _make_known(state, replica, steps, filled)
+        return
+    for i in range(state.engines[replica]["running"]):
+        request = state.running[replica, i]
+        cache_full(state, replica, request, state.live[request]["computed"] + steps - 1 + filled)
+
+
+@inner
+def _count_blocks(state: State, replica: int, steps: int, filled: int) -> None:
+    """The same where only numbers of blocks are kept."""
+    engine = state.engines[replica]
+    block, taken = state.settings[engine["kind"]]["block"], 0
+    for i in range(engine["running"]):
+        one = state.live[state.running[replica, i]]
+        held = blocks_for(one["computed"] + steps, block)
+        taken += held - one["held"]
+        one["held"] = held
+        one["known"] = one["computed"] + steps - 1 + filled
+    engine["free"] -= taken
+    state.totals[0]["free_blocks"] -= taken
+
+
+@inner
+def _hand_out(state: State, replica: int, steps: int) -> None:
+    """Hands out the blocks of a run in the order of single steps.
 
     Within a step the order is that of the running. A sequence needs a block, and fills one, once in `block` steps:
-    sequences are sorted by where in that cycle they stand. Where steps are scheduled ahead, a block that a step fills
-    becomes known with the next one, for its last token is only then there.
+    sequences are sorted by where in that cycle they stand.
     """
-    engine = state.engines[replica]
-    settings = state.settings[engine["kind"]]
-    block, count = settings["block"], engine["running"]
-    filled = 0 if settings["lookahead"] else 1
-    if not settings["shared"]:
-        for i in range(count):
-            one = state.live[state.running[replica, i]]
-            extend(state, replica, state.running[replica, i], blocks_for(one["computed"] + steps, block) - one["held"])
-        return
+    block = state.settings[state.engines[replica]["kind"]]["block"]
     due = _sort_by_phase(state, replica, 0, steps)
     for start in range(0, steps, block):
         for i in range(due):
             request = state.running[replica, state.order[i]]
-            phase = _phase(state, replica, request, 0)
-            if start + phase >= steps:
+            if start + _phase(state, replica, request, 0) >= steps:
                 break
             extend(state, replica, request, 1)
-    if not _answers_are_shared(state, replica):
-        for i in range(count):
-            request = state.running[replica, i]
-            cache_full(state, replica, request, state.live[request]["computed"] + steps - 1 + filled)
-        return
+
+
+@inner
+def _make_known(state: State, replica: int, steps: int, filled: int) -> None:
+    """Makes the blocks known that a run fills, in the order of single steps."""
+    block = state.settings[state.engines[replica]["kind"]]["block"]
     due = _sort_by_phase(state, replica, block - filled, steps)
     for start in range(0, steps, block):
         for i in range(due):
@@ -226,15 +255,6 @@ def _sort_by_phase(state: State, replica: int, after: int, steps: int) -> int:
                 state.order[at] = i
                 at += 1
     return at
-
-
-@inner
-def _answers_are_shared(state: State, replica: int) -> bool:
-    """Whether somebody may hold the same answers, so that the order in which blocks become known matters."""
-    for i in range(state.engines[replica]["running"]):
-        if state.live[state.running[replica, i]]["made"] != NONE:
-            return True
-    return False
 
 
 @inner

@@ -17,7 +17,7 @@ def seat(state: State, request: int) -> None:
     """Gives a request that is admitted the room of its block table; `tables_suffice` has seen that it is there."""
     one, totals = state.live[request], state.totals[0]
     settings = state.settings[state.engines[one["replica"]]["kind"]]
-    if not settings["shared"]:
+    if not settings["apart"]:
         return
     one["table"] = totals["tables"]
     one["room"] = blocks_for(one["prompt"] + one["output"] + settings["spare"], settings["block"])
@@ -29,7 +29,7 @@ def tables_suffice(state: State, replica: int) -> bool:
     """Whether all that the next step may admit find room for their block tables."""
     engine, totals = state.engines[replica], state.totals[0]
     settings = state.settings[engine["kind"]]
-    if not settings["shared"]:
+    if not settings["apart"]:
         return True
     most = engine["waiting"]  # KV is fetched for all that find blocks, a seat or not
     if not state.rules[0]["split"] and not state.rules[0]["restores"]:
@@ -44,9 +44,14 @@ def pack_tables(state: State) -> State:
     used = live["held"] > 0
     tables, live["table"][used] = _packed(state.tables, live["table"][used], live["room"][used])
     totals["tables"] = live["room"][used].sum()
+    return state._replace(tables=roomy(tables, int(totals["tables"]), least_tables(state)))
+
+
+def least_tables(state: State) -> int:
+    """Room for the tables that there are, and for those of all that one step may admit."""
+    totals = state.totals[0]
     most = max(int(state.settings["seqs"].max()), int(totals["waiting"]))
-    least = int(totals["tables"] + most * totals["largest"])
-    return state._replace(tables=_roomy(tables, int(totals["tables"]), least))
+    return int(totals["tables"] + most * totals["largest"])
 
 
 def pack_segments(state: State, more: int) -> State:
@@ -55,7 +60,7 @@ def pack_segments(state: State, more: int) -> State:
     used = ~np.isin(live["status"], (ABSENT, GONE))
     segments, live["segment"][used] = _packed(state.segments, live["segment"][used], live["segments"][used])
     totals["segments"] = live["segments"][used].sum()
-    return state._replace(segments=_roomy(segments, int(totals["segments"]), int(totals["segments"]) + more))
+    return state._replace(segments=roomy(segments, int(totals["segments"]), int(totals["segments"]) + more))
 
 
 def _packed(
@@ -69,7 +74,7 @@ def _packed(
     return packed, moved
 
 
-def _roomy(arena: NDArray[Any], used: int, least: int) -> NDArray[Any]:
+def roomy(arena: NDArray[Any], used: int, least: int) -> NDArray[Any]:
     """The arena, or a larger copy."""
     if least <= arena.size and 2 * used <= arena.size:
         return arena

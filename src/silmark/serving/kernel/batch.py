@@ -107,7 +107,7 @@ def complete(state: State, replica: int) -> None:
     batch = state.batches[replica, place]
     each = batch["joules"] / max(batch["tokens"], 1)
     visible = batch["end_ns"] + state.clock.tail_ns[engine["kind"]]
-    left = 0
+    left, before = 0, state.totals[0]["tokens_out"]
     for i in range(batch["size"]):
         member = state.members[replica, place, i]
         request = member["live"]
@@ -129,6 +129,8 @@ def complete(state: State, replica: int) -> None:
         elif member["prefill"] == 1 and member["makes"] == 1 and not lost:
             publish(state, replica, request)
     state.totals[0]["tokens_in"] += batch["tokens"]
+    if state.totals[0]["tokens_out"] > before:
+        engine["moved"] = engine["steps"]
     engine["oldest"] = (place + 1) % state.batches.shape[1]
     engine["flying"] -= 1
     if left > 0:

@@ -3,8 +3,8 @@
 The rules are vLLM's (v1/core/block_pool.py, kv_cache_manager.py; 0.33.0): blocks are handed out from the head of the
 free list and lose their digest only then; a request's blocks return in reverse order, those with a digest to the tail
 (the least recently used go first), those without to the head. Digests are chained: a block's digest stands for its
-tokens and all before them; with EAGLE for the token behind them too, which its KV depends on. Where nobody shares
-anything (`SETTINGS.shared` is false) only the number of free blocks is kept, which decides the same.
+tokens and all before them; with EAGLE for the token behind them too, which its KV depends on. As long as nobody can
+find anything (`apart.py`) only the numbers of blocks are kept, which decide the same.
 """
 
 from __future__ import annotations
@@ -13,13 +13,7 @@ import numpy as np
 
 from silmark.serving.jit import inner
 from silmark.serving.kernel.state import NONE, State
-
-UNIQUE = np.uint64(1)
-"""Digest of a full block that nobody else will hold: it ages with the cached ones, and is never looked up."""
-SEED = np.uint64(0x243F6A8885A308D3)
-_FACTOR = np.uint64(0x9E3779B97F4A7C15)
-_SHIFT = np.uint64(29)
-_LEAST = np.uint64(2)
+from silmark.serving.kernel.tokens import SEED, digest_of
 
 
 @inner
@@ -33,54 +27,6 @@ def unclaimed(state: State, replica: int) -> int:
     """Free blocks less those that running requests take beside the blocks of their tokens."""
     engine = state.engines[replica]
     return int(engine["free"] - engine["running"] * state.settings[engine["kind"]]["aside"])
-
-
-@inner
-def _mix(digest: np.uint64, token: int) -> np.uint64:
-    mixed = (digest ^ np.uint64(token)) * _FACTOR
-    return np.uint64(mixed ^ (mixed >> _SHIFT))
-
-
-@inner
-def digest_of(
-    state: State, request: int, parent: np.uint64, first: int, segment: int, start: int
-) -> tuple[np.uint64, int, int]:
-    """Digest of the block whose first token is `first`, and the segment (and its first token) where the next starts.
-
-    Args:
-        parent: digest of the block before; `SEED` for the first.
-        segment, start: a segment at or before the block, counted from the request's first, and its first token.
-    """
-    one, step = state.live[request], state.totals[0]["made_step"]
-    settings = state.settings[state.engines[one["replica"]]["kind"]]
-    if parent == UNIQUE:
-        return UNIQUE, segment, start
-    digest, token, following = parent, first, first + settings["block"]
-    end = following + settings["behind"]
-    piece, length, next_segment, next_start = 0, 0, segment, start
-    while token < end:
-        if token >= one["prompt"]:
-            if one["made"] == NONE:
-                return UNIQUE, segment, start
-            id_, until = one["made"] + (token - one["prompt"]) * step, end if step == 1 else token + 1
-        else:
-            if segment >= one["segments"]:
-                return UNIQUE, segment, start
-            run = state.segments[one["segment"] + segment]
-            until = min(start + run["length"], end, one["prompt"])
-            if token >= until:
-                start += run["length"]
-                segment += 1
-                if start <= following:
-                    next_segment, next_start = segment, start
-                continue
-            id_ = run["start"] + token - start
-        if id_ != piece + length or length == 0:  # ids that count up are one piece, however the prompt is cut into runs
-            digest = _mix(_mix(digest, piece), length)
-            piece, length = id_, 0
-        length += until - token
-        token = until
-    return max(_mix(_mix(digest, piece), length), _LEAST), next_segment, next_start
 
 
 @inner
@@ -116,7 +62,7 @@ def insert(state: State, replica: int, block: int, digest: np.uint64) -> None:
 def forget(state: State, replica: int, block: int) -> None:
     """Takes a block out of the prefix cache, since it is handed out again."""
     digest = state.blocks[block]["digest"]
-    if digest > UNIQUE:
+    if digest > 0:
         entry = entry_of(state, replica, digest)
         other = state.entries[entry]
         if other != block:
@@ -199,14 +145,12 @@ def find_prefix(state: State, replica: int, request: int) -> int:
     """Cached blocks that a request's tokens start with, written to `hits`; its last token is always computed."""
     one = state.live[request]
     settings = state.settings[state.engines[replica]["kind"]]
-    if not settings["caching"] or not settings["shared"]:
+    if not settings["apart"]:
         return 0
     most = (one["prompt"] + one["done"] - 1) // settings["block"]
-    digest, segment, start = SEED, 0, 0
+    digest, index, begin = SEED, 0, 0
     for found in range(most):
-        digest, segment, start = digest_of(state, request, digest, found * settings["block"], segment, start)
-        if digest == UNIQUE:
-            return found
+        digest, index, begin = digest_of(state, request, digest, found * settings["block"], index, begin)
         block = state.entries[entry_of(state, replica, digest)]
         if block == NONE:
             return found
@@ -246,7 +190,7 @@ def extend(state: State, replica: int, request: int, count: int) -> None:
     one, engine = state.live[request], state.engines[replica]
     engine["free"] -= count
     state.totals[0]["free_blocks"] -= count
-    if not state.settings[engine["kind"]]["shared"]:
+    if not state.settings[engine["kind"]]["apart"]:
         one["held"] += count
         return
     for _ in range(count):
@@ -263,24 +207,29 @@ def cache_full(state: State, replica: int, request: int, tokens: int) -> None:
     """Makes the full blocks among a request's first `tokens` tokens known to the prefix cache."""
     one = state.live[request]
     settings = state.settings[state.engines[replica]["kind"]]
-    if not settings["caching"] or not settings["shared"]:
+    if not settings["digests"]:
         return
     if settings["behind"] > 0:
         tokens = min(tokens, one["prompt"] + one["done"] - settings["behind"])
-    full = tokens // settings["block"]
-    if one["hashed"] >= full:
-        return
-    digest, segment, start = SEED, 0, 0
+    if not settings["apart"]:
+        one["known"] = tokens
+    elif tokens >= (one["hashed"] + 1) * settings["block"]:
+        make_known(state, replica, request, tokens // settings["block"])
+
+
+@inner
+def make_known(state: State, replica: int, request: int, full: int) -> None:
+    """Gives the first `full` blocks of a request their digests, beyond those that have one already."""
+    one = state.live[request]
+    block = state.settings[state.engines[replica]["kind"]]["block"]
+    digest, index, begin = SEED, 0, 0
     if one["hashed"] > 0:
         digest = state.blocks[state.tables[one["table"] + one["hashed"] - 1]]["digest"]
     for i in range(one["hashed"], full):
-        digest, segment, start = digest_of(state, request, digest, i * settings["block"], segment, start)
-        block = state.tables[one["table"] + i]
-        if state.blocks[block]["digest"] == 0:
-            if digest == UNIQUE:
-                state.blocks[block]["digest"] = UNIQUE
-            else:
-                insert(state, replica, block, digest)
+        digest, index, begin = digest_of(state, request, digest, i * block, index, begin)
+        held = state.tables[one["table"] + i]
+        if state.blocks[held]["digest"] == 0:
+            insert(state, replica, held, digest)
     one["hashed"] = full
 
 
@@ -290,7 +239,7 @@ def release(state: State, replica: int, request: int) -> None:
     one, engine = state.live[request], state.engines[replica]
     held = one["held"]
     engine["stuck"] = 0
-    if state.settings[engine["kind"]]["shared"]:
+    if state.settings[engine["kind"]]["apart"]:
         held = 0
         for i in range(one["held"] - 1, -1, -1):
             block = state.tables[one["table"] + i]
@@ -307,3 +256,23 @@ def release(state: State, replica: int, request: int) -> None:
     state.totals[0]["free_blocks"] += held
     one["held"] = 0
     one["hashed"] = 0
+
+
+@inner
+def clear(state: State, replica: int) -> None:
+    """All blocks free, in their order, and none of them known."""
+    engine = state.engines[replica]
+    settings = state.settings[engine["kind"]]
+    first = engine["first_block"]
+    last = first + settings["usable"] - 1
+    for block in range(first, last + 1):
+        one = state.blocks[block]
+        one["digest"] = np.uint64(0)
+        one["refs"] = 0
+        one["twin"] = NONE
+        one["before"] = block - 1 if block > first else NONE
+        one["after"] = block + 1 if block < last else NONE
+    engine["head"] = first
+    engine["tail"] = last
+    for entry in range(engine["first_entry"], engine["first_entry"] + settings["entries"]):
+        state.entries[entry] = NONE

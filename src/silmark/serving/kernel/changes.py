@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from silmark.serving.jit import extra, inner
+from silmark.serving.kernel.blocks import clear
 from silmark.serving.kernel.charges import refund
 from silmark.serving.kernel.dispatch import again, let_go, unpark, wake
-from silmark.serving.kernel.requests import free_place, leave, take_out
+from silmark.serving.kernel.requests import begin_anew, free_place, leave, take_out
 from silmark.serving.kernel.rules import PREFILL, QUEUE, SEATS
 from silmark.serving.kernel.settle import settle_all
 from silmark.serving.kernel.state import (
@@ -193,17 +194,7 @@ def _strike(state: State, request: int) -> None:
     refund(state, request)
     one["status"] = PENDING
     one["due_ns"] = _STRUCK
-    one["held"] = 0
-    one["hashed"] = 0
-    one["computed"] = 0
-    one["placeholders"] = 0
-    one["flying"] = 0
-    one["stale"] = 0
-    one["drafts"] = 0
-    one["chunk"] = 0
-    one["eligible"] = 0
-    one["ready_ns"] = 0
-    one["skipped"] = 0
+    begin_anew(one)
 
 
 @inner
@@ -229,30 +220,10 @@ def _empty(state: State, replica: int) -> None:
     engine["port_ns"] = totals["now"]
     engine["host_ns"] = totals["now"]
     engine["free"] = settings["usable"]
-    if settings["shared"]:
-        _clear(state, replica)
-    if engine["tier"] != NONE:
-        _clear(state, engine["tier"])
-
-
-@inner
-def _clear(state: State, replica: int) -> None:
-    """All blocks free, in their order, and none of them known."""
-    engine = state.engines[replica]
-    settings = state.settings[engine["kind"]]
-    first = engine["first_block"]
-    last = first + settings["usable"] - 1
-    for block in range(first, last + 1):
-        one = state.blocks[block]
-        one["digest"] = np.uint64(0)
-        one["refs"] = 0
-        one["twin"] = NONE
-        one["before"] = block - 1 if block > first else NONE
-        one["after"] = block + 1 if block < last else NONE
-    engine["head"] = first
-    engine["tail"] = last
-    for entry in range(engine["first_entry"], engine["first_entry"] + settings["entries"]):
-        state.entries[entry] = NONE
+    if settings["apart"]:
+        clear(state, replica)
+        if engine["tier"] != NONE:
+            clear(state, engine["tier"])
 
 
 @inner

@@ -27,9 +27,9 @@ from silmark.serving.kernel.state import (
     PENDING,
     QUEUED,
     SEND,
-    SGLANG,
     State,
 )
+from silmark.serving.kernel.words import SGLANG
 from silmark.serving.records import LOST, REFUSED
 
 _HOLDING = 1 << 60

@@ -6,7 +6,7 @@ from silmark.serving.jit import inner
 from silmark.serving.kernel.advance import finish_run, plan, start_run
 from silmark.serving.kernel.batch import complete, launch, send_empty
 from silmark.serving.kernel.requests import leave
-from silmark.serving.kernel.state import NEVER, State
+from silmark.serving.kernel.state import NEVER, STOPPED, State
 from silmark.serving.policies import schedule
 from silmark.serving.records import REFUSED
 
@@ -26,6 +26,9 @@ def turn(state: State, replica: int) -> None:
             start_run(state, replica, steps)
             return
         size = schedule(state, replica, 0)
+        if size == STOPPED:
+            state.totals[0]["stopped"] = replica  # called again, it goes on from here
+            return
         if size > 0:
             launch(state, replica, size, engine["end_ns"] < now)
         elif engine["flying"] == 0 and engine["waiting"] > 0 and engine["running"] == 0 and engine["away"] == 0:

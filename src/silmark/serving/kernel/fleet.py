@@ -14,12 +14,13 @@ from silmark.serving.kernel.changes import outside
 from silmark.serving.kernel.dispatch import happen, send
 from silmark.serving.kernel.engine import turn
 from silmark.serving.kernel.logs import sample
+from silmark.serving.kernel.requests import begin_anew
 from silmark.serving.kernel.settle import settle_for_routers
 from silmark.serving.kernel.state import AGAIN, NEVER, NONE, PENDING, SEND, State
 
-FEED, DRAIN, MORE_PLACES, PACK_TABLES, PACK_SEGMENTS, FINISHED = 0, 1, 2, 3, 4, 5
-"""Why the loop returns: it needs more rows; the logs are full; places, block
-tables or prompts need room; all is done."""
+FEED, DRAIN, MORE_PLACES, PACK_TABLES, PACK_SEGMENTS, TELL_APART, ENDLESS, FINISHED = range(8)
+"""Why the loop returns: it needs more rows; the logs are full; places, block tables or prompts need room; blocks must
+be told apart; requests preempt each other for ever; all is done."""
 
 
 @compiled
@@ -38,6 +39,9 @@ def run(
         Why it returns, and the next row.
     """
     totals = state.totals[0]
+    if totals["stopped"] != NONE:
+        _act(state, totals["stopped"])
+        sample(state)
     while True:
         if _logs_full(state):
             return DRAIN, cursor
@@ -56,10 +60,9 @@ def run(
             return FINISHED, cursor
         if arrival_ns == first:
             chain = _chain(rows, cursor)
-            if totals["places"] < chain * (2 if state.rules[0]["split"] else 1):
-                return MORE_PLACES, cursor
-            if totals["segments"] + bounds[cursor + chain] - bounds[cursor] > state.segments.size:
-                return PACK_SEGMENTS, cursor
+            missing = _missing(state, chain, bounds[cursor + chain] - bounds[cursor])
+            if missing != NONE:
+                return missing, cursor
             totals["now"] = first
             request = load(state, rows, segments, bounds, cursor, chain)
             cursor += chain
@@ -74,7 +77,9 @@ def run(
             if not tables_suffice(state, replica):
                 return PACK_TABLES, cursor
             totals["now"] = first
-            turn(state, replica)
+            missing = _act(state, replica)
+            if missing != NONE:
+                return missing, cursor
         sample(state)
 
 
@@ -89,6 +94,30 @@ def _logs_full(state: State) -> bool:
         or totals["steps"] + steps > state.steps.size
         or totals["events"] + most > state.events.size
     )
+
+
+@inner
+def _missing(state: State, chain: int, segments: int) -> int:
+    """What Python must do before so many rows with so many segments can be loaded; NONE if nothing."""
+    totals = state.totals[0]
+    if totals["places"] < chain * (2 if state.rules[0]["split"] else 1):
+        return MORE_PLACES
+    if segments > 0 and not totals["apart"]:
+        return TELL_APART
+    if totals["segments"] + segments > state.segments.size:
+        return PACK_SEGMENTS
+    return NONE
+
+
+@inner
+def _act(state: State, replica: int) -> int:
+    """An engine's turn. Returns what Python must do before the turn can end; NONE if it has ended."""
+    totals = state.totals[0]
+    totals["stopped"] = NONE
+    turn(state, replica)
+    if totals["stopped"] != NONE:
+        return TELL_APART
+    return ENDLESS if totals["endless"] else NONE
 
 
 @inner
@@ -121,6 +150,7 @@ def _take_place(state: State) -> int:
 @inner
 def _reset(one: np.void) -> None:
     """A request that nothing has happened to."""
+    begin_anew(one)
     one["arrival_ns"] = NONE
     one["status"] = PENDING
     one["replica"] = NONE
@@ -128,17 +158,7 @@ def _reset(one: np.void) -> None:
     one["first_ns"] = NONE
     one["last_ns"] = NONE
     one["joules"] = 0.0
-    one["computed"] = 0
     one["done"] = 0
-    one["placeholders"] = 0
-    one["flying"] = 0
-    one["stale"] = 0
-    one["drafts"] = 0
-    one["chunk"] = 0
-    one["eligible"] = 0
-    one["ready_ns"] = 0
-    one["held"] = 0
-    one["hashed"] = 0
     one["room"] = 0
     one["cached"] = 0
     one["preemptions"] = 0
@@ -175,6 +195,7 @@ def load(
         one["priority"] = row["priority"]
         one["session"] = row["session"]
         one["made"] = row["made"]
+        totals["answers"] = totals["answers"] or row["made"] != NONE
         one["follower"] = follower
         one["segment"] = totals["segments"]
         one["segments"] = bounds[at + 1] - bounds[at]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,28 +27,25 @@ from silmark.serving.kernel.state import (
     RUN,
     SAMPLE,
     SETTINGS,
-    SGLANG,
     TOTALS,
     UP,
     State,
 )
+from silmark.serving.kernel.words import ORDERS, POLICIES, SGLANG, mark
 from silmark.serving.options import EngineOptions
 from silmark.serving.records import ANSWERED, STEP
 from silmark.workloads.requests import SEGMENT
 
-_POLICIES = {"vllm": 0, "sglang": 1, "trtllm": 2}
 _PLACES, _LOG, _ARENA, _SAMPLES = 4096, 1 << 16, 1 << 16, 4096
 _FIRST_SAMPLE_NS = 1_000_000
-_MARKS: dict[str, type[np.signedinteger[Any]]] = {"vllm": np.int8, "sglang": np.int16, "trtllm": np.int32}
-_ORDERS = {"fcfs": 0, "lpm": 1, "lof": 2}
 _SORTED = 128
 """Most waiting requests that are put in order at once."""
 
 
-def settings_of(options: EngineOptions, shared: bool) -> NDArray[np.void]:
+def settings_of(options: EngineOptions) -> NDArray[np.void]:
     """One row of SETTINGS."""
     row = np.zeros(1, dtype=SETTINGS)
-    row["policy"] = _POLICIES[options.policy]
+    row["policy"] = POLICIES.index(options.policy)
     row["seqs"] = options.max_num_seqs
     row["tokens"] = options.max_num_batched_tokens
     row["scheduled"] = options.max_num_scheduled_tokens or options.max_num_batched_tokens
@@ -70,7 +66,7 @@ def settings_of(options: EngineOptions, shared: bool) -> NDArray[np.void]:
     row["spare"] = (row["depth"] + 1) * (1 + row["drafts"])
     row["acceptance"] = options.acceptance
     row["caching"] = options.enable_prefix_caching
-    row["shared"] = shared and options.enable_prefix_caching and options.policy != "sglang"  # which has a tree
+    row["digests"] = options.enable_prefix_caching and options.policy != "sglang"
     row["chunked"] = options.enable_chunked_prefill
     row["priority"] = options.priority
     row["whole"] = options.reserve_full_isl
@@ -80,7 +76,7 @@ def settings_of(options: EngineOptions, shared: bool) -> NDArray[np.void]:
     row["entries"] = 1 << (2 * options.num_blocks - 1).bit_length()
     row["prefill_tokens"] = options.max_prefill_tokens
     row["stated"] = options.max_new_tokens
-    row["order"] = _ORDERS[options.schedule_policy]
+    row["order"] = ORDERS.index(options.schedule_policy)
     row["mixed"] = options.mixed_chunk
     row["ignore_eos"] = options.ignore_eos
     row["equal_chunks"] = options.equal_chunks
@@ -92,7 +88,6 @@ def make(
     kinds: Sequence[EngineOptions],
     clock: Clock,
     replicas: Sequence[int],
-    shared: bool,
     seed: int = 0,
     control: Control | None = None,
 ) -> State:
@@ -102,12 +97,11 @@ def make(
         kinds: the engines' settings, by kind.
         clock: their times, by kind.
         replicas: the kind of each replica.
-        shared: whether prompts have tokens in common, so that blocks must be told apart.
         seed: of chances.
         control: how the fleet is led; None for round robin and nothing else.
     """
     control = control or plain(len(kinds), len(replicas))
-    settings = np.concatenate([settings_of(options, shared) for options in kinds])
+    settings = np.concatenate([settings_of(options) for options in kinds])
     engines = np.zeros(len(replicas), dtype=ENGINE)
     engines["kind"] = replicas
     engines["pool"] = control.pools
@@ -121,22 +115,21 @@ def make(
     engines["prefill_step"] = -settings["interval"][engines["kind"]]
     engines["seed"] = seed
     engines["tier"] = NONE
-    if shared and control.tiers.any():
+    if control.tiers.any():
         settings, engines = _with_tiers(settings, engines, control.tiers)
     engines["ratio"] = np.minimum(FIRST_RATIO * settings["conservativeness"], 1.0)[engines["kind"]]
     engines["free"] = settings["usable"][engines["kind"]]
-    whose = {options.policy for options in kinds}
-    blocks, entries = _blocks(settings, engines)
     nodes, runs, edges = _trees(settings, engines)
     seqs, depth = int(settings["seqs"].max()), int(settings["depth"].max())
     totals = np.zeros(1, dtype=TOTALS)
     totals["sample_every"] = _FIRST_SAMPLE_NS
     totals["free_blocks"] = engines["free"][: len(replicas)].sum()
     totals["made_step"] = 1
+    totals["stopped"] = NONE
     longest = int(settings["length"].max()) // int(settings["block"].min()) + 1
     state = State(
         led=np.zeros(0, dtype=np.int64 if _is_led(control) else np.int32),
-        policies=np.zeros(0, dtype=_MARKS[next(iter(whose))] if len(whose) == 1 else np.int64),
+        policies=np.zeros(0, dtype=mark({options.policy for options in kinds})),
         settings=settings,
         clock=clock,
         engines=engines,
@@ -144,8 +137,8 @@ def make(
         running=np.zeros((engines.size, seqs), dtype=np.int64),
         batches=np.zeros((engines.size, depth), dtype=BATCH),
         members=np.zeros((engines.size, depth, seqs), dtype=MEMBER),
-        blocks=blocks,
-        entries=entries,
+        blocks=np.zeros(0, dtype=BLOCK),
+        entries=np.zeros(0, dtype=np.int64),
         tables=np.zeros(_ARENA, dtype=np.int64),
         segments=np.zeros(_ARENA, dtype=SEGMENT),
         nodes=nodes,
@@ -188,25 +181,6 @@ def _with_tiers(
     rows["up"] = FAILED
     engines["tier"][having] = engines.size + np.arange(having.size)
     return np.concatenate([settings, own]), np.concatenate([engines, rows])
-
-
-def _blocks(settings: NDArray[np.void], engines: NDArray[np.void]) -> tuple[NDArray[np.void], NDArray[np.int64]]:
-    """Free lists in the order of the blocks, and empty tables of digests; sets where each engine's begin."""
-    of = settings[engines["kind"]]
-    sizes = np.where(of["shared"], of["usable"], 0).astype(np.int64)
-    entries = np.where(of["shared"], of["entries"], 0)
-    engines["first_block"] = np.cumsum(sizes) - sizes
-    engines["first_entry"] = np.cumsum(entries) - entries
-    blocks = np.zeros(int(sizes.sum()), dtype=BLOCK)
-    blocks["before"] = np.arange(blocks.size) - 1
-    blocks["after"] = np.arange(blocks.size) + 1
-    blocks["twin"] = NONE
-    for engine, size in zip(engines, sizes, strict=True):
-        first, last = engine["first_block"], engine["first_block"] + size - 1
-        engine["head"], engine["tail"] = (first, last) if size else (NONE, NONE)
-        if size:
-            blocks["before"][first] = blocks["after"][last] = NONE
-    return blocks, np.full(int(entries.sum()), NONE, dtype=np.int64)
 
 
 def _trees(

@@ -7,8 +7,10 @@ import numpy as np
 from silmark.serving.jit import door, inner
 from silmark.serving.kernel.blocks import blocks_for, release
 from silmark.serving.kernel.queue import pop, push
-from silmark.serving.kernel.radix import insert, lock, match, piece, unlock
-from silmark.serving.kernel.state import LPM, NONE, State
+from silmark.serving.kernel.radix import insert, lock, match, unlock
+from silmark.serving.kernel.state import NONE, State
+from silmark.serving.kernel.tokens import piece
+from silmark.serving.kernel.words import LPM
 
 _MATCHED_MOST = 128
 """SGLang's WAITING_QUEUE_PREFIX_MATCH_MAX: longer queues are taken as they come."""

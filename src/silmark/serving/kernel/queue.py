@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silmark.serving.jit import inner
-from silmark.serving.kernel.state import LOF, NONE, State
+from silmark.serving.kernel.state import NONE, State
+from silmark.serving.kernel.words import LOF
 
 _ARRIVALS = 1 << 32
 """More than the requests of any trace."""
@@ -76,22 +77,39 @@ def pop(state: State, replica: int) -> int:
 
 
 @inner
+def _sooner(time_ns: int, kind: int, serial: int, other: np.void) -> bool:
+    """Whether an event comes before another one; no two are equal in this order."""
+    if time_ns != other["time_ns"]:
+        return bool(time_ns < other["time_ns"])
+    if kind != other["kind"]:
+        return bool(kind < other["kind"])
+    return bool(serial < other["serial"])
+
+
+@inner
+def _write(event: np.void, time_ns: int, kind: int, serial: int, what: int) -> None:
+    event["time_ns"] = time_ns
+    event["kind"] = kind
+    event["serial"] = serial
+    event["what"] = what
+
+
+@inner
+def _copy(event: np.void, source: np.void) -> None:
+    _write(event, source["time_ns"], source["kind"], source["serial"], source["what"])
+
+
+@inner
 def add_event(state: State, time_ns: int, kind: int, what: int) -> None:
     """Notes what will happen; the caller has made room."""
     events, totals = state.events, state.totals[0]
-    place = totals["events"]
+    place, serial = totals["events"], totals["noted"]
     totals["events"] += 1
-    while place > 0:
-        parent = (place - 1) // 2
-        if events[parent]["time_ns"] <= time_ns:
-            break
-        events[place]["time_ns"] = events[parent]["time_ns"]
-        events[place]["kind"] = events[parent]["kind"]
-        events[place]["what"] = events[parent]["what"]
-        place = parent
-    events[place]["time_ns"] = time_ns
-    events[place]["kind"] = kind
-    events[place]["what"] = what
+    totals["noted"] += 1
+    while place > 0 and _sooner(time_ns, kind, serial, events[(place - 1) // 2]):
+        _copy(events[place], events[(place - 1) // 2])
+        place = (place - 1) // 2
+    _write(events[place], time_ns, kind, serial, what)
 
 
 @inner
@@ -99,19 +117,15 @@ def drop_event(state: State) -> None:
     """Takes the earliest event out of the heap."""
     events, totals = state.events, state.totals[0]
     totals["events"] -= 1
-    last = totals["events"]
-    time_ns, kind, what = events[last]["time_ns"], events[last]["kind"], events[last]["what"]
-    place = 0
-    while 2 * place + 1 < last:
+    size, place = totals["events"], 0
+    last = events[size]
+    while 2 * place + 1 < size:
         child = 2 * place + 1
-        if child + 1 < last and events[child + 1]["time_ns"] < events[child]["time_ns"]:
+        one = events[child]
+        if child + 1 < size and not _sooner(one["time_ns"], one["kind"], one["serial"], events[child + 1]):
             child += 1
-        if events[child]["time_ns"] >= time_ns:
+        if _sooner(last["time_ns"], last["kind"], last["serial"], events[child]):
             break
-        events[place]["time_ns"] = events[child]["time_ns"]
-        events[place]["kind"] = events[child]["kind"]
-        events[place]["what"] = events[child]["what"]
+        _copy(events[place], events[child])
         place = child
-    events[place]["time_ns"] = time_ns
-    events[place]["kind"] = kind
-    events[place]["what"] = what
+    _copy(events[place], last)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from silmark.serving.jit import extra, inner
 from silmark.serving.kernel.blocks import release
 from silmark.serving.kernel.charges import refund
@@ -24,6 +26,9 @@ from silmark.serving.kernel.state import (
 from silmark.serving.kernel.tier import store
 from silmark.serving.records import DONE
 
+_GRACE = 1000
+"""Steps without a token that prove nothing: pipelines fill, prompts are held back."""
+
 
 @inner
 def free_place(state: State, request: int) -> None:
@@ -35,11 +40,29 @@ def free_place(state: State, request: int) -> None:
 
 
 @inner
+def begin_anew(one: np.void) -> None:
+    """A request for which nothing is computed, held or on the way."""
+    one["computed"] = 0
+    one["placeholders"] = 0
+    one["flying"] = 0
+    one["stale"] = 0
+    one["drafts"] = 0
+    one["chunk"] = 0
+    one["skipped"] = 0
+    one["eligible"] = 0
+    one["ready_ns"] = 0
+    one["held"] = 0
+    one["hashed"] = 0
+    one["known"] = 0
+
+
+@inner
 def enqueue(state: State, replica: int, request: int) -> None:
     """Puts a request that has arrived into an engine's queue."""
     one, engine = state.live[request], state.engines[replica]
     one["replica"] = replica
     one["status"] = QUEUED
+    engine["moved"] = engine["steps"]
     if not state.settings[engine["kind"]]["priority"]:
         one["priority"] = 0
     rank_last(state, replica, request)
@@ -51,8 +74,14 @@ def preempt(state: State, replica: int, request: int) -> None:
     """Takes the blocks of a request that is no longer in `running`, and puts it first into the queue.
 
     Its tokens are computed anew later (recompute). Under priorities it goes where priority and arrival put it.
+
+    Somebody gets a token at the latest when the longest request could have been computed twice, for the first in line
+    is never preempted - unless several are first, and drive each other out for ever.
     """
-    one, engine = state.live[request], state.engines[replica]
+    one, engine, totals = state.live[request], state.engines[replica], state.totals[0]
+    longest = totals["largest"] * state.settings[engine["kind"]]["block"]
+    if engine["steps"] - engine["moved"] > 2 * longest + _GRACE:
+        totals["endless"] = True
     store(state, replica, request)
     release(state, replica, request)
     one["status"] = PREEMPTED
@@ -64,7 +93,7 @@ def preempt(state: State, replica: int, request: int) -> None:
     if not state.settings[engine["kind"]]["priority"]:
         engine["rank_front"] -= 1
         one["rank"] = engine["rank_front"]
-    state.totals[0]["running"] -= 1
+    totals["running"] -= 1
     push(state, replica, request)
 
 

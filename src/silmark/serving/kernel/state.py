@@ -17,14 +17,12 @@ from silmark.serving.kernel.rules import Links
 
 NONE = -1
 """No record."""
+STOPPED = -1
+"""Of a step, instead of the number of its members: it is decided once blocks are told apart."""
 NEVER = np.iinfo(np.int64).max
 """A time that does not come."""
-VLLM, SGLANG, TRTLLM = 0, 1, 2
-"""Whose scheduler decides, in the order of `options.Policy`."""
 FIRST_RATIO = 0.7
 """SGLANG_INIT_NEW_TOKEN_RATIO: share of the tokens that requests may make that they are first expected to make."""
-FCFS, LPM, LOF = 0, 1, 2
-"""SGLang's order of the queue, in the order of `options.Order`."""
 ABSENT, QUEUED, RUNNING, PREEMPTED, LOADING, PENDING, GONE, HELD, PARKED = 0, 1, 2, 3, 4, 5, 6, 7, 8
 """Where a request stands: its place is free; waiting; running; waiting again; its KV is on the way; not with an engine
 yet; answered, but a step in flight still has it; prefilled, its blocks wait to be read; sent, but no replica is up."""
@@ -68,6 +66,7 @@ LIVE = np.dtype(
         ("skipped", np.int64),
         ("held", np.int64),
         ("hashed", np.int64),
+        ("known", np.int64),
         ("cached", np.int64),
         ("preemptions", np.int64),
         ("retries", np.int64),
@@ -97,7 +96,8 @@ or being computed, tokens made (vLLM: num_computed_tokens, num_output_tokens). p
 will make (vLLM: num_output_placeholders). flying, stale: tokens of steps in flight, and those of them that were
 scheduled before a preemption. drafts: proposed tokens to verify. chunk: its last step made no token. skipped: it was
 passed over in the queue. eligible: the decision from which on it may decode again; ready_ns: when its last step
-returns. hashed: blocks that the prefix cache knows. cached: tokens found in the prefix cache at the first admission.
+returns. hashed: blocks that the prefix cache knows; known: as long as blocks are not told apart, the tokens up
+to which it would know them. cached: tokens found in the prefix cache at the first admission.
 follower: the request that waits for its end. left, right: children in a heap of waiting requests; left also links free
 places. node: last node of SGLang's radix tree that it has locked. key, alone: what a schedule policy works with.
 """
@@ -122,6 +122,7 @@ ENGINE = np.dtype(
         ("bound", np.int64),
         ("skipped", np.int64),
         ("calls", np.int64),
+        ("moved", np.int64),
         ("ratio_steps", np.int64),
         ("ratio", np.float64),
         ("rank_back", np.int64),
@@ -170,19 +171,19 @@ ENGINE = np.dtype(
 """One replica's engine.
 
 kind: row of settings and clock. pool: which requests it takes (`routers`). up: UP if it takes any. away: requests that
-hold blocks here and neither wait nor run. running, waiting: how many; root: the waiting request
-that is next. free, head, tail: free blocks as a doubly linked list, the next to be handed out first. first_block,
-first_entry: where its blocks and its table of digests start. flying, oldest: batches in flight, in a ring. stuck: the
-first in the queue did not fit at the last step and nothing was freed since. bound: the last step that could take
-prompts left some waiting, besides the `skipped` ones. calls: decisions so far. ratio, ratio_steps: SGLang's new-token
-ratio and the steps since it was set. rank_back, rank_front: next ranks at both ends of the queue. next_ns: when it acts
-next. free_ns, end_ns: when its first stage is free, and when the last batch leaves the last one. run_from, run_steps,
-run_context: a run of equal decode steps under way: from when, how many, over how many tokens at first. steps, busy_ns,
-joules: so far. prefill_step: the last step with prompts in it. load, active, prefilling, share: what its router counts
-(`charges.py`): tokens of prompts sent to it and not answered, how many these are, their tokens without an answer yet,
-and their blocks. tier: the row of the memory below its cache; host_ns: when the link to that is free. port_ns: when its
-network port is free; port: times what transfers take. ready_ns: when it has started. paid_from, paid_ns: since when it
-is paid for, and for how long before. seed: of chances.
+hold blocks here and neither wait nor run. running, waiting: how many; root: the waiting request that is next. free,
+head, tail: free blocks as a doubly linked list, the next to be handed out first. first_block, first_entry: where its
+blocks and its table of digests start. flying, oldest: batches in flight, in a ring. stuck: the first in the queue did
+not fit at the last step and nothing was freed since. bound: the last step that could take prompts left some waiting,
+besides the `skipped` ones. calls: decisions so far. moved: `steps` when a token was last made or a request came. ratio,
+ratio_steps: SGLang's new-token ratio and the steps since it was set. rank_back, rank_front: next ranks at both ends of
+the queue. next_ns: when it acts next. free_ns, end_ns: when its first stage is free, and when the last batch leaves the
+last one. run_from, run_steps, run_context: a run of equal decode steps under way: from when, how many, over how many
+tokens at first. steps, busy_ns, joules: so far. prefill_step: the last step with prompts in it. load, active,
+prefilling, share: what its router counts (`charges.py`): tokens of prompts sent to it and not answered, how many these
+are, their tokens without an answer yet, and their blocks. tier: the row of the memory below its cache; host_ns: when
+the link to that is free. port_ns: when its network port is free; port: times what transfers take. ready_ns: when it has
+started. paid_from, paid_ns: since when it is paid for, and for how long before. seed: of chances.
 Of SGLang's: full: its batch counts as full, no prefill is tried. chunked: the request whose prompt goes on in the next
 step. last_prefill: the last step was one. merged: requests that could decode then. cached: evictable pages of the tree.
 nodes, runs, free_node, free_run, first_node, first_run, first_edge: where its nodes, their runs and its table of edges
@@ -212,7 +213,8 @@ SETTINGS = np.dtype(
         ("spare", np.int64),
         ("acceptance", np.float64),
         ("caching", np.bool_),
-        ("shared", np.bool_),
+        ("digests", np.bool_),
+        ("apart", np.bool_),
         ("chunked", np.bool_),
         ("priority", np.bool_),
         ("whole", np.bool_),
@@ -235,24 +237,25 @@ SETTINGS = np.dtype(
 seqs: most sequences. tokens, scheduled: most tokens of a step, and of those that the scheduler gives out. interval:
 steps from one with prompts to the next. length: most tokens of a request. block: tokens of a block. usable: blocks to
 use. aside: blocks that a running request takes beside those of its tokens. threshold: tokens of one request in a step
-while others wait (0: no limit). watermark: blocks that admissions leave free. depth, stages: batches in flight at
-most, and pipeline stages. drafts, acceptance: drafted tokens, and the chance that one is kept. slots: of a step's
-tokens, those that the drafter takes for each request. ahead: tokens behind the last one for which it needs blocks.
-behind: tokens behind a block by which that is known too. spare: tokens beyond a request's last one that its block
-table may come to cover. caching: a prefix cache is kept; shared: and some prompts have something in common, so that
-blocks must be told apart. whole: a request starts only if all of its prompt fits. lookahead: a step is scheduled
-before the one in flight has returned (async scheduling). evicts: TensorRT-LLM's max_utilization. entries: size of the
-table of digests, a power of two. prefill_tokens: SGLang's max_prefill_tokens. stated: tokens that every request says
-it may make. order: of SGLang's queue. mixed: chunks of prompts run with decodes. ignore_eos: answers are as long as
-their requests say. equal_chunks: TensorRT-LLM's prompts progress evenly. waits: static batches.
+while others wait (0: no limit). watermark: blocks that admissions leave free. depth, stages: batches in flight at most,
+and pipeline stages. drafts, acceptance: drafted tokens, and the chance that one is kept. slots: of a step's tokens,
+those that the drafter takes for each request. ahead: tokens behind the last one for which it needs blocks. behind:
+tokens behind a block by which that is known too. spare: tokens beyond a request's last one that its block table may
+come to cover. caching: a prefix cache is kept; digests: by digests of blocks (SGLang has a tree); apart: and by now
+somebody may find something there, so that blocks are told apart (`apart.py`). whole: a request starts only if all of
+its prompt fits. lookahead: a step is scheduled before the one in flight has returned (async scheduling). evicts:
+TensorRT-LLM's max_utilization. entries: size of the table of digests, a power of two. prefill_tokens: SGLang's
+max_prefill_tokens. stated: tokens that every request says it may make. order: of SGLang's queue. mixed: chunks of
+prompts run with decodes. ignore_eos: answers are as long as their requests say. equal_chunks: TensorRT-LLM's prompts
+progress evenly. waits: static batches.
 """
 
 BLOCK = np.dtype(
     [("digest", np.uint64), ("refs", np.int64), ("before", np.int64), ("after", np.int64), ("twin", np.int64)],
     align=True,
 )
-"""A KV block: digest of its tokens and all before them (0: none, 1: full but nobody else will hold it), requests that
-use it, neighbours in the free list, the next block of equal digest."""
+"""A KV block: digest of its tokens and all before them (0: none), requests that use it, neighbours in the free
+list, the next block of equal digest."""
 
 BATCH = np.dtype(
     [
@@ -296,8 +299,8 @@ evictable leaves, if `listed`."""
 RUN = np.dtype([("start", np.int64), ("length", np.int64), ("next", np.int64)], align=True)
 """Tokens of a node whose ids count up from `start`, and the run after it."""
 
-EVENT = np.dtype([("time_ns", np.int64), ("kind", np.int64), ("what", np.int64)], align=True)
-"""Something that happens at a time, to a request or a replica."""
+EVENT = np.dtype([("time_ns", np.int64), ("kind", np.int64), ("serial", np.int64), ("what", np.int64)], align=True)
+"""Something that happens to a request at a time; at equal times by kind, then in the order in which it was noted."""
 
 SAMPLE = np.dtype(
     [("time_ns", np.int64), ("running", np.int64), ("waiting", np.int64), ("free_blocks", np.int64)], align=True
@@ -313,6 +316,7 @@ TOTALS = np.dtype(
         ("segments", np.int64),
         ("tables", np.int64),
         ("events", np.int64),
+        ("noted", np.int64),
         ("answered", np.int64),
         ("steps", np.int64),
         ("samples", np.int64),
@@ -327,6 +331,10 @@ TOTALS = np.dtype(
         ("tokens_out", np.int64),
         ("made_step", np.int64),
         ("largest", np.int64),
+        ("stopped", np.int64),
+        ("endless", np.bool_),
+        ("apart", np.bool_),
+        ("answers", np.bool_),
         ("log_steps", np.bool_),
         ("one_by_one", np.bool_),
     ],
@@ -335,18 +343,20 @@ TOTALS = np.dtype(
 """The one row of `State.totals`.
 
 now: the clock. free_live, places: first free place in live, and how many there are. named: rows read so far. segments,
-tables: ends of the arenas. events, answered, steps, samples: rows in use. sample_every, sample_at: spacing of the
-samples and the next one. running, waiting, free_blocks: of the whole fleet. open, limit: requests sent and not
-answered, and how many there may be (0: any number). tokens_in, tokens_out: computed and made. made_step: from the id
-of a generated token to that of the next. largest: blocks that the largest request so far may come to. log_steps: steps
-are kept. one_by_one: steps are never run together.
+tables: ends of the arenas. events, answered, steps, samples: rows in use. noted: events so far. sample_every,
+sample_at: spacing of the samples and the next one. running, waiting, free_blocks: of the whole fleet. open, limit:
+requests sent and not answered, and how many there may be (0: any number). tokens_in, tokens_out: computed and made.
+made_step: from the id of a generated token to that of the next. largest: blocks that the largest request so far may
+come to. stopped: the replica that waits in the middle of its turn for blocks to be told apart. endless: requests
+preempt each other for ever. apart: blocks are told apart. answers: some have ids that a prompt may have too. log_steps:
+steps are kept. one_by_one: steps are never run together.
 """
 
 
 class State(NamedTuple):
     """The arrays. Two-dimensional ones have a row per engine; `members` a row per engine and batch.
 
-    `policies` is empty: its type says whose schedulers the fleet has (`jit.door`).
+    `policies` is empty: its type says whose schedulers the fleet has (`words.mark`).
     """
 
     led: NDArray[np.signedinteger[Any]]

@@ -8,21 +8,20 @@ when a request lets go of them (vLLM's offloading connectors copy them when they
 from __future__ import annotations
 
 from silmark.serving.jit import inner
-from silmark.serving.kernel.blocks import SEED, UNIQUE, digest_of, entry_of, forget, insert, to_tail, unlink
+from silmark.serving.kernel.blocks import entry_of, forget, insert, to_tail, unlink
 from silmark.serving.kernel.state import NONE, State
+from silmark.serving.kernel.tokens import SEED, digest_of
 
 
 @inner
 def store(state: State, replica: int, request: int) -> None:
     """Keeps the known blocks of a request that lets go of them; the first ones of a prompt stay longest."""
     tier = state.engines[replica]["tier"]
-    if tier == NONE:
+    if tier == NONE or not state.totals[0]["apart"]:
         return
     one = state.live[request]
     for i in range(one["hashed"] - 1, -1, -1):
         digest = state.blocks[state.tables[one["table"] + i]]["digest"]
-        if digest <= UNIQUE:
-            continue
         block = state.entries[entry_of(state, tier, digest)]
         if block == NONE:
             block = state.engines[tier]["head"]
@@ -42,16 +41,16 @@ def restorable(state: State, replica: int, request: int, hits: int) -> int:
         hits: cached blocks, found before and written to `hits`.
     """
     engine, one = state.engines[replica], state.live[request]
-    if engine["tier"] == NONE:
+    if engine["tier"] == NONE or not state.totals[0]["apart"]:
         return 0
     block = state.settings[engine["kind"]]["block"]
     most = (one["prompt"] + one["done"] - 1) // block
-    digest, segment, start, found = SEED, 0, 0, hits
+    digest, index, begin, found = SEED, 0, 0, hits
     if hits > 0:
         digest = state.blocks[state.hits[hits - 1]]["digest"]
     while found < most:
-        digest, segment, start = digest_of(state, request, digest, found * block, segment, start)
-        if digest == UNIQUE or state.entries[entry_of(state, engine["tier"], digest)] == NONE:
+        digest, index, begin = digest_of(state, request, digest, found * block, index, begin)
+        if state.entries[entry_of(state, engine["tier"], digest)] == NONE:
             break
         found += 1
     enough = found - hits >= max(1, state.links.tier_least[engine["kind"]])

@@ -16,17 +16,23 @@ from silmark.serving.kernel.blocks import adopt, blocks_for, cache_full, extend,
 from silmark.serving.kernel.prefixes import shared_tokens
 from silmark.serving.kernel.queue import pop, push
 from silmark.serving.kernel.requests import preempt
-from silmark.serving.kernel.state import NONE, RUNNING, State
+from silmark.serving.kernel.state import NONE, RUNNING, STOPPED, State
 
 
 @inner
 def schedule(state: State, replica: int, _: int) -> int:
-    """Decides one step: writes its members, hands out blocks. Returns how many requests take part."""
+    """Decides one step: writes its members, hands out blocks.
+
+    Returns:
+        How many requests take part; STOPPED if somebody must be paused and blocks are not told apart yet.
+    """
     engine = state.engines[replica]
     settings = state.settings[engine["kind"]]
     paused = 0
     if settings["evicts"]:
         paused = _pause(state, replica)
+    if paused == STOPPED:
+        return STOPPED
     size = _decodes(state, replica)
     old = _prompts_under_way(state, replica, size)
     count = old
@@ -65,9 +71,10 @@ def _ending(state: State, request: int) -> bool:
 
 @inner
 def _pause(state: State, replica: int) -> int:
-    """Pauses the latest started until the others can go on by a token. Returns how many were paused."""
+    """Pauses the latest started until the others can go on by a token. Returns how many were paused, or STOPPED."""
     engine, live = state.engines[replica], state.live
-    block, paused, index, need = state.settings[engine["kind"]]["block"], 0, 0, 0
+    settings = state.settings[engine["kind"]]
+    block, paused, index, need = settings["block"], 0, 0, 0
     while index < engine["running"]:
         request = state.running[replica, index]
         more = 0
@@ -77,6 +84,8 @@ def _pause(state: State, replica: int) -> int:
             need += more
             index += 1
             continue
+        if settings["digests"] and not settings["apart"]:
+            return STOPPED
         engine["running"] -= 1
         preempt(state, replica, state.running[replica, engine["running"]])
         paused += 1
@@ -148,7 +157,7 @@ def _candidates(state: State, replica: int, size: int, old: int) -> int:
             skipped = request
             continue
         hits = find_prefix(state, replica, request)
-        if settings["shared"] and _waits_for_another(state, request, count, hits * settings["block"]):
+        if settings["apart"] and _waits_for_another(state, request, count, hits * settings["block"]):
             pop(state, replica)
             one["left"] = skipped
             skipped = request
@@ -302,4 +311,4 @@ def admits_later(state: State, replica: int, _: int) -> bool:
     settings = state.settings[engine["kind"]]
     if engine["waiting"] == 0 or engine["running"] >= settings["seqs"]:
         return True
-    return bool(engine["stuck"] == 1 and not settings["shared"])
+    return bool(engine["stuck"] == 1 and not settings["apart"])

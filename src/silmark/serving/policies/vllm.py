@@ -15,12 +15,17 @@ from silmark.serving.kernel.blocks import adopt, blocks_for, cache_full, extend,
 from silmark.serving.kernel.fetch import begin, wants
 from silmark.serving.kernel.queue import pop, push
 from silmark.serving.kernel.requests import preempt
-from silmark.serving.kernel.state import NONE, RUNNING, State
+from silmark.serving.kernel.state import NONE, RUNNING, STOPPED, State
 
 
 @inner
 def schedule(state: State, replica: int, _: int) -> int:
-    """Decides one step: writes its members, hands out blocks. Returns how many requests take part."""
+    """Decides one step: writes its members, hands out blocks.
+
+    Returns:
+        How many requests take part; STOPPED if somebody must be preempted and blocks are not told apart yet. What was
+        handed out then is what the same requests are given when the step is decided anew.
+    """
     engine = state.engines[replica]
     settings = state.settings[engine["kind"]]
     eligible = engine["running"] + engine["waiting"]
@@ -28,6 +33,9 @@ def schedule(state: State, replica: int, _: int) -> int:
     engine["calls"] += 1
     holds = _holds_prompts(state, replica)
     size, budget, preempted, prompts = _running(state, replica, threshold, holds)
+    if preempted == STOPPED:
+        engine["calls"] -= 1
+        return STOPPED
     if preempted == 0:
         size, prompts = _waiting(state, replica, threshold, holds, size, budget, prompts)
         if not holds:
@@ -63,7 +71,8 @@ def _running(state: State, replica: int, threshold: int, holds: bool) -> tuple[i
     """Gives running requests their tokens.
 
     Returns:
-        Members, tokens left, how many were preempted, and whether some member has not computed its prompt yet.
+        Members, tokens left, how many were preempted (or STOPPED), and whether some member has not computed its prompt
+        yet.
     """
     engine, live = state.engines[replica], state.live
     settings, place = state.settings[engine["kind"]], newest(state, replica)
@@ -80,6 +89,8 @@ def _running(state: State, replica: int, threshold: int, holds: bool) -> tuple[i
             continue
         fits = True
         while not _room(state, replica, request, new):
+            if settings["digests"] and not settings["apart"]:
+                return size, budget, STOPPED, prompts
             victim_index = _victim(state, replica)
             victim = state.running[replica, victim_index]
             for i in range(victim_index, engine["running"] - 1):
@@ -101,7 +112,6 @@ def _running(state: State, replica: int, threshold: int, holds: bool) -> tuple[i
         members[size]["live"] = request
         members[size]["tokens"] = new
         members[size]["drafts"] = max(0, new + one["computed"] - one["prompt"] - one["done"] - one["placeholders"])
-        one["drafts"] = 0
         prompts = prompts or one["chunk"] == 1
         size += 1
         budget -= new
@@ -304,6 +314,7 @@ def _advance(state: State, replica: int, size: int) -> None:
         makes = one["computed"] >= one["prompt"] + one["done"] + one["placeholders"]
         member["makes"] = 1 if makes else 0
         one["chunk"] = 0 if makes else 1
+        one["drafts"] = 0
         if makes and settings["lookahead"]:
             one["placeholders"] += 1 + abs(member["drafts"])
             one["drafts"] = settings["drafts"]
@@ -314,11 +325,13 @@ def _advance(state: State, replica: int, size: int) -> None:
 def admits_later(state: State, replica: int, _: int) -> bool:
     """Whether the queue stays as it is while running requests decode: empty, no seat, or no blocks.
 
-    Blocks only get fewer then. What running requests add to the prefix cache could help a waiting one only where
-    answers are shared, so a queue that was stuck is looked at again in that case.
+    Blocks only get fewer then, and so do cached ones that a waiting request could use; as long as it waits for room for
+    all of its tokens it does not come to need less. What running requests add to the prefix cache can help it only
+    where answers are shared, so a queue that was stuck is looked at again in that case.
     """
     engine = state.engines[replica]
     settings = state.settings[engine["kind"]]
     if engine["waiting"] == 0 or engine["running"] >= settings["seqs"]:
         return True
-    return bool(engine["stuck"] == 1 and not settings["shared"])
+    quiet = not settings["apart"] or (settings["whole"] and not state.totals[0]["answers"])
+    return bool(engine["stuck"] == 1 and quiet)
