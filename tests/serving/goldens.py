@@ -11,8 +11,12 @@ from __future__ import annotations
 
 import json
 import lzma
+from collections import Counter
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 FOLDER = Path(__file__).parent / "goldens"
 Step = dict[str, Any]
@@ -72,3 +76,25 @@ def write(name: str, scenarios: dict[str, tuple[dict[str, Any], list[Step]]]) ->
     text = json.dumps(stored, separators=(",", ":"))
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.json.xz").write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
+
+
+def compare(answered: NDArray[np.void], steps: list[Step], names: tuple[str, ...], step_ns: int) -> None:
+    """Asserts that a simulation in which every step takes `step_ns` admits, preempts and answers as was recorded."""
+    admitted: dict[str, tuple[int, int]] = {}
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    preempted: Counter[str] = Counter()
+    for step in steps:
+        for one, cached in step["new"].items():
+            admitted.setdefault(one, (step["step"], cached))
+        for one in step["tokens"]:
+            first.setdefault(one, step["step"] + 1)
+            last[one] = step["step"] + 1
+        preempted.update(step["preempted"])
+    assert answered.size == len(names)
+    for row in answered:
+        one = names[row["name"]]
+        assert (row["scheduled_ns"] // step_ns, row["cached"]) == admitted[one]
+        assert row["first_ns"] == first[one] * step_ns
+        assert row["last_ns"] == last[one] * step_ns
+        assert row["preemptions"] == preempted[one]

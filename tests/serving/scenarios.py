@@ -89,3 +89,15 @@ def scenario(kind: str, seed: int) -> dict[str, Any]:
         most *= config["max_num_seqs"]  # with less, prompts of one priority may drive each other out for ever
     config["num_blocks"] = most + 2 + draw.randint(0, spread)
     return config
+
+
+def unshared(kind: str, seed: int) -> dict[str, Any]:
+    """One scenario whose prompts share nothing, with hardly more blocks than its longest request takes."""
+    config = scenario(kind, seed)
+    for row, entry in enumerate(config["requests"]):
+        entry["segments"] = [[100_000 * row, 100_000 * row + sum(stop - start for start, stop in entry["segments"])]]
+    config["requests"].sort(key=lambda entry: (entry["arrive_step"], entry["id"]))
+    config |= {"prefix_caching": True, "reserve_full_isl": config["policy"] == "priority" or seed % 2 == 0}
+    reach = max(_sizes(config)) + 4 * (config.get("draft_tokens", 0) + 1)
+    config["num_blocks"] = math.ceil(reach / config["block_size"]) + 2 + seed % 7
+    return config

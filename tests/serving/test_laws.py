@@ -161,26 +161,10 @@ def test_times_follow_from_the_recorded_steps(name: str, one_by_one: bool) -> No
     scenario = parse(config)
     requests = _timed(scenario)
     answered = _simulate(scenario.options, requests, growing=False, one_by_one=one_by_one).answered
-    admitted: dict[str, tuple[int, int]] = {}
-    first: dict[str, int] = {}
-    last: dict[str, int] = {}
-    preempted: Counter[str] = Counter()
-    for step in steps:
-        for one, cached in step["new"].items():
-            admitted.setdefault(one, (step["step"], cached))
-        for one in step["tokens"]:
-            first.setdefault(one, step["step"] + 1)
-            last[one] = step["step"] + 1
-        preempted.update(step["preempted"])
     names = scenario.names
     if scenario.options.priority:
         names = tuple(sorted(names, key=lambda one: (scenario.arrive_step[scenario.names.index(one)], one)))
-    for row in answered:
-        one = names[row["name"]]
-        assert (row["scheduled_ns"] // STEP_NS, row["cached"]) == admitted[one]
-        assert row["first_ns"] == first[one] * STEP_NS
-        assert row["last_ns"] == last[one] * STEP_NS
-        assert row["preemptions"] == preempted[one]
+    goldens.compare(answered, steps, names, STEP_NS)
 
 
 @SOME

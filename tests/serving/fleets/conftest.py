@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from silmark import chips, models, systems
 from silmark.formats import Precision
@@ -25,7 +26,8 @@ from silmark.workloads.requests import REQUEST, SEGMENT, Requests
 class Made:
     """A trace of our own: prompts of about 300 tokens, answers of about 40.
 
-    prefixes: different beginnings that prompts share, 0 for none; turns: every second row follows the one before.
+    prefixes: different beginnings that prompts share, 0 for none; turns: every second row follows the one before;
+    named: where nothing is shared, every token has an id all the same.
     """
 
     size: int = 60
@@ -35,6 +37,7 @@ class Made:
     output: int = 40
     prefixes: int = 0
     turns: bool = False
+    named: bool = False
     name: str = "made"
 
     def chunks(self) -> Iterator[Requests]:
@@ -49,7 +52,7 @@ class Made:
         if self.turns:
             rows["delay_ns"][1::2] = 1_000_000
         if not self.prefixes:
-            yield Requests.unshared(rows)
+            yield with_ids(rows) if self.named else Requests.unshared(rows)
             return
         segments = np.zeros(2 * self.size, dtype=SEGMENT)
         common = np.minimum(rows["prompt"] // 2 + 60, rows["prompt"] - 1)
@@ -58,6 +61,16 @@ class Made:
         segments["start"][1::2] = 10**9 + np.arange(self.size) * 10_000
         segments["length"][1::2] = rows["prompt"] - common
         yield Requests(rows, segments, np.arange(self.size + 1) * 2)
+
+
+def with_ids(rows: NDArray[np.void]) -> Requests:
+    """The same rows, each with ids of its own for its prompt and its answer."""
+    rows = rows.copy()
+    segments = np.zeros(rows.size, dtype=SEGMENT)
+    segments["start"] = (1 + np.arange(rows.size)) << 40
+    segments["length"] = rows["prompt"]
+    rows["made"] = segments["start"] + rows["prompt"]
+    return Requests(rows, segments, np.arange(rows.size + 1))
 
 
 @cache

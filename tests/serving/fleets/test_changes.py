@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +57,8 @@ def test_nothing_is_lost_or_double_whatever_happens(
     with pytest.MonkeyPatch.context() as patch:
         done = served(made, trace, patch)
         same(done, served(made, trace, patch, one_by_one=True))
+        if not prefixes:  # whether blocks are told apart from the start or as soon as it matters
+            same(done, served(made, replace(trace, named=True), patch))
     assert led.faults or (done.answered["status"] == DONE).all()
 
 
