@@ -49,8 +49,9 @@ def pack_tables(state: State) -> State:
 
 def least_tables(state: State) -> int:
     """Room for the tables that there are, and for those of all that one step may admit."""
-    totals = state.totals[0]
-    most = max(int(state.settings["seqs"].max()), int(totals["waiting"]))
+    totals, most = state.totals[0], int(state.settings["seqs"].max())
+    if state.rules["split"][0] or state.rules["restores"][0]:
+        most = max(most, int(totals["waiting"]))  # KV is fetched for all that find blocks
     return int(totals["tables"] + most * totals["largest"])
 
 
