@@ -37,7 +37,7 @@ def plan(state: State, replica: int) -> int:
     if not admits_later(state, replica, 0):
         return 0
     steps, context = _LONGEST, 0
-    for i in range(count):
+    for i in range(count - 1, -1, -1):  # the newest first: their prompts are what mostly forbids it
         one = state.live[state.running[replica, i]]
         coming = one["placeholders"]
         if one["prompt"] + one["done"] + coming - one["computed"] != 1 or one["computed"] < one["prompt"]:
@@ -47,6 +47,8 @@ def plan(state: State, replica: int) -> int:
         if settings["interval"] > 1 and (one["chunk"] == 1 or engine["waiting"] > 0):
             return 0
         steps = min(steps, one["output"] - one["done"] - coming)
+        if steps <= 1:
+            return 0
         context += one["computed"]
     engine["run_context"] = context
     return _steps_with_room(state, replica, steps)

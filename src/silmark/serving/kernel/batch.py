@@ -8,7 +8,7 @@ from silmark.serving.jit import compiled, inner
 from silmark.serving.kernel.blocks import cache_full
 from silmark.serving.kernel.charges import prefilled
 from silmark.serving.kernel.clock import chunk_j, chunk_ns, step_j, step_ns
-from silmark.serving.kernel.gaps import bin_of
+from silmark.serving.kernel.gaps import add_gaps
 from silmark.serving.kernel.logs import log_steps
 from silmark.serving.kernel.prefixes import publish, repeats
 from silmark.serving.kernel.requests import close_ranks, free_place, leave
@@ -35,10 +35,12 @@ def launch(state: State, replica: int, size: int, idle: bool) -> None:
         idle: the engine had nothing to do, so that the host's preparation is waited for.
     """
     kind, place = state.engines[replica]["kind"], newest(state, replica)
+    staged = state.settings[kind]["stages"] > 1  # the only stage takes one batch after the other
     tokens, sequences, decoders, context = 0, 0, 0, 0
     chunks, joules, ready = 0.0, 0.0, 0
+    members = state.members[replica, place]
     for i in range(size):
-        member = state.members[replica, place, i]
+        member = members[i]
         one, new = state.live[member["live"]], member["tokens"]
         past = one["computed"] - new
         tokens += new
@@ -46,7 +48,8 @@ def launch(state: State, replica: int, size: int, idle: bool) -> None:
         if past >= one["prompt"] and new == 1 + abs(member["drafts"]):
             decoders += 1
             context += past
-            ready = max(ready, one["ready_ns"])
+            if staged:
+                ready = max(ready, one["ready_ns"])
         else:
             chunks += chunk_ns(state.clock, kind, new, past)
             joules += chunk_j(state.clock, kind, new, past)
@@ -60,6 +63,8 @@ def launch(state: State, replica: int, size: int, idle: bool) -> None:
     if idle:
         ready = max(ready, state.totals[0]["now"] + state.clock.lead_ns[kind])
     send(state, replica, batch, duration, ready)
+    if not staged:
+        return
     for i in range(size):
         state.live[state.members[replica, place, i]["live"]]["ready_ns"] = batch["end_ns"]
 
@@ -107,9 +112,10 @@ def complete(state: State, replica: int) -> None:
     batch = state.batches[replica, place]
     each = batch["joules"] / max(batch["tokens"], 1)
     visible = batch["end_ns"] + state.clock.tail_ns[engine["kind"]]
-    left, before = 0, state.totals[0]["tokens_out"]
+    left, gap, alike, before = 0, NONE, 0, state.totals[0]["tokens_out"]
+    members = state.members[replica, place]
     for i in range(batch["size"]):
-        member = state.members[replica, place, i]
+        member = members[i]
         request = member["live"]
         one = state.live[request]
         one["flying"] -= member["tokens"]
@@ -120,6 +126,11 @@ def complete(state: State, replica: int) -> None:
         one["joules"] += each * member["tokens"]
         lost = repeats(state, replica, request)
         if member["makes"] == 1 and not lost:
+            since = NONE if one["first_ns"] == NONE else max(0, visible - one["last_ns"])
+            if since != gap:  # who had the step before has the same
+                add_gaps(state, gap, alike)
+                gap, alike = since, 0
+            alike += 1
             give(state, replica, request, member["drafts"], one["stale"] > 0, visible)
         if one["stale"] > 0:
             one["stale"] -= member["tokens"]
@@ -128,6 +139,7 @@ def complete(state: State, replica: int) -> None:
             leave(state, replica, request, DONE)
         elif member["prefill"] == 1 and member["makes"] == 1 and not lost:
             publish(state, replica, request)
+    add_gaps(state, gap, alike)
     state.totals[0]["tokens_in"] += batch["tokens"]
     if state.totals[0]["tokens_out"] > before:
         engine["moved"] = engine["steps"]
@@ -164,8 +176,6 @@ def give(state: State, replica: int, request: int, drafts: int, stale: bool, vis
         prefilled(state, request)
     if one["first_ns"] == NONE:
         one["first_ns"] = visible
-    else:
-        state.gaps[bin_of(visible - one["last_ns"])] += 1
     one["last_ns"] = visible
     if stale or one["status"] != RUNNING:
         return

@@ -31,6 +31,13 @@ def edges_ns() -> NDArray[np.float64]:
 
 
 @inner
+def add_gaps(state: State, gap_ns: int, count: int) -> None:
+    """Counts equal gaps; none if the gap is negative: first tokens have none."""
+    if gap_ns >= 0 and count > 0:
+        state.gaps[bin_of(gap_ns)] += count
+
+
+@inner
 def add_run(state: State, kind: int, decoders: int, context: int, steps: int) -> None:
     """Counts the gaps of a run of decode steps: every sequence gets a token a step, which grows longer step by step.
 

@@ -8,6 +8,8 @@ behind it is tried.
 
 from __future__ import annotations
 
+import numpy as np
+
 from silmark.serving.jit import inner
 from silmark.serving.kernel.arenas import seat
 from silmark.serving.kernel.batch import newest
@@ -60,9 +62,8 @@ def _holds_prompts(state: State, replica: int) -> bool:
 
 
 @inner
-def _left(state: State, replica: int, size: int, budget: int) -> int:
+def _left(settings: np.void, size: int, budget: int) -> int:
     """Tokens that one more request may get: of those to give out, and of the batch, where drafters need places too."""
-    settings = state.settings[state.engines[replica]["kind"]]
     return int(min(budget, settings["tokens"] - settings["scheduled"] + budget - settings["slots"] * (size + 1)))
 
 
@@ -78,17 +79,20 @@ def _running(state: State, replica: int, threshold: int, holds: bool) -> tuple[i
     settings, place = state.settings[engine["kind"]], newest(state, replica)
     members = state.members[replica, place]
     budget, size, preempted, index, prompts = int(settings["scheduled"]), 0, 0, 0, False
-    while index < engine["running"] and _left(state, replica, size, budget) > 0:
+    while index < engine["running"]:
+        left = _left(settings, size, budget)
+        if left <= 0:
+            break
         request = state.running[replica, index]
         one = live[request]
-        new = _wanted(state, replica, request, threshold, _left(state, replica, size, budget))
+        new = _wanted(one, settings, threshold, left)
         if (holds and one["chunk"] == 1) or engine["calls"] < one["eligible"]:
             new = 0
         if new <= 0:
             index += 1
             continue
-        fits = True
-        while not _room(state, replica, request, new):
+        lacks, fits = _lacks(one, settings, new), True
+        while lacks > unclaimed(state, replica):
             if settings["digests"] and not settings["apart"]:
                 return size, budget, STOPPED, prompts
             victim_index = _victim(state, replica)
@@ -108,10 +112,11 @@ def _running(state: State, replica: int, threshold: int, holds: bool) -> tuple[i
             if settings["priority"]:
                 continue
             break
-        _grant(state, replica, request, new)
-        members[size]["live"] = request
-        members[size]["tokens"] = new
-        members[size]["drafts"] = max(0, new + one["computed"] - one["prompt"] - one["done"] - one["placeholders"])
+        _grant(state, replica, request, new, lacks)
+        member = members[size]
+        member["live"] = request
+        member["tokens"] = new
+        member["drafts"] = max(0, new + one["computed"] - one["prompt"] - one["done"] - one["placeholders"])
         prompts = prompts or one["chunk"] == 1
         size += 1
         budget -= new
@@ -120,10 +125,8 @@ def _running(state: State, replica: int, threshold: int, holds: bool) -> tuple[i
 
 
 @inner
-def _wanted(state: State, replica: int, request: int, threshold: int, budget: int) -> int:
+def _wanted(one: np.void, settings: np.void, threshold: int, budget: int) -> int:
     """Tokens that a running request may get now."""
-    one = state.live[request]
-    settings = state.settings[state.engines[replica]["kind"]]
     coming = one["placeholders"]
     if coming > 0 and one["computed"] + 2 - coming >= one["prompt"] + one["output"]:
         return 0  # the step in flight makes its last token
@@ -134,23 +137,20 @@ def _wanted(state: State, replica: int, request: int, threshold: int, budget: in
 
 
 @inner
-def _room(state: State, replica: int, request: int, new: int) -> bool:
-    """Whether the blocks for so many more tokens of a running request are free."""
-    engine, one = state.engines[replica], state.live[request]
-    settings = state.settings[engine["kind"]]
+def _lacks(one: np.void, settings: np.void, new: int) -> int:
+    """Blocks that so many more tokens of a request take besides those that it holds."""
     tokens = min(one["computed"] + new + settings["ahead"], settings["length"])
-    return bool(blocks_for(tokens, settings["block"]) - one["held"] <= unclaimed(state, replica))
+    if tokens <= one["held"] * settings["block"]:  # mostly: a division less
+        return 0
+    return int(blocks_for(tokens, settings["block"]) - one["held"])
 
 
 @inner
-def _grant(state: State, replica: int, request: int, new: int) -> None:
-    """Hands out the blocks, and makes known those that the new tokens fill."""
+def _grant(state: State, replica: int, request: int, new: int, lacks: int) -> None:
+    """Hands out the blocks that it lacks, and makes known those that the new tokens fill."""
     one = state.live[request]
-    settings = state.settings[state.engines[replica]["kind"]]
-    tokens = min(one["computed"] + new + settings["ahead"], settings["length"])
-    count = blocks_for(tokens, settings["block"]) - one["held"]
-    if count > 0:
-        extend(state, replica, request, count)
+    if lacks > 0:
+        extend(state, replica, request, lacks)
     cache_full(state, replica, request, min(one["computed"] + new, one["prompt"] + one["done"]))
 
 
@@ -197,7 +197,7 @@ def _waiting(
     members = state.members[replica, place]
     aside, running, chunks = NONE, size, prompts
     engine["stuck"] = 0
-    while _left(state, replica, size, budget) > 0 and engine["waiting"] > 0 and engine["running"] < settings["seqs"]:
+    while _left(settings, size, budget) > 0 and engine["waiting"] > 0 and engine["running"] < settings["seqs"]:
         request = engine["root"]
         one = live[request]
         if one["stale"] > 0:  # its last token is still on the way
@@ -215,11 +215,15 @@ def _waiting(
                 break
             continue
         past = one["computed"] if fetched else hits * settings["block"]
-        fills, left = not chunks and (running > 0 or past > 0), _left(state, replica, size, budget)
+        fills, left = not chunks and (running > 0 or past > 0), _left(settings, size, budget)
         new = _first_tokens(state, replica, request, past, threshold, left, holds, fills)
         if new == 0:
             break
-        if not (_room(state, replica, request, new) if fetched else _fits(state, replica, request, hits, new)):
+        if not (
+            _lacks(one, settings, new) <= unclaimed(state, replica)
+            if fetched
+            else _fits(state, replica, request, hits, new)
+        ):
             engine["stuck"] = 1
             break
         pop(state, replica)
@@ -274,7 +278,7 @@ def _admit(state: State, replica: int, request: int, hits: int, new: int) -> Non
         seat(state, request)
         adopt(state, replica, request, hits)
         one["computed"] = hits * state.settings[engine["kind"]]["block"]
-    _grant(state, replica, request, new)
+    _grant(state, replica, request, new, _lacks(one, state.settings[engine["kind"]], new))
     if one["scheduled_ns"] == NONE:
         one["scheduled_ns"] = totals["now"]
         one["cached"] = one["computed"]
@@ -304,8 +308,10 @@ def _fits(state: State, replica: int, request: int, hits: int, new: int) -> bool
 @inner
 def _advance(state: State, replica: int, size: int) -> None:
     """Counts the tokens of the step as computed, so that the next step can be scheduled at once."""
-    settings = state.settings[state.engines[replica]["kind"]]
+    engine = state.engines[replica]
+    settings = state.settings[engine["kind"]]
     members = state.members[replica, newest(state, replica)]
+    ahead, drafts, eligible = settings["lookahead"], settings["drafts"], engine["calls"] + settings["stages"]
     for i in range(size):
         member = members[i]
         one = state.live[member["live"]]
@@ -315,10 +321,10 @@ def _advance(state: State, replica: int, size: int) -> None:
         member["makes"] = 1 if makes else 0
         one["chunk"] = 0 if makes else 1
         one["drafts"] = 0
-        if makes and settings["lookahead"]:
+        if makes and ahead:
             one["placeholders"] += 1 + abs(member["drafts"])
-            one["drafts"] = settings["drafts"]
-            one["eligible"] = state.engines[replica]["calls"] + settings["stages"]
+            one["drafts"] = drafts
+            one["eligible"] = eligible
 
 
 @inner
