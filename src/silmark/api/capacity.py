@@ -9,18 +9,19 @@ from typing import Any, Unpack
 from silmark.api import question
 from silmark.api.fleet import led
 from silmark.api.question import Count
-from silmark.api.serving_words import ServingWords, bring_up, draws_of, fleet_words, load_words
+from silmark.api.serving_words import ServingWords, bring_up, draws_of, fleet_words, load_words, prefill_pool
 from silmark.api.slo import slo as promises
 from silmark.api.trace import opened
 from silmark.errors import BadValue
 from silmark.figures.own import remark
-from silmark.mapping import Infeasible
+from silmark.mapping import Infeasible, Plan
 from silmark.report.capacity import Borne, Capacities
 from silmark.serving.capacity import capacity as highest
 from silmark.serving.draws import USUAL
 from silmark.serving.fleets import Members, pools_of
 from silmark.serving.load import Load
 from silmark.serving.run import summed
+from silmark.systems import Target
 from silmark.workloads.traces import GENERATORS, Stream
 
 Watch = Callable[[str, float], None]
@@ -53,34 +54,37 @@ def capacity(
         draws: possible truths about the step times, behind the error bar; 0 for none.
         seed: of all chances.
         watch: told of every run.
-        words: of the engine and its plan, and of the trace, as in `serve_sim`.
+        words: of the engine and its plan, of the fleet and of the trace, as in `serve_sim`; a pool that only prefills
+            stands beside each of the systems.
 
     Raises:
         SilmarkError: a name that is unknown, a value that makes no sense, a trace that cannot be read.
     """
     promised, load = promises(slo), load_words(words)
-    if words.get("prefill_on") is not None:
-        raise BadValue("prefill-on", words["prefill_on"], "nothing: serve-sim splits requests over pools, at one rate")
     lead = led(words)
     if "rate" in load:
         raise BadValue("rate", load["rate"], "nothing: the rate is what is looked for")
     chance, count = question.whole("seed", seed, least=0), draws_of(draws)
-    systems = [bring_up(model, name, words) for name in _names(on)]
+    systems, helper = [bring_up(model, name, words) for name in _names(on)], prefill_pool(model, words)
     held = Load.held(_opened(trace, load | {"seed": chance}))
     rows = []
     for _, target, plan, found in systems:
         if isinstance(found, Infeasible):
-            rows.append(Borne(target, plan.chips, "cannot-run" if found.cannot else "infeasible", found.reason))
+            rows.append(_refused(target, plan, found))
             continue
-        members = Members(pools_of(found), lead)
+        if isinstance(helper, Infeasible):
+            rows.append(_refused(target, plan, helper))
+            continue
+        members = Members(pools_of(found, helper), lead)
         best = highest(members, held, promised, count, chance, _told(watch, target.name))
         rows.append(Borne(target, members.chips, "ok", "", found, best, summed(members, best.simulation, promised)))
+    fleet = fleet_words(words)
     said = {
         "model": systems[0][0].name,
         "on": [target.name for _, target, _, _ in systems],
         "trace": str(trace) if isinstance(trace, str | Path) else trace.name,
         "requests": held.requests,
-        **{key: str(value) for key, value in (load | fleet_words(words)).items()},
+        **{key: str(value) for key, value in (load | fleet).items()},
         "slo": str(promised),
         "policy": words.get("policy", "vllm"),
         "precision": words.get("precision", "default"),
@@ -89,7 +93,13 @@ def capacity(
         "seed": chance,
     }
     notes = [*held.stream.notes, *([remark()] if remark() else [])]
+    if fleet:
+        notes.insert(0, "fleet: " + ", ".join(f"{key.replace('_', '-')} {value}" for key, value in fleet.items()))
     return Capacities(said, promised, tuple(rows), tuple(notes))
+
+
+def _refused(target: Target, plan: Plan, why: Infeasible) -> Borne:
+    return Borne(target, plan.chips, "cannot-run" if why.cannot else "infeasible", why.reason)
 
 
 def _told(watch: Watch | None, name: str) -> Callable[[float], None] | None:

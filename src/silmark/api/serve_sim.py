@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Unpack, cast
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from silmark.api import question
 from silmark.api.fleet import led
 from silmark.api.question import Count
-from silmark.api.serving_words import EngineWords, ServingWords, bring_up, draws_of, fleet_words, load_words
+from silmark.api.serving_words import ServingWords, bring_up, draws_of, fleet_words, load_words, prefill_pool
 from silmark.api.slo import slo as promises
 from silmark.api.trace import opened
 from silmark.errors import BadValue
 from silmark.figures.own import remark
-from silmark.mapping import Infeasible
+from silmark.mapping import Infeasible, Plan
 from silmark.report.served import ServeSim
-from silmark.serving.fleet_arrays import Pool
 from silmark.serving.fleets import Members, pools_of
 from silmark.serving.replica import Replica
 from silmark.serving.run import Run, Sending, fleet_notes, run
@@ -92,13 +91,11 @@ def serve_sim(
     traces = [_opened(trace, one, load | {"seed": sending.seed}) for one in rates]
     said = {"model": loaded.name, "on": target.name} | _said(trace, rates, sending, promised, load | fleet)
     said["maturity"] = words.get("maturity", "own")
+    helper = prefill_pool(model, words)
     if isinstance(found, Infeasible):
-        status = "cannot-run" if found.cannot else "infeasible"
-        return ServeSim(said, promised, None, plan.chips, status=status, reason=found.reason)
-    helper = _helper(model, words)
+        return _refused(said, promised, plan, found)
     if isinstance(helper, Infeasible):
-        status = "cannot-run" if helper.cannot else "infeasible"
-        return ServeSim(said, promised, None, plan.chips, status=status, reason=f"the prefill pool: {helper.reason}")
+        return _refused(said, promised, plan, helper)
     _announce()
     members = Members(pools_of(found, helper), lead)
     runs = tuple(
@@ -117,6 +114,12 @@ def serve_sim(
     )
 
 
+def _refused(said: Mapping[str, Any], promised: Slo, plan: Plan, why: Infeasible) -> ServeSim:
+    """There is no such server."""
+    status: Literal["cannot-run", "infeasible"] = "cannot-run" if why.cannot else "infeasible"
+    return ServeSim(dict(said), promised, None, plan.chips, status=status, reason=why.reason)
+
+
 def _said(
     trace: str | Path | Trace, rates: Sequence[str], sending: Sending, promised: Slo, more: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -129,20 +132,6 @@ def _said(
         "slo": str(promised) or None,
         "seed": sending.seed,
     }
-
-
-def _helper(model: str, words: ServingWords) -> Pool | Infeasible | None:
-    """The pool that only prefills; None if there is none."""
-    on, count = words.get("prefill_on"), words.get("prefill_replicas")
-    if on is None:
-        if count is not None:
-            raise BadValue("prefill-replicas", count, "chips for them: --prefill-on 8x:h100")
-        return None
-    alike = cast("EngineWords", {**words, "tp": None, "pp": None, "dp": None, "ep": None})
-    if count is not None:
-        alike["dp"] = count
-    found = bring_up(model, on, alike)[3]
-    return found if isinstance(found, Infeasible) else Pool(found, found.count, "prefill")
 
 
 def _run(found: Members, trace: Trace, promised: Slo, sending: Sending, watch: Watch | None) -> Run:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypedDict
+from dataclasses import replace
+from typing import Any, Literal, TypedDict, cast
 
 from silmark import models, systems
 from silmark.api import question
@@ -15,6 +16,7 @@ from silmark.errors import BadValue
 from silmark.mapping import Infeasible, Plan
 from silmark.models import Model
 from silmark.serving.arguments import EngineArgs
+from silmark.serving.fleet_arrays import Pool
 from silmark.serving.replica import Replica, replica
 from silmark.systems import Target
 
@@ -60,6 +62,7 @@ class ServingWords(EngineWords, FleetWords, total=False):
     burstiness: str | float
     duration: Duration | None
     limit: Count | None
+    copies: Count
     repeat: Count
     lengths: str | None
     bad_rows: str
@@ -68,6 +71,7 @@ class ServingWords(EngineWords, FleetWords, total=False):
     vllm_filter: bool
     turns: str
     think: str
+    letters_per_token: str | float | None
     count: Callable[[str], int] | None
 
 
@@ -126,6 +130,29 @@ def bring_up(
     )
     plan = asked_plan(loaded, target, (*ways, None), words.get("precision", "default"))
     return loaded, target, plan, replica(loaded, target, plan, args, maturity)
+
+
+def prefill_pool(model: str, words: ServingWords) -> Pool | Infeasible | None:
+    """The pool that only prefills; None if there is none.
+
+    Args:
+        model, words: as asked; the plan's words are those of the other pool.
+
+    Raises:
+        SilmarkError: a name that is unknown or a value that makes no sense.
+    """
+    on, count = words.get("prefill_on"), words.get("prefill_replicas")
+    if on is None:
+        if count is not None:
+            raise BadValue("prefill-replicas", count, "chips for them: --prefill-on 8x:h100")
+        return None
+    alike = cast("EngineWords", {**words, "tp": None, "pp": None, "dp": None, "ep": None})
+    if count is not None:
+        alike["dp"] = count
+    found = bring_up(model, on, alike)[3]
+    if isinstance(found, Infeasible):
+        return replace(found, reason=f"the prefill pool: {found.reason}")
+    return Pool(found, found.count, "prefill")
 
 
 def draws_of(value: Count) -> int:

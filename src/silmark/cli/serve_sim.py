@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from silmark.cli import fleet_options
+from silmark.cli import serving_options as opt
 from silmark.cli.options import Explain, Json, Maturity, PrecisionName
 from silmark.cli.output import print_json
 from silmark.cli.progress import bar, shown
@@ -19,93 +19,80 @@ if TYPE_CHECKING:
     from silmark.api.serve_sim import Left
     from silmark.report.served import ServeSim
 
-_LOAD, _ENGINE, _PLAN, _OUT = "The load", "The engine, in vLLM's words; default: its own", "The system", "The answer"
-_SWITCH = "The engine, on or off; default: its own"
-
-
-def _load(text: str) -> Any:  # noqa: ANN401 - typer's own
-    return typer.Option(help=text, rich_help_panel=_LOAD, show_default=False)
-
-
-def _engine(text: str, *names: str) -> Any:  # noqa: ANN401
-    return typer.Option(*names, help=text, rich_help_panel=_ENGINE, show_default=False)
-
-
-def _switch(name: str) -> Any:  # noqa: ANN401
-    return typer.Option(f"--{name}/--no-{name}", help="", rich_help_panel=_SWITCH, show_default=False)
-
-
-def _plan(text: str) -> Any:  # noqa: ANN401
-    return typer.Option(help=text, rich_help_panel=_PLAN, show_default=False)
-
-
-def _file(text: str) -> Any:  # noqa: ANN401
-    return typer.Option(help=text, rich_help_panel=_OUT, show_default=False)
+_OUT = "The answer"
 
 
 def serve_sim(
     model: Annotated[
         str, typer.Argument(help="catalogue name, path of a config.json, or hf:owner/name", show_default=False)
     ] = "",
-    on: Annotated[str, _plan("8x:nvidia-h100-sxm5-80gb, a system's id, or a .toml file")] = "",
-    trace: Annotated[str, _load("a file, azure-conv, or poisson:rate=5,prompt=1024,output=256")] = "",
-    rate: Annotated[str | None, _load("requests per second, 2x as recorded, or inf; several: 1,2,4")] = None,
-    duration: Annotated[str | None, _load("leave out what arrives later, such as 10min")] = None,
-    limit: Annotated[str | None, _load("most requests")] = None,
-    max_concurrency: Annotated[str | None, _load("most requests in flight; the others wait at the client")] = None,
-    slo: Annotated[str | None, _load("promises: ttft:1s,tpot:50ms@p99, of ttft, tpot and e2el")] = None,
-    seed: Annotated[str, _load("of all chances (0)")] = "0",
-    arrivals: Annotated[str | None, _load("poisson, gamma or constant instead of recorded ones")] = None,
-    burstiness: Annotated[str | None, _load("of gamma arrivals, as in vllm bench serve")] = None,
-    lengths: Annotated[str | None, _load("trace whose lengths a generator draws")] = None,
-    repeat: Annotated[str | None, _load("the trace so many times, one after the other")] = None,
-    trace_format: Annotated[str | None, _load("format of the file (recognised)")] = None,
-    trace_columns: Annotated[str | None, _load("of a plain table: arrival=ts,prompt=in,output=out")] = None,
-    time_unit: Annotated[str | None, _load("of a table's arrivals: s, ms, us or ns")] = None,
-    bad_rows: Annotated[str | None, _load("refuse a file with broken rows, or skip and count them")] = None,
-    unsorted: Annotated[str | None, _load("refuse rows that are not in order, or sort them in")] = None,
-    turns: Annotated[str | None, _load("of a conversation in words: first, or all")] = None,
-    think: Annotated[str | None, _load("from an answer to the next question of a conversation")] = None,
-    draws: Annotated[str, _load("passes for error bars, on step times that may be the truth (16 if short)")] = "auto",
-    policy: Annotated[str, _engine("whose scheduler: vllm, sglang or trtllm (vllm)")] = "vllm",
-    engine_version: Annotated[str, _engine("such as 0.19.0: its defaults (the newest known)")] = "",
-    max_num_seqs: Annotated[str | None, _engine("most requests running at once")] = None,
-    max_num_batched_tokens: Annotated[str | None, _engine("most tokens of a step")] = None,
-    max_model_len: Annotated[str | None, _engine("most tokens of a request, answer included")] = None,
-    gpu_memory_utilization: Annotated[str | None, _engine("share of the memory that it takes")] = None,
-    block_size: Annotated[str | None, _engine("tokens of a KV block")] = None,
-    num_gpu_blocks: Annotated[
-        str | None, _engine("KV blocks, instead of what fits", "--num-gpu-blocks-override")
+    on: Annotated[str, opt.told(opt.SYSTEM, "8x:nvidia-h100-sxm5-80gb, a system's id, or a .toml file")] = "",
+    trace: Annotated[str, opt.told(opt.LOAD, "a file, azure-conv, or poisson:rate=5,prompt=1024,output=256")] = "",
+    rate: Annotated[str | None, opt.told(opt.LOAD, "requests per second, 2x as recorded or inf; several: 1,2")] = None,
+    max_concurrency: Annotated[
+        str | None, opt.told(opt.LOAD, "most requests in flight; the others wait at the client")
     ] = None,
-    enable_prefix_caching: Annotated[bool | None, _switch("enable-prefix-caching")] = None,
-    enable_chunked_prefill: Annotated[bool | None, _switch("enable-chunked-prefill")] = None,
-    async_scheduling: Annotated[bool | None, _switch("async-scheduling")] = None,
-    tp: Annotated[str | None, _plan("chips that share every layer")] = None,
-    pp: Annotated[str | None, _plan("consecutive groups of layers")] = None,
-    dp: Annotated[str | None, _plan("replicas")] = None,
-    ep: Annotated[str | None, _plan("parts that the experts are divided into")] = None,
-    router: fleet_options.RouterWords = "round-robin",
-    prefill_on: fleet_options.PrefillOn = None,
-    prefill_replicas: fleet_options.PrefillReplicas = None,
-    prefill_router: fleet_options.PrefillRouter = None,
-    non_cached_tokens: fleet_options.NonCachedTokens = "0",
-    offload: fleet_options.OffloadWords = None,
-    autoscale: fleet_options.AutoscaleWords = None,
-    faults: fleet_options.FaultWords = None,
-    on_fault: fleet_options.OnFaultWord = "retry",
+    slo: Annotated[str | None, opt.told(opt.LOAD, "promises: ttft:1s,tpot:50ms@p99, of ttft, tpot and e2el")] = None,
+    draws: Annotated[
+        str, opt.told(opt.LOAD, "passes for error bars, on step times that may be the truth (16 if short)")
+    ] = "auto",
+    duration: opt.Duration = None,
+    limit: opt.Limit = None,
+    arrivals: opt.Arrivals = None,
+    burstiness: opt.Burstiness = None,
+    copies: opt.Copies = None,
+    repeat: opt.Repeat = None,
+    lengths: opt.Lengths = None,
+    trace_format: opt.TraceFormat = None,
+    trace_columns: opt.TraceColumns = None,
+    time_unit: opt.TimeUnit = None,
+    bad_rows: opt.BadRows = None,
+    unsorted: opt.Unsorted = None,
+    context: opt.Context = None,
+    filter_: opt.Filter = None,
+    turns: opt.Turns = None,
+    think: opt.Think = None,
+    letters_per_token: opt.Letters = None,
+    seed: opt.Seed = "0",
+    policy: opt.Policy = "vllm",
+    engine_version: opt.EngineVersion = "",
+    max_num_seqs: opt.MaxNumSeqs = None,
+    max_num_batched_tokens: opt.MaxNumBatchedTokens = None,
+    max_model_len: opt.MaxModelLen = None,
+    gpu_memory_utilization: opt.GpuMemoryUtilization = None,
+    block_size: opt.BlockSize = None,
+    num_gpu_blocks: opt.NumGpuBlocks = None,
+    enable_prefix_caching: opt.EnablePrefixCaching = None,
+    enable_chunked_prefill: opt.EnableChunkedPrefill = None,
+    async_scheduling: opt.AsyncScheduling = None,
+    tp: opt.Tp = None,
+    pp: opt.Pp = None,
+    dp: opt.Dp = None,
+    ep: opt.Ep = None,
+    router: opt.Router = None,
+    prefill_on: opt.PrefillOn = None,
+    prefill_replicas: opt.PrefillReplicas = None,
+    prefill_router: opt.PrefillRouter = None,
+    non_cached_tokens: opt.NonCachedTokens = None,
+    offload: opt.Offload = None,
+    autoscale: opt.Autoscale = None,
+    faults: opt.Faults = None,
+    on_fault: opt.OnFault = None,
     precision: PrecisionName = "default",
     maturity: Maturity = "own",
     brief: Annotated[bool, typer.Option("--brief", help="one row per rate", rich_help_panel=_OUT)] = False,
     json_: Json = False,
     explain: Explain = False,
-    parquet: Annotated[Path | None, _file("write one row per request (needs the extra sweep)")] = None,
-    timeline: Annotated[Path | None, _file("write steps and requests for ui.perfetto.dev (.json)")] = None,
-    plot: Annotated[Path | None, _file("write a picture (.png, .svg, .pdf)")] = None,
+    parquet: Annotated[Path | None, opt.told(_OUT, "write one row per request (needs the extra sweep)")] = None,
+    timeline: Annotated[Path | None, opt.told(_OUT, "write steps and requests for ui.perfetto.dev (.json)")] = None,
+    plot: Annotated[Path | None, opt.told(_OUT, "write a picture (.png, .svg, .pdf)")] = None,
     replay_scenarios: Annotated[
-        tuple[Path, Path] | None, _file("IN.json OUT.json: decide recorded scenarios step by step, nothing else")
+        tuple[Path, Path] | None,
+        opt.told(_OUT, "IN.json OUT.json: decide recorded scenarios step by step"),
     ] = None,
 ) -> None:
     """A request trace on a virtual server: what its users would see, step by step as its scheduler decides."""
+    words = opt.said(locals())
     if replay_scenarios is not None:
         from silmark.api.replay import replay_scenarios as replay  # noqa: PLC0415
 
@@ -116,32 +103,6 @@ def serve_sim(
 
     _asked(model=model, on=on, trace=trace)
     _writable(plot, parquet, timeline)
-    load: dict[str, Any] = {
-        "duration": duration,
-        "limit": limit,
-        "arrivals": arrivals,
-        "burstiness": burstiness,
-        "lengths": lengths,
-        "repeat": repeat,
-        "trace_format": trace_format,
-        "trace_columns": trace_columns,
-        "time_unit": time_unit,
-        "bad_rows": bad_rows,
-        "unsorted": unsorted,
-        "turns": turns,
-        "think": think,
-        **fleet_options.said(
-            router,
-            prefill_on,
-            prefill_replicas,
-            prefill_router,
-            non_cached_tokens,
-            offload,
-            autoscale,
-            faults,
-            on_fault,
-        ),
-    }
     with shown(), bar("requests") as update, _requests(parquet) as left:
         answer = ask(
             model,
@@ -149,31 +110,14 @@ def serve_sim(
             trace,
             rate=rate,
             slo=slo,
-            policy=policy,
-            engine_version=engine_version,
-            max_num_seqs=max_num_seqs,
-            max_num_batched_tokens=max_num_batched_tokens,
-            max_model_len=max_model_len,
-            gpu_memory_utilization=gpu_memory_utilization,
-            block_size=block_size,
-            num_gpu_blocks=num_gpu_blocks,
-            enable_prefix_caching=enable_prefix_caching,
-            enable_chunked_prefill=enable_chunked_prefill,
-            async_scheduling=async_scheduling,
             max_concurrency=max_concurrency,
-            tp=tp,
-            pp=pp,
-            dp=dp,
-            ep=ep,
-            precision=precision,
-            maturity=cast("Literal['own', 'equal']", maturity),
             seed=seed,
             draws=draws,
             timeline=timeline is not None,
             keep=timeline is not None,
             left=left,
             watch=update,
-            **{key: value for key, value in load.items() if value is not None},
+            **words,
         )
     _write(answer, timeline, plot)
     if json_:
