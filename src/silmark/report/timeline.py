@@ -1,8 +1,8 @@
 """A simulated run as Chrome's trace JSON, which ui.perfetto.dev and chrome://tracing open.
 
 One process per replica: a track of its steps with what each batch held, counters of KV blocks and of running and
-waiting requests, and one asynchronous slice per request, cut into its wait, its prompt and its answer. Times are
-microseconds.
+waiting requests, and one asynchronous slice per request, cut into its wait, its prompt and its answer. KV that moves
+between replicas is a slice in both of them. Times are microseconds.
 """
 
 from __future__ import annotations
@@ -79,6 +79,10 @@ def _events(found: Simulation, steps: NDArray[np.void], answered: NDArray[np.voi
         yield at | {"name": "requests", "args": {"running": step["running"], "waiting": step["waiting"]}}
     for request in _rows(answered):
         yield from _request(request)
+    shown = set(answered["name"].tolist())
+    for transfer in _rows(found.moves):
+        if transfer["name"] in shown:
+            yield from _transfer(transfer)
 
 
 def _rows(array: NDArray[np.void]) -> Iterator[dict[str, Any]]:
@@ -115,3 +119,17 @@ def _request(request: dict[str, Any]) -> Iterator[_Event]:
             yield shared | {"ph": "b", "name": phase, "ts": start}
             yield shared | {"ph": "e", "name": phase, "ts": end}
     yield shared | {"ph": "e", "name": name, "ts": moments[-1]}
+
+
+def _transfer(transfer: dict[str, Any]) -> Iterator[_Event]:
+    """KV on its way: as the replica that sends it and the one that takes it see it, with the wait for a free port."""
+    asked, start, end = (transfer[moment] * _US for moment in ("asked_ns", "start_ns", "end_ns"))
+    source, target = transfer["source"], transfer["target"]
+    for here, name in ((source, f"KV to replica {target}"), (target, f"KV from replica {source}")):
+        shared = {"cat": "KV transfer", "pid": here, "tid": 0, "id": f"KV {transfer['name']}"}
+        said = {"request": transfer["name"], "tokens": transfer["tokens"]}
+        yield shared | {"ph": "b", "name": name, "ts": asked, "args": said}
+        if start > asked:
+            yield shared | {"ph": "b", "name": "wait for a port", "ts": asked}
+            yield shared | {"ph": "e", "name": "wait for a port", "ts": start}
+        yield shared | {"ph": "e", "name": name, "ts": end}

@@ -31,6 +31,22 @@ how often it was preempted, and sent again after a fault; the replica that answe
 energy of the steps that it was part of.
 """
 
+TRANSFER = np.dtype(
+    [
+        ("asked_ns", np.int64),
+        ("start_ns", np.int64),
+        ("end_ns", np.int64),
+        ("name", np.int64),
+        ("tokens", np.int64),
+        ("source", np.int64),
+        ("target", np.int64),
+    ],
+    align=True,
+)
+"""The KV of one request on its way between replicas: when it was asked for, got a port and was there; the request's row
+number in the trace; tokens; from which replica to which.
+"""
+
 STEP = np.dtype(
     [
         ("start_ns", np.int64),

@@ -55,6 +55,7 @@ class Simulation:
         answered: requests in the order in which they left, of dtype ANSWERED; those that had to be kept.
         gaps: pooled times between tokens, counts by the bins of `kernel.gaps`.
         steps: of dtype STEP, the first four million; empty unless asked for.
+        moves: KV on its way between replicas, of dtype TRANSFER, the first 65,536; empty unless steps are asked for.
         samples: the fleet at evenly spaced moments, of dtype `kernel.state.SAMPLE`.
         duration_ns: from the first arrival's clock to the last answer.
         paid_ns: by replica, how long it was paid for.
@@ -69,6 +70,7 @@ class Simulation:
     answered: NDArray[np.void]
     gaps: NDArray[np.int64]
     steps: NDArray[np.void]
+    moves: NDArray[np.void]
     samples: NDArray[np.void]
     duration_ns: int
     busy_ns: NDArray[np.int64]
@@ -195,6 +197,7 @@ def _result(fleet_: Fleet, state: State, logs: _Logs) -> Simulation:
         answered=np.concatenate(logs.answered),
         gaps=state.gaps,
         steps=np.concatenate(logs.steps),
+        moves=state.moves[: totals["moves"]],
         samples=state.samples[: totals["samples"]],
         duration_ns=int(totals["now"]),
         busy_ns=state.engines["busy_ns"][:count].copy(),

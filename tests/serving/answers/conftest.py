@@ -14,7 +14,7 @@ from silmark.serving.kernel.gaps import edges_ns
 from silmark.serving.kernel.state import SAMPLE
 from silmark.serving.metrics import Tally, occupancy
 from silmark.serving.options import EngineOptions
-from silmark.serving.records import ANSWERED, DONE, REFUSED, STEP
+from silmark.serving.records import ANSWERED, DONE, REFUSED, STEP, TRANSFER
 from silmark.serving.run import Run
 from silmark.serving.simulate import Fleet, Simulation
 from silmark.serving.slo import Limit, Slo
@@ -65,6 +65,7 @@ def simulation() -> Any:
         answered=_answered(),
         gaps=gaps,
         steps=steps,
+        moves=np.zeros(0, dtype=TRANSFER),
         samples=samples,
         duration_ns=3_900_000_000,
         busy_ns=busy,

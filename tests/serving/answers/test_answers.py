@@ -17,6 +17,7 @@ from silmark.report import serve_lines, serve_plot, timeline
 from silmark.report.request_table import columns
 from silmark.report.served import ServeSim
 from silmark.serving.naming import TOOLS, as_named
+from silmark.serving.records import TRANSFER
 from silmark.serving.slo import Slo
 
 VLLM = """\
@@ -165,6 +166,22 @@ def test_timeline(answer: ServeSim, tmp_path: Path) -> None:
         own = [event for event in slices if event["id"] == request]
         assert sum(event["ph"] == "b" for event in own) == sum(event["ph"] == "e" for event in own)
     assert not [event for event in slices if event["id"] == 3]  # refused
+
+
+def test_a_timeline_shows_transfers_in_both_replicas(answer: ServeSim, tmp_path: Path) -> None:
+    moves = np.zeros(2, dtype=TRANSFER)
+    moves["asked_ns"], moves["start_ns"], moves["end_ns"] = [1_100_000_000, 0], [1_150_000_000, 0], [1_200_000_000, 1]
+    moves["name"], moves["tokens"], moves["source"], moves["target"] = [2, 3], [200, 9000], [1, 1], [0, 0]
+    run = replace(answer.runs[0], simulation=replace(answer.runs[0].simulation, moves=moves))
+    _, found, _ = events(replace(answer, runs=(run,)), tmp_path)
+    slices = [(event["pid"], event["ph"], event["name"]) for event in found if event.get("cat") == "KV transfer"]
+    waits = [("b", "wait for a port"), ("e", "wait for a port")]
+    whole = [
+        (pid, *event)
+        for pid, name in ((1, "KV to replica 0"), (0, "KV from replica 1"))
+        for event in (("b", name), *waits, ("e", name))
+    ]
+    assert slices == whole  # the other request was not answered
 
 
 def test_a_long_timeline_says_what_it_leaves_out(

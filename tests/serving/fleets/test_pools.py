@@ -47,6 +47,14 @@ def test_the_prefill_pool_prefills_and_the_other_decodes() -> None:
     assert not done.steps["decoders"][here].any()
     assert done.steps["prefill_tokens"][~here].sum() == done.answered.size  # the last token of each prompt
     assert set(done.answered["replica"]) == {1, 2}
+    moves = done.moves
+    assert moves.size == done.transfers == done.answered.size
+    assert (moves["asked_ns"] <= moves["start_ns"]).all()
+    assert (moves["end_ns"] - moves["start_ns"]).sum() == done.transfer_ns
+    assert (moves["start_ns"] - moves["asked_ns"]).sum() == done.transfer_wait_ns
+    answered = dict(zip(done.answered["name"], done.answered["replica"], strict=True))
+    assert [answered[name] for name in moves["name"]] == moves["target"].tolist()
+    assert not simulate(split(), Made()).moves.size
 
 
 def test_an_endless_network_costs_one_step_more_than_none() -> None:

@@ -48,7 +48,7 @@ def _begin(state: State, replica: int, request: int) -> bool:
     partner = one["partner"]
     if partner != NONE and state.live[partner]["status"] == HELD:
         source = state.live[partner]["replica"]
-        one["due_ns"] = move(state, source, replica, hits * settings["block"], one["fetch"])
+        one["due_ns"] = move(state, request, source, replica, hits * settings["block"], one["fetch"])
     else:
         one["due_ns"] = bring_back(state, replica, one["fetch"] // settings["block"] - hits)
     add_event(state, one["due_ns"], ARRIVED, request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from silmark.serving.jit import inner
+from silmark.serving.kernel.logs import log_transfer
 from silmark.serving.kernel.state import State
 
 
@@ -20,7 +21,7 @@ def _body(state: State, kind: int, tokens: int) -> float:
 
 
 @inner
-def move(state: State, source: int, target: int, first: int, end: int) -> int:
+def move(state: State, request: int, source: int, target: int, first: int, end: int) -> int:
     """Sends the KV of tokens `first` to `end` of a request from one replica to another. Returns when it is there.
 
     A port serves one transfer at a time; the slower of both sets the pace.
@@ -38,4 +39,5 @@ def move(state: State, source: int, target: int, first: int, end: int) -> int:
     rules["transfers"] += 1
     rules["transfer_ns"] += there - start
     rules["transfer_wait_ns"] += start - now
+    log_transfer(state, request, source, target, end - first, start, there)
     return int(there)

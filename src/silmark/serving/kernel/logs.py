@@ -26,6 +26,25 @@ def log_steps(state: State, replica: int, start_ns: int, end_ns: int, count: int
 
 
 @inner
+def log_transfer(
+    state: State, request: int, source: int, target: int, tokens: int, start_ns: int, end_ns: int
+) -> None:
+    """Writes a transfer of KV down, if steps are kept and there is room."""
+    totals = state.totals[0]
+    if not totals["log_steps"] or totals["moves"] == state.moves.size:
+        return
+    row = state.moves[totals["moves"]]
+    totals["moves"] += 1
+    row["asked_ns"] = totals["now"]
+    row["start_ns"] = start_ns
+    row["end_ns"] = end_ns
+    row["name"] = state.live[request]["name"]
+    row["tokens"] = tokens
+    row["source"] = source
+    row["target"] = target
+
+
+@inner
 def sample(state: State) -> None:
     """Notes the state of the fleet when a sample is due; a full series keeps every second one and goes half as fast."""
     totals, samples = state.totals[0], state.samples

@@ -33,7 +33,7 @@ from silmark.serving.kernel.state import (
 )
 from silmark.serving.kernel.words import ORDERS, POLICIES, SGLANG, mark
 from silmark.serving.options import EngineOptions
-from silmark.serving.records import ANSWERED, STEP
+from silmark.serving.records import ANSWERED, STEP, TRANSFER
 from silmark.workloads.requests import SEGMENT
 
 _PLACES, _LOG, _ARENA, _SAMPLES = 4096, 1 << 16, 1 << 16, 4096
@@ -149,6 +149,7 @@ def make(
         events=np.zeros(2 * seqs + 2 * _PLACES, dtype=EVENT),
         answered=np.zeros(_LOG, dtype=ANSWERED),
         steps=np.zeros(_LOG, dtype=STEP),
+        moves=np.zeros(_LOG if control.rules["split"][0] else 0, dtype=TRANSFER),
         samples=np.zeros(_SAMPLES, dtype=SAMPLE),
         gaps=np.zeros(BINS, dtype=np.int64),
         totals=totals,

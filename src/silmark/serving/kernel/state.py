@@ -319,6 +319,7 @@ TOTALS = np.dtype(
         ("noted", np.int64),
         ("answered", np.int64),
         ("steps", np.int64),
+        ("moves", np.int64),
         ("samples", np.int64),
         ("sample_every", np.int64),
         ("sample_at", np.int64),
@@ -343,7 +344,7 @@ TOTALS = np.dtype(
 """The one row of `State.totals`.
 
 now: the clock. free_live, places: first free place in live, and how many there are. named: rows read so far. segments,
-tables: ends of the arenas. events, answered, steps, samples: rows in use. noted: events so far. sample_every,
+tables: ends of the arenas. events, answered, steps, moves, samples: rows in use. noted: events so far. sample_every,
 sample_at: spacing of the samples and the next one. running, waiting, free_blocks: of the whole fleet. open, limit:
 requests sent and not answered, and how many there may be (0: any number). tokens_in, tokens_out: computed and made.
 made_step: from the id of a generated token to that of the next. largest: blocks that the largest request so far may
@@ -380,6 +381,7 @@ class State(NamedTuple):
     events: NDArray[np.void]
     answered: NDArray[np.void]
     steps: NDArray[np.void]
+    moves: NDArray[np.void]
     samples: NDArray[np.void]
     gaps: NDArray[np.int64]
     totals: NDArray[np.void]
