@@ -26,9 +26,7 @@ def log_steps(state: State, replica: int, start_ns: int, end_ns: int, count: int
 
 
 @inner
-def log_transfer(
-    state: State, request: int, source: int, target: int, tokens: int, start_ns: int, end_ns: int
-) -> None:
+def log_transfer(state: State, request: int, source: int, target: int, tokens: int, start_ns: int, end_ns: int) -> None:
     """Writes a transfer of KV down, if steps are kept and there is room."""
     totals = state.totals[0]
     if not totals["log_steps"] or totals["moves"] == state.moves.size:
