@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from silmark.serving.draws import Truth, Typical, scaled, truths
 from silmark.serving.fleet_options import Led
 from silmark.serving.fleets import Members, pools_of
 from silmark.serving.load import Load
+from silmark.serving.records import ANSWERED, LOST, REFUSED
 from silmark.serving.replica import Replica, replica
 
 MODEL, ON = "llama-3.1-8b", "1x:h100"
@@ -126,7 +128,9 @@ def test_load_refuses_requests_without_a_rate(load: Load) -> None:
         {"draws": "1000000"},
         {"trace": "users:users=3,prompt=8,output=8"},
         {"rate": "3"},
-        {"prefill_on": "1x:h100"},
+        {"prefill_replicas": "2"},
+        {"router": "nearest"},
+        {"faults": "replica 7 down 1s..2s"},
     ],
 )
 def test_what_makes_no_sense_is_refused(wrong: dict[str, str]) -> None:
@@ -161,3 +165,15 @@ def test_error_bars_are_those_of_an_estimate_at_little_load_and_wider_with_a_que
         assert steady is not None
         assert alone[name] == pytest.approx((steady.low / steady.mid, steady.high / steady.mid), rel=0.08)
         assert crowded[name][1] > 1.2 * alone[name][1]
+
+
+def test_lost_requests_miss_every_promise() -> None:
+    rows = np.zeros(100, dtype=ANSWERED)
+    rows["first_ns"], rows["last_ns"], rows["output"] = 1_000, 2_000, 11
+    rows["status"][:2] = LOST
+    found = percentiles(SimpleNamespace(answered=rows), slo("ttft:1s@p90,tpot:1s@p99,e2el:1s@p99"))  # type: ignore[arg-type]
+    assert found["ttft_s.p90"] == pytest.approx(1e-6)
+    assert {key for key, value in found.items() if value is None or value > 1e6} == {"tpot_s.p99", "e2el_s.p99"}
+    rows["status"][:2] = REFUSED
+    found = percentiles(SimpleNamespace(answered=rows), slo("ttft:1s,tpot:1s,e2el:1s"))  # type: ignore[arg-type]
+    assert all(value is not None and value < 1 for value in found.values())

@@ -22,7 +22,7 @@ from silmark.serving.draws import Truth, Typical, scaled, truths
 from silmark.serving.fleets import Members, fleet
 from silmark.serving.load import Load
 from silmark.serving.metrics import Times
-from silmark.serving.records import DONE
+from silmark.serving.records import LOST, REFUSED
 from silmark.serving.slo import Limit, Slo
 
 if TYPE_CHECKING:  # numba takes half a second to import
@@ -40,6 +40,8 @@ _LEAST = 1e-3
 _ABOVE = 1.25
 """What is answered when all come at once counts the last answers, when the system is nearly empty."""
 _CHAINED = 64.0
+_NEVER_NS = 1 << 60
+"""Nanoseconds beyond every promise: 36 years."""
 _EXPECTED = ((0.2, 0.0, 0.14), (0.0, 0.2, 0.14))
 """Where to look first for the capacity of slower steps; it decides how many runs a search takes, not what it finds.
 Logarithms of a factor on steps with prompts, of one on decodes, and of what they take off: both together somewhat more
@@ -208,12 +210,22 @@ class _Search:
 
 def percentiles(done: Simulation, slo: Slo) -> dict[str, float | None]:
     """The percentiles that decide about promises, by metric; None where no request has the metric."""
-    times = Times.of(done.answered[done.answered["status"] == DONE])
+    times = Times.of(_counted(done.answered))
     found: dict[str, float | None] = {}
     for limit in slo.limits:
         seconds = _seconds(times, limit)
         found[limit.key] = float(np.percentile(seconds, limit.percentile)) if seconds.size else None
     return found
+
+
+def _counted(rows: NDArray[np.void]) -> NDArray[np.void]:
+    """Requests whose times decide: those answered, and those lost to a fault, which are later than any promise."""
+    ended = rows[rows["status"] != REFUSED].copy()
+    lost = ended["status"] == LOST
+    ended["first_ns"][lost] = ended["last_ns"][lost] = ended["arrival_ns"][lost] + _NEVER_NS
+    ended["output"][lost] = 2
+    ended["last_ns"][lost] += _NEVER_NS
+    return np.asarray(ended)
 
 
 def _seconds(times: Times, limit: Limit) -> NDArray[np.float64]:
@@ -234,7 +246,7 @@ class _Patience:
         }
 
     def __call__(self, rows: NDArray[np.void]) -> None:
-        times = Times.of(rows[rows["status"] == DONE])
+        times = Times.of(_counted(rows))
         for limit in self._slo.limits:
             self._late[limit.key] += int(np.count_nonzero(_seconds(times, limit) > limit.seconds))
         broken = tuple(limit for limit in self._slo.limits if self._late[limit.key] >= self._most[limit.key])

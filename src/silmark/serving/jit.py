@@ -22,8 +22,9 @@ _BLAS = "scipy.linalg.cython_blas"
 def _without_blas() -> None:
     """Imports the part of numba that looks for SciPy's BLAS, and finds none.
 
-    Where SciPy is installed its import takes as long as numba's; the core has no matrices. numba looks once per process:
-    compiled functions of others multiply vectors in a plain loop then. Whoever has SciPy at work already keeps it.
+    Where SciPy is installed its import takes as long as numba's; the core has no matrices. numba looks once in a
+    process: `numpy.vdot` in others' compiled functions is a plain loop then, as it is without SciPy. Whoever has
+    imported it before keeps it.
     """
     if _BLAS in sys.modules or "numba.np.arraymath" in sys.modules:
         return
