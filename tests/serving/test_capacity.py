@@ -177,3 +177,15 @@ def test_lost_requests_miss_every_promise() -> None:
     rows["status"][:2] = REFUSED
     found = percentiles(SimpleNamespace(answered=rows), slo("ttft:1s,tpot:1s,e2el:1s"))  # type: ignore[arg-type]
     assert all(value is not None and value < 1 for value in found.values())
+
+
+@pytest.mark.slow
+def test_a_pool_that_prefills_counts_and_takes_its_load_off() -> None:
+    words: dict[str, str] = {"slo": "ttft:2s,tpot:15ms", "draws": "0", "limit": "200"}
+    trace = "poisson:prompt=4096,output=64"
+    (alone,) = ask(MODEL, ON, trace, **words).rows  # type: ignore[arg-type]
+    (helped,) = (answer := ask(MODEL, ON, trace, prefill_on=ON, **words)).rows  # type: ignore[arg-type]
+    assert (alone.chips, helped.chips) == (1, 2)
+    assert helped.rate.mid > alone.rate.mid
+    assert answer.question["prefill_on"] == ON
+    assert f"fleet: prefill-on {ON}" in answer.notes
