@@ -12,7 +12,7 @@ from silmark.workloads.requests import Requests
 from silmark.workloads.traces import Stream, shape
 from silmark.workloads.traces.rows import joined
 
-_PIECE = 1024
+_PIECE = 256
 """Requests after which a run may be seen to be hopeless."""
 MOST = 4_000_000
 """Requests that may be held: 200 MB."""
