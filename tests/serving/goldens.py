@@ -50,7 +50,7 @@ def pack(steps: list[Step]) -> list[Any]:
     before = _START
     for step in steps:
         expected = _expected(before, step) | {"sched": _expected(before, {})["sched"]}
-        packed.append({field: value for field, value in step.items() if value != expected[field]} or 0)
+        packed.append({field: value for field, value in step.items() if value != expected.get(field)} or 0)
         before = step
     return packed
 

@@ -13,14 +13,17 @@ IN maps names to scenarios, OUT maps them to steps. A scenario is one dictionary
   max_model_len (1 << 20, without chunks as batched);
 - async_scheduling (False), pipeline (1), draft_tokens (0), acceptance (0.0), drafter ("ngram", "eagle",
   "draft_model");
-- requests: id, arrive_step, segments ([start, stop) of ascending token ids), out, priority (0).
+- requests: id, arrive_step, segments ([start, stop) of ascending token ids), out, priority (0);
+- kv_role ("consumer", "producer", "both"; none), restore_steps (0), and of requests fetch_steps (0), fetch_fails
+  (False), hold_steps (0): KV that comes from elsewhere or goes there (`oracle_kv.py`).
 
 Every request emits token id 7 whenever its computed tokens reach its length. Of the drafts that a step checks as many
 are right as `kept` says; those that only fill up a batch never are.
 
 A step is one call of schedule(): `sched` (tokens by request), `total`, `new` (cached tokens of the admitted),
 `preempted`, `running`, `waiting` and `free_blocks` right after it; then `tokens` (emitted) and `finished` of the output
-that arrives before the next call: of the batch that was scheduled `depth` - 1 calls before.
+that arrives before the next call: of the batch that was scheduled `depth` - 1 calls before. `loading` are those whose
+KV is on the way; `waiting` starts with those that hold blocks.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import oracle_kv
 import torch
 from vllm.config import CacheConfig, SchedulerConfig
 from vllm.sampling_params import SamplingParams
@@ -42,7 +46,7 @@ from vllm.v1.core.sched.async_scheduler import AsyncScheduler
 from vllm.v1.core.sched.scheduler import Scheduler
 from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheConfig, KVCacheGroupSpec
 from vllm.v1.outputs import DraftTokenIds, ModelRunnerOutput
-from vllm.v1.request import Request
+from vllm.v1.request import Request, RequestStatus
 
 EMITTED = 7
 _MASK = (1 << 64) - 1
@@ -111,6 +115,7 @@ def _vllm_config(config: dict[str, Any]) -> SimpleNamespace:
             watermark=config.get("watermark", 0.0),
             prefill_schedule_interval=config.get("prefill_schedule_interval", 1),
             async_scheduling=config.get("async_scheduling", False),
+            disable_hybrid_kv_cache_manager=True,
         ),
         cache_config=cache,
         model_config=SimpleNamespace(
@@ -135,7 +140,7 @@ def _vllm_config(config: dict[str, Any]) -> SimpleNamespace:
         speculative_config=_speculation(config),
         lora_config=None,
         kv_events_config=None,
-        kv_transfer_config=None,
+        kv_transfer_config=oracle_kv.transfer_config(config),
         ec_transfer_config=None,
         is_mm_encoder_only=False,
         num_speculative_tokens=drafts,
@@ -197,18 +202,32 @@ def _deliver(scheduler: Any, output: Any, drafts: dict[str, int], rows: dict[str
             done = scheduler.requests[name].num_output_tokens
             count = 1 + kept(rows[name], done, drafts[name], config.get("acceptance", 0.0))
         sampled.append([EMITTED] * count)
-    alive = dict(scheduler.requests)
+    alive = {name: request for name, request in scheduler.requests.items() if not request.is_finished()}
     before = {name: alive[name].num_output_tokens for name in names if name in alive}
     runner = ModelRunnerOutput(names, {name: i for i, name in enumerate(names)}, sampled)
     scheduler.update_from_output(output, runner)
     emitted = {name: alive[name].num_output_tokens - before[name] for name in before}
-    finished = sorted(name for name in names if name in alive and name not in scheduler.requests)
+    finished = sorted(name for name in names if name in alive and alive[name].is_finished())
     if config.get("draft_tokens") and not config.get("async_scheduling"):
         samplers = [name for name in drafts if name in scheduler.requests]
         scheduler.update_draft_token_ids(
             DraftTokenIds(samplers, [[EMITTED] * config["draft_tokens"] for _ in samplers])
         )
     return {name: count for name, count in emitted.items() if count}, finished
+
+
+def _loading(scheduler: Any) -> list[str]:
+    """Requests whose KV is on the way, by name."""
+    there = scheduler.finished_recving_kv_req_ids
+    held = (request for request in scheduler.kv_holding_waiting if request.request_id not in there)
+    return sorted(request.request_id for request in held if request.status == RequestStatus.WAITING_FOR_REMOTE_KVS)
+
+
+def _waiting(scheduler: Any) -> list[str]:
+    """Requests that wait for a step, in their order."""
+    away = set(_loading(scheduler))
+    queues = (*scheduler.kv_holding_waiting, *scheduler.waiting)
+    return [request.request_id for request in queues if request.request_id not in away]
 
 
 def record(config: dict[str, Any], most: int = 1 << 20) -> list[dict[str, Any]]:
@@ -218,10 +237,17 @@ def record(config: dict[str, Any], most: int = 1 << 20) -> list[dict[str, Any]]:
     coming = deque(sorted(config["requests"], key=lambda entry: entry["arrive_step"]))
     flying: deque[tuple[Any, dict[str, int]]] = deque()
     steps: list[dict[str, Any]] = []
-    while (coming or scheduler.get_num_unfinished_requests()) and len(steps) < most:
+    connector = scheduler.connector
+    if connector:
+        connector.told(config)
+    while (coming or scheduler.get_num_unfinished_requests() or (connector and connector.due)) and len(steps) < most:
         while coming and coming[0]["arrive_step"] <= len(steps):
             entry = coming.popleft()
             scheduler.add_request(_request(entry, rows[entry["id"]], config))
+        if connector:
+            connector.step = len(steps)
+            connector.keep(scheduler)  # what the last step's tokens completed
+            connector.deliver(scheduler)
         started = {request.request_id for request in scheduler.running}
         counts = {name: request.num_preemptions for name, request in scheduler.requests.items()}
         output = scheduler.schedule()
@@ -239,12 +265,16 @@ def record(config: dict[str, Any], most: int = 1 << 20) -> list[dict[str, Any]]:
                     (n for n, r in scheduler.requests.items() if r.num_preemptions > counts[n]),
                 ),
                 "running": running,
-                "waiting": [request.request_id for request in scheduler.waiting],
+                "waiting": _waiting(scheduler),
                 "free_blocks": scheduler.kv_cache_manager.block_pool.get_num_free_blocks(),
                 "tokens": {},
                 "finished": [],
             }
         )
+        if connector and (loading := _loading(scheduler)):
+            steps[-1]["loading"] = loading
+        if connector:
+            connector.keep(scheduler)
         flying.append((output, _emissions(scheduler, output, admitted)))
         if len(flying) == depth(config):
             steps[-1]["tokens"], steps[-1]["finished"] = _deliver(scheduler, *flying.popleft(), rows, config)

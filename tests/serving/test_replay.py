@@ -12,12 +12,13 @@ from pathlib import Path
 import goldens
 import pytest
 import scenarios
+import scenarios_kv
 
-from silmark.errors import BadValue
+from silmark.errors import BadFile, BadValue
 from silmark.serving.replay import replay
 from silmark.serving.scenario import parse
 
-RECORDED = {f"{name}/{key}": entry for name in ("recorded", "fresh") for key, entry in goldens.read(name).items()}
+RECORDED = {f"{name}/{key}": entry for name in ("recorded", "fresh", "kv") for key, entry in goldens.read(name).items()}
 
 
 def _first_difference(mine: list[goldens.Step], theirs: list[goldens.Step]) -> str:
@@ -49,6 +50,31 @@ def test_recordings_cover_what_can_happen() -> None:
     assert {config.get("drafter") for config in configs} >= {"ngram", "eagle", "draft_model"}
 
 
+def test_recordings_cover_transfers() -> None:
+    found = [entry for name, entry in RECORDED.items() if name.startswith("kv/")]
+    assert {config["kv_role"] for config, _ in found} == {"consumer", "producer", "both"}
+    requests = [request for config, _ in found for request in config["requests"]]
+    for key in ("fetch_steps", "fetch_fails", "hold_steps"):
+        assert any(request.get(key) for request in requests), key
+    steps = [step for _, recorded in found for step in recorded]
+    assert sum(len(step["preempted"]) for step in steps) > 300
+    assert sum("loading" in step for step in steps) > 1000
+    assert any(config.get("restore_steps") for config, _ in found)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [({"restore_steps": 2}, "kv_role"), ({"kv_role": "both", "restore_steps": 2, "prefix_caching": False}, "caching")],
+)
+def test_transfers_that_make_no_sense(more: dict[str, object], message: str) -> None:
+    request = {"id": "a", "arrive_step": 0, "segments": [[0, 20]], "out": 2}
+    config = {"max_num_seqs": 2, "max_num_batched_tokens": 32, "block_size": 16, "num_blocks": 9}
+    with pytest.raises(BadFile, match=message):
+        parse(config | more | {"requests": [request]})
+    with pytest.raises(BadFile, match="kv_role"):
+        parse(config | {"requests": [request | {"fetch_steps": 3}]})
+
+
 def test_a_recording_is_read_as_it_was_written() -> None:
     config, steps = RECORDED["recorded/preemption"]
     assert goldens.unpack(json.loads(json.dumps(goldens.pack(steps)))) == steps
@@ -72,9 +98,10 @@ def _python_with_vllm() -> str:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not _python_with_vllm(), reason="needs vllm 0.33.0, here or in SILMARK_VLLM_PYTHON")
-@pytest.mark.parametrize("kind", scenarios.KINDS)
+@pytest.mark.parametrize("kind", [*scenarios.KINDS, *scenarios_kv.KINDS])
 def test_fresh_scenarios_too(kind: str, tmp_path: Path) -> None:
-    asked = {str(seed): scenarios.scenario(kind, seed) for seed in range(20)}
+    source = scenarios_kv if kind in scenarios_kv.KINDS else scenarios
+    asked = {str(seed): source.scenario(kind, seed) for seed in range(20)}
     (tmp_path / "in.json").write_text(json.dumps(asked))
     oracle = Path(__file__).with_name("oracle.py")
     subprocess.run(

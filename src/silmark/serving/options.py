@@ -7,6 +7,7 @@ from typing import Literal
 
 Policy = Literal["vllm", "sglang", "trtllm"]
 Order = Literal["fcfs", "lpm", "lof"]
+KvRole = Literal["none", "consumer", "producer", "both"]
 Capacity = Literal["guaranteed_no_evict", "max_utilization", "static_batch"]
 
 
@@ -43,6 +44,7 @@ class EngineOptions:
         equal_chunks: TensorRT-LLM's context_chunking_policy is EQUAL_PROGRESS, else FIRST_COME_FIRST_SERVED.
         sequence_blocks: blocks that a running request takes beside those of its tokens: windows and recurrent states
             of a fixed size.
+        kv_role: vLLM's, of a KV connector: KV comes from elsewhere (consumer), is kept for others (producer), or both.
         captured: numbers of tokens for which a step was recorded as a graph, ascending: a step is padded up to the
             next of them, a larger one runs as it is. Empty: none is padded.
     """
@@ -75,4 +77,5 @@ class EngineOptions:
     capacity: Capacity = "guaranteed_no_evict"
     equal_chunks: bool = False
     sequence_blocks: int = 0
+    kv_role: KvRole = "none"
     captured: tuple[int, ...] = ()

@@ -13,8 +13,9 @@ from silmark.serving.kernel.arenas import pack_tables, tables_suffice
 from silmark.serving.kernel.batch import complete, newest
 from silmark.serving.kernel.clock import even
 from silmark.serving.kernel.make import make, more_places
-from silmark.serving.kernel.state import PREEMPTED, QUEUED, State
+from silmark.serving.kernel.state import HELD, PENDING, PREEMPTED, QUEUED, State
 from silmark.serving.kernel.stepping import arrive, begin
+from silmark.serving.replay_kv import Journal, kept, led, longest
 from silmark.serving.scenario import Scenario
 
 Step = dict[str, Any]
@@ -36,6 +37,7 @@ def replay(scenario: Scenario) -> list[Step]:
     steps: list[Step] = []
     entries, made = 0, 0
     patience = int(scenario.requests.rows["prompt"].sum()) + max(scenario.arrive_step) + 1000
+    patience += longest(scenario.transfers)
     for _, step in decisions(scenario):
         steps.append(step)
         made = step["step"] if step["tokens"] else made
@@ -52,25 +54,31 @@ def decisions(scenario: Scenario) -> Iterator[tuple[State, Step]]:
     state = _state(scenario)
     rows, steps, coming = scenario.requests, scenario.arrive_step, _arrivals(scenario)
     number, depth = 0, state.batches.shape[1]
+    transfers = Journal(scenario.transfers)
     while coming or state.totals["open"][0] > 0:
+        transfers.end(state, number)
         while coming and steps[coming[-1]] <= number:
             at = coming.pop()
-            arrive(state, rows.rows, rows.segments, rows.bounds, at, steps[at])
+            transfers.note(state, arrive(state, rows.rows, rows.segments, rows.bounds, at, steps[at]))
         if not tables_suffice(state, 0):
             state = pack_tables(state)
         step: Step = {"step": number} | _decide(state, scenario.names)
+        if loading := transfers.begun(state, number):
+            step["loading"] = sorted(scenario.names[row] for row in loading)
         if state.engines["flying"][0] == depth:
             step["tokens"], step["finished"] = _return(state, scenario.names)
+            transfers.ended(state, number)
         yield state, step
         number += 1
-        if not coming and state.totals["open"][0] > 0 and not state.batches["size"][0].any():
+        waits = not coming and state.totals["open"][0] > 0 and not transfers.due and not step["preempted"]
+        if waits and not state.batches["size"][0].any():
             raise BadValue("scenario", step["waiting"][0], "requests that can start: this one never can")
 
 
 def _state(scenario: Scenario) -> State:
     """An engine at rest, with room for everything that the scenario holds."""
     options, requests = scenario.options, scenario.requests
-    state = tell_apart(make((options,), even((options,)), (0,)))
+    state = tell_apart(make((options,), even((options,)), (0,), control=led(scenario)))
     state.totals["made_step"] = 0  # every generated token is the same
     blocks = -(-(requests.rows["prompt"] + requests.rows["output"] + options.draft_tokens) // options.block_size)
     state.totals["largest"] = blocks.max()
@@ -116,7 +124,7 @@ def _waiting(state: State) -> list[int]:
     """Places of the waiting in the order of the queue."""
     live = state.live
     places = np.flatnonzero((live["status"] == QUEUED) | (live["status"] == PREEMPTED))
-    order = np.lexsort((live["rank"][places], live["priority"][places]))
+    order = np.lexsort((live["rank"][places], live["priority"][places], live["landed"][places] == 0))
     return [int(place) for place in places[order]]
 
 
@@ -124,10 +132,12 @@ def _return(state: State, names: tuple[str, ...]) -> tuple[dict[str, int], list[
     """The oldest batch returns: tokens made by request, and who is finished."""
     place = state.engines["oldest"][0]
     batch = state.members[0, place, : state.batches["size"][0, place]]["live"].copy()
+    batch = batch[~np.isin(state.live["status"][batch], (HELD, PENDING))]  # who has ended makes nothing more
     rows, done, left = state.live["name"][batch], state.live["done"][batch], int(state.totals["answered"][0])
     complete(state, 0)
     made = (state.live["done"][batch] - done).tolist()
     finished = state.answered["name"][left : int(state.totals["answered"][0])].tolist()
+    finished += kept(state, batch)
     return (
         {names[row]: count for row, count in zip(rows.tolist(), made, strict=True) if count},
         sorted(names[row] for row in finished),

@@ -27,6 +27,7 @@ _MOST_TOKENS = 1 << 28
 """Of all prompts and answers."""
 _CLOSED = ConfigDict(extra="forbid", strict=True)
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Steps = Annotated[int, Field(ge=0, le=1 << 20)]
 _Token = Annotated[int, Field(ge=0, le=1 << 40)]
 
 
@@ -39,6 +40,9 @@ class _Request(BaseModel):
     segments: Annotated[list[Annotated[list[_Token], Field(min_length=2, max_length=2)]], Field(min_length=1)]
     out: Annotated[int, Field(ge=1, le=1 << 24)]
     priority: Annotated[int, Field(ge=-(1 << 30), le=1 << 30)] = 0
+    fetch_steps: _Steps = 0
+    fetch_fails: bool = False
+    hold_steps: _Steps = 0
 
 
 class _Config(BaseModel):
@@ -63,7 +67,26 @@ class _Config(BaseModel):
     draft_tokens: Annotated[int, Field(ge=0, le=64)] = 0
     acceptance: _Share = 0.0
     drafter: Literal["ngram", "eagle", "draft_model"] = "ngram"
+    kv_role: Literal["consumer", "producer", "both"] | None = None
+    restore_steps: _Steps = 0
     requests: Annotated[list[_Request], Field(min_length=1, max_length=20_000)]
+
+
+@dataclass(frozen=True, slots=True)
+class Transfers:
+    """KV that comes to an engine from elsewhere, and that it keeps for others; all in steps, 0 for none.
+
+    Attributes:
+        fetch: of each request: until the KV of its prompt is there, from when it is asked for.
+        fails: of each request: it is not there then.
+        hold: of each request: for how long its blocks stay after its end.
+        restore: until blocks are there that are found below the prefix cache; all that were computed are.
+    """
+
+    fetch: tuple[int, ...]
+    fails: tuple[bool, ...]
+    hold: tuple[int, ...]
+    restore: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +98,14 @@ class Scenario:
         names: ids of the requests.
         arrive_step: of each request: before which step it joins the queue.
         requests: rows with arrival_ns left at zero, and their prompts' tokens.
+        transfers: of KV; None where the engine has no connector.
     """
 
     options: EngineOptions
     names: tuple[str, ...]
     arrive_step: tuple[int, ...]
     requests: Requests
+    transfers: Transfers | None = None
 
 
 def read(path: Path) -> dict[str, Scenario]:
@@ -145,7 +170,7 @@ def _options(config: _Config) -> EngineOptions:
     if config.max_num_seqs > config.max_num_batched_tokens:
         raise _Wrong("max_num_seqs", "expected at most max_num_batched_tokens")
     longest = 1 << 20 if config.enable_chunked_prefill else config.max_num_batched_tokens
-    same = config.model_dump(exclude={"requests", "policy", "prefix_caching"}, exclude_none=True)
+    same = config.model_dump(exclude={"requests", "policy", "prefix_caching", "restore_steps"}, exclude_none=True)
     return EngineOptions(
         **{"max_model_len": longest}
         | same
@@ -181,4 +206,25 @@ def _checked(config: _Config) -> Scenario:
         tuple(one.id for one in config.requests),
         tuple(one.arrive_step for one in config.requests),
         Requests(rows, np.array(segments, dtype=SEGMENT), np.array(bounds, dtype=np.int64)),
+        _transfers(config),
+    )
+
+
+def _transfers(config: _Config) -> Transfers | None:
+    """What the engine's connector does."""
+    requests = config.requests
+    if config.kv_role is None:
+        for i, one in enumerate(requests):
+            if one.fetch_steps or one.hold_steps:
+                raise _Wrong(f"requests.{i}", "expected a kv_role for KV that comes from elsewhere or goes there")
+        if config.restore_steps:
+            raise _Wrong("restore_steps", "expected a kv_role for KV that is restored")
+        return None
+    if config.restore_steps and not config.prefix_caching:
+        raise _Wrong("restore_steps", "expected prefix_caching: blocks are found by its digests")
+    return Transfers(
+        tuple(one.fetch_steps for one in requests),
+        tuple(one.fetch_fails for one in requests),
+        tuple(one.hold_steps for one in requests),
+        config.restore_steps,
     )

@@ -10,9 +10,9 @@ from silmark.serving.kernel.charges import prefilled
 from silmark.serving.kernel.clock import chunk_j, chunk_ns, step_j, step_ns
 from silmark.serving.kernel.gaps import add_gaps
 from silmark.serving.kernel.logs import log_steps
-from silmark.serving.kernel.prefixes import publish, repeats
+from silmark.serving.kernel.prefixes import finish, publish, repeats
 from silmark.serving.kernel.requests import close_ranks, free_place, leave
-from silmark.serving.kernel.state import GONE, NONE, RUNNING, State
+from silmark.serving.kernel.state import GONE, HELD, NONE, PENDING, RUNNING, State
 from silmark.serving.records import DONE
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -119,8 +119,10 @@ def complete(state: State, replica: int) -> None:
         request = member["live"]
         one = state.live[request]
         one["flying"] -= member["tokens"]
-        if one["status"] == GONE:
-            if one["flying"] == 0:
+        if one["status"] == GONE or one["status"] == HELD or one["status"] == PENDING:
+            if one["flying"] == 0 and one["status"] == GONE:
+                if one["held"] > 0:
+                    finish(state, replica, request)
                 free_place(state, request)
             continue
         one["joules"] += each * member["tokens"]

@@ -81,6 +81,8 @@ def settings_of(options: EngineOptions) -> NDArray[np.void]:
     row["ignore_eos"] = options.ignore_eos
     row["equal_chunks"] = options.equal_chunks
     row["waits"] = options.capacity == "static_batch"
+    row["defers"] = options.kv_role in ("consumer", "both") and row["depth"] > 1
+    row["delivers"] = options.kv_role in ("producer", "both")
     return row
 
 

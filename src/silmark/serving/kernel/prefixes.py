@@ -92,6 +92,13 @@ def _repeats(state: State, replica: int, request: int) -> bool:
 
 
 @inner
+def _delivers(state: State, replica: int, request: int) -> bool:
+    """Where vLLM keeps the KV of an ended request for others: it was given up in the preemption."""
+    settings = state.settings[state.engines[replica]["kind"]]
+    return bool(settings["delivers"] and state.live[request]["stale"] > 0)
+
+
+@inner
 def _keeps(state: State, replica: int, request: int) -> bool:
     return False
 
@@ -100,7 +107,7 @@ finish = door(release, _finish, release)
 """Takes back all that a finished request holds."""
 publish = door(_later, _publish, _later)
 """Makes a prompt known to others once it is computed."""
-repeats = door(_keeps, _repeats, _keeps)
+repeats = door(_delivers, _repeats, _keeps)
 """Whether the token that a step made for a request is lost."""
 
 

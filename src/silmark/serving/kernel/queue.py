@@ -1,4 +1,7 @@
-"""Queues: waiting requests as a skew heap by priority and rank (Sleator and Tarjan 1986), events as a binary heap."""
+"""Queues: waiting requests as a skew heap (Sleator and Tarjan 1986), events as a binary heap.
+
+Those whose KV was brought come first, then priority and rank decide.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ _ARRIVALS = 1 << 32
 
 @inner
 def _before(live: NDArray[np.void], one: int, other: int) -> bool:
+    if live[one]["landed"] != live[other]["landed"]:
+        return bool(live[one]["landed"] == 1)
     if live[one]["priority"] != live[other]["priority"]:
         return bool(live[one]["priority"] < live[other]["priority"])
     return bool(live[one]["rank"] < live[other]["rank"])

@@ -7,6 +7,7 @@ import numpy as np
 from silmark.serving.jit import extra, inner
 from silmark.serving.kernel.blocks import release
 from silmark.serving.kernel.charges import refund
+from silmark.serving.kernel.fetch import settle
 from silmark.serving.kernel.prefixes import finish
 from silmark.serving.kernel.queue import add_event, pop, push, rank_last
 from silmark.serving.kernel.state import (
@@ -24,6 +25,7 @@ from silmark.serving.kernel.state import (
     State,
 )
 from silmark.serving.kernel.tier import store
+from silmark.serving.kernel.words import TRTLLM
 from silmark.serving.records import DONE
 
 _GRACE = 1000
@@ -54,6 +56,8 @@ def begin_anew(one: np.void) -> None:
     one["held"] = 0
     one["hashed"] = 0
     one["known"] = 0
+    one["owed"] = 0
+    one["landed"] = 0
 
 
 @inner
@@ -70,10 +74,22 @@ def enqueue(state: State, replica: int, request: int) -> None:
 
 
 @inner
+def stand_up(state: State, replica: int, place: int) -> int:
+    """Takes the request at a place of `running` out of it; those behind move up. Returns the request."""
+    engine, running = state.engines[replica], state.running
+    request = running[replica, place]
+    for i in range(place, engine["running"] - 1):
+        running[replica, i] = running[replica, i + 1]
+    engine["running"] -= 1
+    return int(request)
+
+
+@inner
 def preempt(state: State, replica: int, request: int) -> None:
     """Takes the blocks of a request that is no longer in `running`, and puts it first into the queue.
 
-    Its tokens are computed anew later (recompute). Under priorities it goes where priority and arrival put it.
+    Its tokens are computed anew later (recompute). Under priorities, and in TensorRT-LLM's order of arrival, it goes
+    where those put it.
 
     Somebody gets a token at the latest when the longest request could have been computed twice, for the first in line
     is never preempted - unless several are first, and drive each other out for ever.
@@ -90,7 +106,8 @@ def preempt(state: State, replica: int, request: int) -> None:
     one["placeholders"] = 0
     one["stale"] = one["flying"]
     one["preemptions"] += 1
-    if not state.settings[engine["kind"]]["priority"]:
+    settings = state.settings[engine["kind"]]
+    if settings["policy"] != TRTLLM and not settings["priority"]:
         engine["rank_front"] -= 1
         one["rank"] = engine["rank_front"]
     totals["running"] -= 1
@@ -147,9 +164,12 @@ def take_out(state: State, replica: int, request: int) -> None:
         state.totals[0]["running"] -= 1
     elif one["status"] == LOADING:
         state.engines[replica]["away"] -= 1
+        state.engines[replica]["loading"] -= 1
+    settle(state, replica, request)
     if one["held"] > 0:
         store(state, replica, request)
-        finish(state, replica, request)
+        if one["flying"] == 0 or not state.settings[state.engines[replica]["kind"]]["defers"]:
+            finish(state, replica, request)
 
 
 @inner

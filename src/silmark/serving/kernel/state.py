@@ -74,6 +74,8 @@ LIVE = np.dtype(
         ("partner", np.int64),
         ("leg", np.int64),
         ("fetch", np.int64),
+        ("owed", np.int64),
+        ("landed", np.int64),
         ("due_ns", np.int64),
         ("charge", np.int64),
         ("share", np.int64),
@@ -96,10 +98,11 @@ or being computed, tokens made (vLLM: num_computed_tokens, num_output_tokens). p
 will make (vLLM: num_output_placeholders). flying, stale: tokens of steps in flight, and those of them that were
 scheduled before a preemption. drafts: proposed tokens to verify. chunk: its last step made no token. skipped: it was
 passed over in the queue. eligible: the decision from which on it may decode again; ready_ns: when its last step
-returns. hashed: blocks that the prefix cache knows; known: as long as blocks are not told apart, the tokens up
-to which it would know them. cached: tokens found in the prefix cache at the first admission.
-follower: the request that waits for its end. left, right: children in a heap of waiting requests; left also links free
-places. node: last node of SGLang's radix tree that it has locked. key, alone: what a schedule policy works with.
+returns. hashed: blocks that the prefix cache knows; known: as long as blocks are not told apart, the tokens up to which
+it would know them. cached: tokens found in the prefix cache at the first admission. fetch: tokens whose KV is to be
+brought; owed: blocks that it needs besides those which that takes; landed: it is there, or failed to come. follower:
+the request that waits for its end. left, right: children in a heap of waiting requests; left also links free places.
+node: last node of SGLang's radix tree that it has locked. key, alone: what a schedule policy works with.
 """
 
 ENGINE = np.dtype(
@@ -108,6 +111,8 @@ ENGINE = np.dtype(
         ("pool", np.int64),
         ("up", np.int64),
         ("away", np.int64),
+        ("loading", np.int64),
+        ("promised", np.int64),
         ("running", np.int64),
         ("waiting", np.int64),
         ("root", np.int64),
@@ -171,19 +176,20 @@ ENGINE = np.dtype(
 """One replica's engine.
 
 kind: row of settings and clock. pool: which requests it takes (`routers`). up: UP if it takes any. away: requests that
-hold blocks here and neither wait nor run. running, waiting: how many; root: the waiting request that is next. free,
-head, tail: free blocks as a doubly linked list, the next to be handed out first. first_block, first_entry: where its
-blocks and its table of digests start. flying, oldest: batches in flight, in a ring. stuck: the first in the queue did
-not fit at the last step and nothing was freed since. bound: the last step that could take prompts left some waiting,
-besides the `skipped` ones. calls: decisions so far. moved: `steps` when a token was last made or a request came. ratio,
-ratio_steps: SGLang's new-token ratio and the steps since it was set. rank_back, rank_front: next ranks at both ends of
-the queue. next_ns: when it acts next. free_ns, end_ns: when its first stage is free, and when the last batch leaves the
-last one. run_from, run_steps, run_context: a run of equal decode steps under way: from when, how many, over how many
-tokens at first. steps, busy_ns, joules: so far. prefill_step: the last step with prompts in it. load, active,
-prefilling, share: what its router counts (`charges.py`): tokens of prompts sent to it and not answered, how many these
-are, their tokens without an answer yet, and their blocks. tier: the row of the memory below its cache; host_ns: when
-the link to that is free. port_ns: when its network port is free; port: times what transfers take. ready_ns: when it has
-started. paid_from, paid_ns: since when it is paid for, and for how long before. seed: of chances.
+hold blocks here and neither wait nor run; loading: those of them whose KV is brought; promised: blocks that they still
+need. running, waiting: how many; root: the waiting request that is next. free, head, tail: free blocks as a doubly
+linked list, the next to be handed out first. first_block, first_entry: where its blocks and its table of digests start.
+flying, oldest: batches in flight, in a ring. stuck: the first in the queue did not fit at the last step and nothing was
+freed since. bound: the last step that could take prompts left some waiting, besides the `skipped` ones. calls:
+decisions so far. moved: `steps` when a token was last made or a request came. ratio, ratio_steps: SGLang's new-token
+ratio and the steps since it was set. rank_back, rank_front: next ranks at both ends of the queue. next_ns: when it acts
+next. free_ns, end_ns: when its first stage is free, and when the last batch leaves the last one. run_from, run_steps,
+run_context: a run of equal decode steps under way: from when, how many, over how many tokens at first. steps, busy_ns,
+joules: so far. prefill_step: the last step with prompts in it. load, active, prefilling, share: what its router counts
+(`charges.py`): tokens of prompts sent to it and not answered, how many these are, their tokens without an answer yet,
+and their blocks. tier: the row of the memory below its cache; host_ns: when the link to that is free. port_ns: when its
+network port is free; port: times what transfers take. ready_ns: when it has started. paid_from, paid_ns: since when it
+is paid for, and for how long before. seed: of chances.
 Of SGLang's: full: its batch counts as full, no prefill is tried. chunked: the request whose prompt goes on in the next
 step. last_prefill: the last step was one. merged: requests that could decode then. cached: evictable pages of the tree.
 nodes, runs, free_node, free_run, first_node, first_run, first_edge: where its nodes, their runs and its table of edges
@@ -229,6 +235,8 @@ SETTINGS = np.dtype(
         ("ignore_eos", np.bool_),
         ("equal_chunks", np.bool_),
         ("waits", np.bool_),
+        ("defers", np.bool_),
+        ("delivers", np.bool_),
     ],
     align=True,
 )
@@ -247,7 +255,9 @@ its prompt fits. lookahead: a step is scheduled before the one in flight has ret
 TensorRT-LLM's max_utilization. entries: size of the table of digests, a power of two. prefill_tokens: SGLang's
 max_prefill_tokens. stated: tokens that every request says it may make. order: of SGLang's queue. mixed: chunks of
 prompts run with decodes. ignore_eos: answers are as long as their requests say. equal_chunks: TensorRT-LLM's prompts
-progress evenly. waits: static batches.
+progress evenly. waits: static batches. defers: KV may arrive in blocks as soon as they are free, so that none are freed
+that a step in flight may write. delivers: KV is kept for others, so that a token whose KV was given up meanwhile does
+not count.
 """
 
 BLOCK = np.dtype(

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from silmark.serving.jit import compiled
 from silmark.serving.kernel.batch import newest
+from silmark.serving.kernel.dispatch import arrived, let_go
 from silmark.serving.kernel.fleet import load
 from silmark.serving.kernel.requests import enqueue
 from silmark.serving.kernel.state import State
@@ -16,13 +17,29 @@ from silmark.serving.policies import schedule
 @compiled
 def arrive(
     state: State, rows: NDArray[np.void], segments: NDArray[np.void], bounds: NDArray[np.int64], at: int, step: int
-) -> None:
-    """Puts a row into the queue of the only engine; its time of arrival is the number of the step."""
+) -> int:
+    """Puts a row into the queue of the only engine; it arrives at the time `step`. Returns its place."""
     request = load(state, rows, segments, bounds, at, 1)
     state.live[request]["name"] = at
     state.live[request]["arrival_ns"] = step
     state.totals[0]["open"] += 1
     enqueue(state, 0, request)
+    return int(request)
+
+
+@compiled
+def bring(state: State, request: int, failed: bool) -> None:
+    """A request's KV has come, or has failed to."""
+    if failed:
+        state.live[request]["computed"] = 0
+    arrived(state, request)
+
+
+@compiled
+def release(state: State, request: int) -> None:
+    """What an ended request kept for others has been read."""
+    let_go(state, request)
+    state.totals[0]["open"] -= 1
 
 
 @compiled

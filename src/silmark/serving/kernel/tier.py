@@ -20,7 +20,8 @@ def store(state: State, replica: int, request: int) -> None:
     if tier == NONE or not state.totals[0]["apart"]:
         return
     one = state.live[request]
-    for i in range(one["hashed"] - 1, -1, -1):
+    computed = one["computed"] // state.settings[state.engines[replica]["kind"]]["block"]
+    for i in range(min(one["hashed"], computed) - 1, -1, -1):  # the cache knows blocks from when they are handed out
         digest = state.blocks[state.tables[one["table"] + i]]["digest"]
         block = state.entries[entry_of(state, tier, digest)]
         if block == NONE:

@@ -8,6 +8,7 @@ from silmark.serving.kernel.blocks import blocks_for
 from silmark.serving.kernel.prefixes import give_back, most_new
 from silmark.serving.kernel.queue import push, rank_last
 from silmark.serving.kernel.radix import make_room
+from silmark.serving.kernel.requests import stand_up
 from silmark.serving.kernel.state import FIRST_RATIO, PREEMPTED, State
 
 LEAST, DECAY_STEPS = 0.14, 600
@@ -142,10 +143,7 @@ def _retract(state: State, replica: int, batch: int) -> None:
             one, other = live[state.running[replica, i]], live[state.running[replica, worst]]
             if one["done"] < other["done"] or (one["done"] == other["done"] and one["prompt"] >= other["prompt"]):
                 worst = i
-        request = state.running[replica, worst]
-        for i in range(worst, engine["running"] - 1):
-            state.running[replica, i] = state.running[replica, i + 1]
-        engine["running"] -= 1
+        request = stand_up(state, replica, worst)
         batch -= 1
         _wait_again(state, replica, request)
         make_room(state, replica, blocks_for(batch * RETRACT_STEPS, page))

@@ -14,10 +14,10 @@ from silmark.serving.jit import inner
 from silmark.serving.kernel.arenas import seat
 from silmark.serving.kernel.batch import newest
 from silmark.serving.kernel.blocks import adopt, blocks_for, cache_full, extend, find_prefix, idle_hits, unclaimed
-from silmark.serving.kernel.fetch import begin, wants
+from silmark.serving.kernel.fetch import begin, land, settle, wants
 from silmark.serving.kernel.queue import pop, push
-from silmark.serving.kernel.requests import preempt
-from silmark.serving.kernel.state import NONE, RUNNING, STOPPED, State
+from silmark.serving.kernel.requests import preempt, stand_up
+from silmark.serving.kernel.state import NONE, PREEMPTED, RUNNING, STOPPED, State
 
 
 @inner
@@ -30,7 +30,7 @@ def schedule(state: State, replica: int, _: int) -> int:
     """
     engine = state.engines[replica]
     settings = state.settings[engine["kind"]]
-    eligible = engine["running"] + engine["waiting"]
+    eligible = engine["running"] + engine["waiting"] + engine["loading"]
     threshold = settings["threshold"] if eligible > 1 else 0
     engine["calls"] += 1
     holds = _holds_prompts(state, replica)
@@ -85,31 +85,30 @@ def _running(state: State, replica: int, threshold: int, holds: bool) -> tuple[i
             break
         request = state.running[replica, index]
         one = live[request]
-        new = _wanted(one, settings, threshold, left)
-        if (holds and one["chunk"] == 1) or engine["calls"] < one["eligible"]:
-            new = 0
+        waits = (holds and one["chunk"] == 1) or engine["calls"] < one["eligible"]
+        new = 0 if waits else _wanted(one, settings, threshold, left)
         if new <= 0:
             index += 1
             continue
         lacks, fits = _lacks(one, settings, new), True
         while lacks > unclaimed(state, replica):
-            if settings["digests"] and not settings["apart"]:
-                return size, budget, STOPPED, prompts
             victim_index = _victim(state, replica)
             victim = state.running[replica, victim_index]
-            for i in range(victim_index, engine["running"] - 1):
-                state.running[replica, i] = state.running[replica, i + 1]
-            engine["running"] -= 1
+            if settings["defers"] and live[victim]["flying"] > 0:  # its blocks would be free only later
+                fits = False
+                break
+            if settings["digests"] and not settings["apart"]:
+                return size, budget, STOPPED, prompts
+            preempt(state, replica, stand_up(state, replica, victim_index))
             if victim_index < index:
                 index -= 1
                 size, budget = _refund(state, replica, victim, size, budget)
-            preempt(state, replica, victim)
             preempted += 1
             if victim == request:
                 fits = False
                 break
         if not fits:
-            if settings["priority"]:
+            if one["status"] == PREEMPTED and settings["priority"]:
                 continue
             break
         _grant(state, replica, request, new, lacks)
@@ -200,13 +199,14 @@ def _waiting(
     while _left(settings, size, budget) > 0 and engine["waiting"] > 0 and engine["running"] < settings["seqs"]:
         request = engine["root"]
         one = live[request]
-        if one["stale"] > 0:  # its last token is still on the way
+        if one["stale"] > 0 and not settings["delivers"]:  # its last token is still on the way
             pop(state, replica)
             one["left"] = aside
             aside = request
             engine["skipped"] += 1 - one["skipped"]
             one["skipped"] = 1
             continue
+        land(state, replica, request)
         fetched = one["held"] > 0
         hits = 0 if fetched else find_prefix(state, replica, request)
         if not fetched and wants(state, replica, request, hits):
@@ -219,11 +219,7 @@ def _waiting(
         new = _first_tokens(state, replica, request, past, threshold, left, holds, fills)
         if new == 0:
             break
-        if not (
-            _lacks(one, settings, new) <= unclaimed(state, replica)
-            if fetched
-            else _fits(state, replica, request, hits, new)
-        ):
+        if not _fits(state, replica, request, hits, new):
             engine["stuck"] = 1
             break
         pop(state, replica)
@@ -274,10 +270,14 @@ def _first_tokens(
 def _admit(state: State, replica: int, request: int, hits: int, new: int) -> None:
     """Makes a waiting request a running one, with the cached blocks that were found and those for `new` tokens."""
     one, engine, totals = state.live[request], state.engines[replica], state.totals[0]
+    one["chunk"] = one["landed"]
+    settle(state, replica, request)
     if one["held"] == 0:
         seat(state, request)
         adopt(state, replica, request, hits)
         one["computed"] = hits * state.settings[engine["kind"]]["block"]
+    if one["computed"] + new < one["prompt"] + one["done"]:
+        one["chunk"] = 1
     _grant(state, replica, request, new, _lacks(one, state.settings[engine["kind"]], new))
     if one["scheduled_ns"] == NONE:
         one["scheduled_ns"] = totals["now"]
@@ -292,17 +292,23 @@ def _admit(state: State, replica: int, request: int, hits: int, new: int) -> Non
 
 @inner
 def _fits(state: State, replica: int, request: int, hits: int, new: int) -> bool:
-    """Whether a waiting request finds its blocks: for all of its tokens if asked so, and for those of this step."""
+    """Whether a waiting request finds its blocks: for all of its tokens if asked so, and for those of this step.
+
+    Args:
+        hits: cached blocks; one whose KV was brought holds its blocks instead.
+    """
     engine, one = state.engines[replica], state.live[request]
     settings = state.settings[engine["kind"]]
-    taken = settings["aside"] + idle_hits(state, hits) - hits + (settings["watermark"] if engine["running"] > 0 else 0)
+    had = one["held"] if one["held"] > 0 else hits
+    taken = settings["aside"] + idle_hits(state, hits) - had + (settings["watermark"] if engine["running"] > 0 else 0)
     block, length = settings["block"], settings["length"]
     if settings["whole"]:
         whole = blocks_for(min(one["prompt"] + one["done"], length), block)
-        if whole + taken > unclaimed(state, replica):
+        if max(whole, had) + taken > unclaimed(state, replica):
             return False
-    tokens = min(hits * block + new + settings["ahead"], length)
-    return bool(blocks_for(tokens, block) + taken <= unclaimed(state, replica))
+    past = one["computed"] if one["held"] > 0 else hits * block
+    tokens = min(past + new + settings["ahead"], length)
+    return bool(max(blocks_for(tokens, block), had) + taken <= unclaimed(state, replica))
 
 
 @inner
