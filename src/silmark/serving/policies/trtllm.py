@@ -1,10 +1,8 @@
 """TensorRT-LLM's scheduler (1.4, _torch/pyexecutor/scheduler/scheduler.py, as in cpp/batch_manager), in its stages.
 
-Capacity first: requests in the order in which they came, as long as there are blocks. Without eviction a request starts
-only if all it may come to is free besides what the running ones may still take, so that nobody is ever paused; for the
-highest utilisation it starts on what one step takes, and the latest started is paused when blocks run out; a static
-batch starts when nobody decodes. Then the step: decodes take their tokens, prompts what is left of them, the first in
-line as much as it can (or all evenly), in whole blocks unless they end.
+Capacity first (`trtllm_capacity.py`): who has blocks. Then the step: without chunks all take their tokens in turn, as
+long as there are enough; with chunks decodes go first, and prompts share what is left: the first in line takes as much
+as it can, or all advance evenly, in whole blocks unless they end. Requests stay in the order in which they came.
 """
 
 from __future__ import annotations
@@ -12,11 +10,9 @@ from __future__ import annotations
 from silmark.serving.jit import inner
 from silmark.serving.kernel.arenas import seat
 from silmark.serving.kernel.batch import newest
-from silmark.serving.kernel.blocks import adopt, blocks_for, cache_full, extend, find_prefix, idle_hits
-from silmark.serving.kernel.prefixes import shared_tokens
-from silmark.serving.kernel.queue import pop, push
-from silmark.serving.kernel.requests import preempt
+from silmark.serving.kernel.blocks import adopt, blocks_for, cache_full, extend, find_prefix
 from silmark.serving.kernel.state import NONE, RUNNING, STOPPED, State
+from silmark.serving.policies.trtllm_capacity import decoding, fitting, wait_again
 
 
 @inner
@@ -26,40 +22,17 @@ def schedule(state: State, replica: int, _: int) -> int:
     Returns:
         How many requests take part; STOPPED if somebody must be paused and blocks are not told apart yet.
     """
-    engine = state.engines[replica]
-    settings = state.settings[engine["kind"]]
-    paused = 0
-    if settings["evicts"]:
-        paused = _pause(state, replica)
-    if paused == STOPPED:
+    count = fitting(state, replica)
+    if count == STOPPED:
         return STOPPED
-    size = _decodes(state, replica)
-    old = _prompts_under_way(state, replica, size)
-    count = old
-    if paused == 0:
-        count = _candidates(state, replica, size, old)
-    left = settings["tokens"] - size
-    if settings["chunked"] and settings["equal_chunks"]:
-        _share_out(state, replica, count, left)
+    if state.settings[state.engines[replica]["kind"]]["chunked"]:
+        _in_chunks(state, replica, count)
     else:
-        _hand_out(state, replica, count, left)
-    size = _start(state, replica, size, old, count)
+        _in_turn(state, replica, count)
+    _start(state, replica, count)
+    size = _write(state, replica, count)
     _advance(state, replica, size)
-    return int(size)
-
-
-@inner
-def _may_come_to(state: State, replica: int, request: int) -> int:
-    """Blocks that a request may come to hold."""
-    one, settings = state.live[request], state.settings[state.engines[replica]["kind"]]
-    answer = min(max(one["output"], settings["stated"]), settings["length"] - one["prompt"])
-    return int(blocks_for(one["prompt"] + answer, settings["block"]))
-
-
-@inner
-def _decoding(state: State, request: int) -> bool:
-    """Whether a running request's prompt is done; `key` holds the tokens that it started with."""
-    return bool(state.live[request]["computed"] >= state.live[request]["key"])
+    return size
 
 
 @inner
@@ -70,223 +43,184 @@ def _ending(state: State, request: int) -> bool:
 
 
 @inner
-def _pause(state: State, replica: int) -> int:
-    """Pauses the latest started until the others can go on by a token. Returns how many were paused, or STOPPED."""
-    engine, live = state.engines[replica], state.live
-    settings = state.settings[engine["kind"]]
-    block, paused, index, need = settings["block"], 0, 0, 0
-    while index < engine["running"]:
-        request = state.running[replica, index]
-        more = 0
-        if _decoding(state, request) and not _ending(state, request):
-            more = blocks_for(live[request]["computed"] + 1, block) - live[request]["held"]
-        if need + more <= engine["free"]:
-            need += more
-            index += 1
-            continue
-        if settings["digests"] and not settings["apart"]:
-            return STOPPED
-        engine["running"] -= 1
-        preempt(state, replica, state.running[replica, engine["running"]])
-        paused += 1
-    return paused
+def _left_of(state: State, request: int) -> tuple[int, int]:
+    """What is left of a prompt, and how much of that is cached.
+
+    A chunk of a prompt that starts is counted from the prompt's beginning, and moved behind what is cached when it
+    runs: it costs its own length, or if it reaches the end then, what is not cached.
+    """
+    one = state.live[request]
+    whole = int(one["prompt"] + one["done"])
+    if one["status"] == RUNNING:
+        return whole - int(one["computed"]), 0
+    return whole, int(one["key"])
 
 
 @inner
-def _decodes(state: State, replica: int) -> int:
-    """Adds those that decode to the step. Returns members."""
-    engine = state.engines[replica]
-    settings, place, size = state.settings[engine["kind"]], newest(state, replica), 0
-    for i in range(engine["running"]):
-        request = state.running[replica, i]
-        if size == settings["tokens"]:
-            break
-        if not _decoding(state, request) or _ending(state, request):
+def _in_turn(state: State, replica: int, count: int) -> None:
+    """Whole prompts: all take their tokens in turn, noted in `alone`; the first that finds too few ends the step."""
+    left = state.settings[state.engines[replica]["kind"]]["tokens"]
+    full = False
+    for i in range(count):
+        request = state.order[i]
+        decodes, (rest, cached) = decoding(state, request), _left_of(state, request)
+        cost = 1 if decodes else rest - cached
+        state.live[request]["alone"] = 0
+        if decodes and _ending(state, request):
             continue
+        full = full or cost > left
+        if not full:
+            state.live[request]["alone"] = 1 if decodes else rest
+            left -= cost
+
+
+@inner
+def _in_chunks(state: State, replica: int, count: int) -> None:
+    """A token for each that decodes, then chunks of prompts; both noted in `alone`."""
+    settings, live = state.settings[state.engines[replica]["kind"]], state.live
+    left, cost = settings["tokens"], 0
+    for i in range(count):
+        request = state.order[i]
+        live[request]["alone"] = 0
+        if not decoding(state, request):
+            rest, cached = _left_of(state, request)
+            cost += rest - cached
+        elif left > 0 and not _ending(state, request):
+            live[request]["alone"] = 1
+            left -= 1
+    if cost <= left:
+        for i in range(count):
+            if not decoding(state, state.order[i]):
+                live[state.order[i]]["alone"] = _left_of(state, state.order[i])[0]
+    elif settings["equal_chunks"]:
+        _share_out(state, replica, count, left)
+    else:
+        _hand_out(state, replica, count, left)
+
+
+@inner
+def _hand_out(state: State, replica: int, count: int, left: int) -> None:
+    """First come, first served: each prompt gets what it can of the tokens left."""
+    block = state.settings[state.engines[replica]["kind"]]["block"]
+    for i in range(count):
+        request = state.order[i]
+        if decoding(state, request):
+            continue
+        rest, cached = _left_of(state, request)
+        cost = rest - cached
+        if cost > left:
+            rest = cost = left // block * block
+        state.live[request]["alone"] = rest
+        left -= cost
+
+
+@inner
+def _share_out(state: State, replica: int, count: int, left: int) -> None:
+    """Equal progress: the prompts get a block each in turn, as long as tokens are left."""
+    live, settings = state.live, state.settings[state.engines[replica]["kind"]]
+    given = 1
+    while left > 0 and given > 0:
+        given = 0
+        for i in range(count):
+            request = state.order[i]
+            if decoding(state, request):
+                continue
+            one, (rest, cached) = live[request], _left_of(state, request)
+            more = min(one["alone"] + settings["block"], rest)
+            cost = _cost(more, rest, cached) - _cost(one["alone"], rest, cached)
+            if cost <= left and more <= settings["tokens"]:
+                given += more - one["alone"]
+                one["alone"] = more
+                left -= cost
+
+
+@inner
+def _cost(chunk: int, rest: int, cached: int) -> int:
+    """Tokens that a step computes for a chunk of a prompt of which `rest` is left and so much of that cached."""
+    return int(min(chunk, rest - cached))
+
+
+@inner
+def _start(state: State, replica: int, count: int) -> None:
+    """Seats the waiting that got tokens, on top of what they find in the cache; the others wait again."""
+    engine, aside, zero, stuck = state.engines[replica], NONE, True, state.engines[replica]["stuck"]
+    for i in range(count):
+        request = state.order[i]
         one = state.live[request]
-        if blocks_for(one["computed"] + 1, settings["block"]) > one["held"]:
-            extend(state, replica, request, 1)
-        _join(state, replica, place, size, request, 1)
-        size += 1
+        if decoding(state, request):
+            continue
+        if one["alone"] > 0:
+            zero = False
+            one["chunk"] = 0 if one["alone"] == _left_of(state, request)[0] else 1
+            if one["status"] != RUNNING:
+                _seat(state, replica, request)
+        elif one["status"] != RUNNING:
+            one["left"] = aside
+            aside = request
+    if aside != NONE:  # decodes leave no tokens, and will not while they are the same; prompts may end
+        stuck = 1 if zero else 0
+    wait_again(state, replica, aside, stuck)
+    engine["stuck"] = stuck
+
+
+@inner
+def _seat(state: State, replica: int, request: int) -> None:
+    """Makes a waiting request, which has left the queue, a running one that holds what was found for it."""
+    one, engine, totals = state.live[request], state.engines[replica], state.totals[0]
+    hits = find_prefix(state, replica, request)
+    seat(state, request)
+    adopt(state, replica, request, hits)
+    one["computed"] = hits * state.settings[engine["kind"]]["block"]
+    one["key"] = one["prompt"] + one["done"]
+    if one["scheduled_ns"] == NONE:
+        one["scheduled_ns"] = totals["now"]
+        one["cached"] = one["computed"]
+    one["status"] = RUNNING
+    at = engine["running"]
+    while at > 0 and state.live[state.running[replica, at - 1]]["rank"] > one["rank"]:
+        state.running[replica, at] = state.running[replica, at - 1]
+        at -= 1
+    state.running[replica, at] = request
+    engine["running"] += 1
+    totals["running"] += 1
+
+
+@inner
+def _write(state: State, replica: int, count: int) -> int:
+    """Writes the members of the step, and hands out their blocks: prompts that go on, those that end, decodes.
+
+    Returns:
+        How many they are.
+    """
+    block, size = state.settings[state.engines[replica]["kind"]]["block"], 0
+    for goes_on in (1, 0):
+        for i in range(count):
+            request = state.order[i]
+            one = state.live[request]
+            if one["status"] != RUNNING or decoding(state, request) or one["alone"] <= 0 or one["chunk"] != goes_on:
+                continue
+            extend(state, replica, request, blocks_for(one["key"], block) - one["held"])
+            _join(state, replica, size, request, min(one["alone"], one["key"] - one["computed"]))
+            size += 1
+    for i in range(count):
+        request = state.order[i]
+        one = state.live[request]
+        if decoding(state, request) and one["alone"] > 0:
+            extend(state, replica, request, blocks_for(one["computed"] + 1, block) - one["held"])
+            _join(state, replica, size, request, 1)
+            size += 1
     return size
 
 
 @inner
-def _join(state: State, replica: int, place: int, size: int, request: int, tokens: int) -> None:
+def _join(state: State, replica: int, size: int, request: int, tokens: int) -> None:
     """Writes a member of the step, and makes known the blocks that it fills."""
-    one, member = state.live[request], state.members[replica, place, size]
+    one, member = state.live[request], state.members[replica, newest(state, replica), size]
     cache_full(state, replica, request, min(one["computed"] + tokens, one["prompt"] + one["done"]))
     member["live"] = request
     member["tokens"] = tokens
     member["drafts"] = 0
     member["prefill"] = 0
-
-
-@inner
-def _prompts_under_way(state: State, replica: int, size: int) -> int:
-    """Lists the running requests whose prompts are not done, in `order`. Returns how many."""
-    engine, count = state.engines[replica], 0
-    for i in range(engine["running"]):
-        request = state.running[replica, i]
-        if not _decoding(state, request) and size + count < state.settings[engine["kind"]]["seqs"]:
-            state.order[count] = request
-            count += 1
-    return count
-
-
-@inner
-def _candidates(state: State, replica: int, size: int, old: int) -> int:
-    """Adds to `order` the waiting that there are blocks for, which leave the queue. Returns how many are listed."""
-    engine, live = state.engines[replica], state.live
-    settings, count, skipped = state.settings[engine["kind"]], old, NONE
-    engine["stuck"] = 0
-    free = engine["free"]
-    if not settings["evicts"]:
-        for i in range(engine["running"]):
-            request = state.running[replica, i]
-            free -= _may_come_to(state, replica, request) - live[request]["held"]
-    while engine["waiting"] > 0 and engine["running"] + count - old < settings["seqs"]:
-        if settings["waits"] and size > 0:
-            engine["stuck"] = 1
-            break
-        request = engine["root"]
-        one = live[request]
-        if one["stale"] > 0:
-            pop(state, replica)
-            one["left"] = skipped
-            skipped = request
-            continue
-        hits = find_prefix(state, replica, request)
-        if settings["apart"] and _waits_for_another(state, request, count, hits * settings["block"]):
-            pop(state, replica)
-            one["left"] = skipped
-            skipped = request
-            continue
-        if settings["evicts"]:
-            need = blocks_for(one["prompt"] + one["done"], settings["block"])
-        else:
-            need = _may_come_to(state, replica, request)
-        need -= hits - idle_hits(state, hits)
-        if need > free:
-            engine["stuck"] = 1
-            break
-        free -= need
-        pop(state, replica)
-        state.order[count] = request
-        count += 1
-    while skipped != NONE:
-        request = skipped
-        skipped = live[request]["left"]
-        stuck = engine["stuck"]
-        push(state, replica, request)
-        engine["stuck"] = stuck
-    return count
-
-
-@inner
-def _waits_for_another(state: State, request: int, count: int, found: int) -> bool:
-    """Whether the next block of a prompt is being computed for another one, so that waiting saves it."""
-    block = state.settings[state.engines[state.live[request]["replica"]]["kind"]]["block"]
-    for i in range(count):
-        if shared_tokens(state, request, state.order[i]) >= found + block:
-            return True
-    return False
-
-
-@inner
-def _hand_out(state: State, replica: int, count: int, left: int) -> None:
-    """First come, first served: each listed prompt gets what it can of the tokens left, noted in `alone`."""
-    settings = state.settings[state.engines[replica]["kind"]]
-    for i in range(count):
-        request = state.order[i]
-        one = state.live[request]
-        past = _past(state, replica, request)
-        want = one["prompt"] + one["done"] - past
-        if want > left:
-            if not settings["chunked"]:
-                for j in range(i, count):
-                    state.live[state.order[j]]["alone"] = 0
-                return
-            want = min(want, left // settings["block"] * settings["block"])
-        one["alone"] = want
-        left -= want
-
-
-@inner
-def _past(state: State, replica: int, request: int) -> int:
-    """Tokens of a listed prompt that need not be computed."""
-    one = state.live[request]
-    if one["status"] == RUNNING:
-        return int(one["computed"])
-    return int(find_prefix(state, replica, request) * state.settings[state.engines[replica]["kind"]]["block"])
-
-
-@inner
-def _share_out(state: State, replica: int, count: int, left: int) -> None:
-    """Equal progress: the listed prompts get a block each in turn, as long as tokens are left."""
-    live, block = state.live, state.settings[state.engines[replica]["kind"]]["block"]
-    for i in range(count):
-        live[state.order[i]]["alone"] = 0
-    given = 1
-    while left > 0 and given > 0:
-        given = 0
-        for i in range(count):
-            one = live[state.order[i]]
-            want = one["prompt"] + one["done"] - _past(state, replica, state.order[i])
-            more = min(block, want - one["alone"])
-            if more <= left:
-                one["alone"] += more
-                left -= more
-                given += more
-
-
-@inner
-def _start(state: State, replica: int, size: int, old: int, count: int) -> int:
-    """Adds the listed prompts that got tokens to the step; the others wait again. Returns members."""
-    engine, place, aside = state.engines[replica], newest(state, replica), NONE
-    stuck, decodes = engine["stuck"], size
-    for i in range(count):
-        request = state.order[i]
-        one = state.live[request]
-        if one["alone"] <= 0:
-            if i >= old:
-                one["left"] = aside
-                aside = request
-            continue
-        tokens = one["alone"]
-        if i >= old:
-            _seat(state, replica, request)
-            tokens = min(tokens, one["key"] - one["computed"])
-        _join(state, replica, place, size, request, tokens)
-        size += 1
-    if aside != NONE:  # decodes leave no tokens, and will not while they are the same; prompts may end
-        stuck = 1 if size == decodes else 0
-    while aside != NONE:
-        request = aside
-        aside = state.live[request]["left"]
-        push(state, replica, request)
-    engine["stuck"] = stuck
-    return size
-
-
-@inner
-def _seat(state: State, replica: int, request: int) -> None:
-    """Makes a waiting request, which has left the queue, a running one with the blocks of its whole prompt."""
-    one, engine, totals = state.live[request], state.engines[replica], state.totals[0]
-    block = state.settings[engine["kind"]]["block"]
-    hits = find_prefix(state, replica, request)
-    seat(state, request)
-    adopt(state, replica, request, hits)
-    one["computed"] = hits * block
-    one["key"] = one["prompt"] + one["done"]
-    extend(state, replica, request, blocks_for(one["key"], block) - hits)
-    if one["scheduled_ns"] == NONE:
-        one["scheduled_ns"] = totals["now"]
-        one["cached"] = one["computed"]
-    one["status"] = RUNNING
-    state.running[replica, engine["running"]] = request
-    engine["running"] += 1
-    totals["running"] += 1
 
 
 @inner
@@ -306,9 +240,15 @@ def _advance(state: State, replica: int, size: int) -> None:
 
 @inner
 def admits_later(state: State, replica: int, _: int) -> bool:
-    """Whether the queue stays as it is while running requests decode: empty, no seat, no blocks or no tokens."""
+    """Whether the queue stays as it is while running requests decode: empty, no seat, no blocks or no tokens.
+
+    Whoever waits before one that runs has that one paused when blocks run out.
+    """
     engine = state.engines[replica]
     settings = state.settings[engine["kind"]]
     if engine["waiting"] == 0 or engine["running"] >= settings["seqs"]:
         return True
-    return bool(engine["stuck"] == 1 and not settings["apart"])
+    if engine["stuck"] == 0 or settings["apart"]:
+        return False
+    last = state.running[replica, engine["running"] - 1]
+    return bool(not settings["evicts"] or state.live[engine["root"]]["rank"] > state.live[last]["rank"])
