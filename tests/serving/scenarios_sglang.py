@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from silmark.serving.options import EngineOptions
+from silmark.serving.options import EngineOptions, Policy
 from silmark.serving.scenario import Scenario
 from silmark.workloads.requests import REQUEST, SEGMENT, Requests
 
-_EMITTED = 7
+EMITTED = 7
 
 
-def _requests(draw: random.Random, count: int, longest: int) -> list[dict[str, Any]]:
+def random_requests(draw: random.Random, count: int, longest: int) -> list[dict[str, Any]]:
     """Prompts that share beginnings, twins, and some that go on where an earlier answer ended."""
     requests: list[dict[str, Any]] = []
     step, pace = 0, draw.choice([1, 2, 5, 9])
@@ -29,7 +29,7 @@ def _requests(draw: random.Random, count: int, longest: int) -> list[dict[str, A
             other, start = draw.choice(requests), 200_000 + 1000 * row
             segments = [list(run) for run in other["segments"]]
             segments += [
-                [_EMITTED, _EMITTED + draw.randint(1, other["out"])],
+                [EMITTED, EMITTED + draw.randint(1, other["out"])],
                 [start, start + draw.randint(1, longest)],
             ]
         requests.append({"id": f"r{row}", "arrive_step": step, "segments": segments, "out": draw.randint(1, 80)})
@@ -52,17 +52,17 @@ def scenario(seed: int) -> dict[str, Any]:
         "mixed_chunk": draw.random() < 0.25,
         "async_scheduling": draw.random() < 0.5,
         "ignore_eos": draw.random() < 0.2,
-        "requests": _requests(draw, draw.randint(6, 40), draw.choice([20, 100, 300])),
+        "requests": random_requests(draw, draw.randint(6, 40), draw.choice([20, 100, 300])),
     }
     largest = max(sum(b - a for a, b in one["segments"]) + one["out"] for one in config["requests"])
     config["num_blocks"] = -(-(largest + 3 * page + 3) // page) + draw.choice([0, 3, 10, 50, 200, 600]) // page
     return config
 
 
-def parse(config: dict[str, Any]) -> Scenario:
+def parse(config: dict[str, Any], policy: Policy = "sglang") -> Scenario:
     """The scenario as `silmark.serving.replay` takes it."""
     options = EngineOptions(
-        policy="sglang", max_model_len=1 << 20, **{key: value for key, value in config.items() if key != "requests"}
+        policy=policy, max_model_len=1 << 20, **{key: value for key, value in config.items() if key != "requests"}
     )
     entries = config["requests"]
     rows = np.zeros(len(entries), dtype=REQUEST)
@@ -71,7 +71,7 @@ def parse(config: dict[str, Any]) -> Scenario:
         rows[i]["prompt"] = sum(length for _, length in runs[i])
         rows[i]["output"] = one["out"]
         rows[i]["delay_ns"] = rows[i]["session"] = -1
-        rows[i]["made"] = _EMITTED
+        rows[i]["made"] = EMITTED
     return Scenario(
         options,
         tuple(one["id"] for one in entries),

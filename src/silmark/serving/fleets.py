@@ -14,6 +14,7 @@ from silmark.fabric import Link
 from silmark.mapping import Infeasible
 from silmark.serving.fleet_arrays import Condition, Pool, control
 from silmark.serving.fleet_options import MOST_REPLICAS, Fault, Led
+from silmark.serving.options import EngineOptions
 from silmark.serving.replica import Replica
 from silmark.step import StepModel, compile_step
 from silmark.systems import Target
@@ -82,11 +83,17 @@ def fleet(pools: Sequence[Pool], led: Led | None = None, seed: int = 0) -> Fleet
     states = list(dict.fromkeys([Condition(i) for i in range(len(pools))] + [state for _, _, state, _ in changes]))
     clocks = [_clock(pools[state.pool].replica, state) for state in states]
     return Fleet(
-        kinds=tuple(pools[state.pool].replica.options for state in states),
+        kinds=tuple(_options(pools[state.pool], led) for state in states),
         clock=stack(clocks),
         replicas=tuple(int(i) for i in of),
         control=control(pools, of, led, states, changes, seed),
     )
+
+
+def _options(pool: Pool, led: Led) -> EngineOptions:
+    """What an engine is told: one with pools or tiers beside it takes KV and keeps it (vLLM's kv_both)."""
+    options = pool.replica.options
+    return options if pool.role == "both" and led.offload is None else replace(options, kv_role="both")
 
 
 def members(found: Replica) -> Members:
@@ -101,13 +108,15 @@ def pools_of(found: Replica, helper: Pool | None = None) -> tuple[Pool, ...]:
     return helper, Pool(found, found.count, "decode")
 
 
-def _sglang(led: Led) -> None:
-    """Raises BadValue for what needs vLLM's blocks: SGLang's tree is not looked into, nor emptied by a failure."""
-    for label, router in (("router", led.router), ("prefill-router", led.prefill_router)):
-        if router.policy in ("kv", "scores"):
+def _sglang(pools: Sequence[Pool], led: Led) -> None:
+    """Raises BadValue for routers that look into the caches of SGLang's engines: its tree is not looked into."""
+    for label, router, roles in (
+        ("router", led.router, ("both", "decode")),
+        ("prefill-router", led.prefill_router, ("prefill",)),
+    ):
+        looked_into = [pool for pool in pools if pool.role in roles and pool.replica.options.policy == "sglang"]
+        if looked_into and router.policy in ("kv", "scores"):
             raise BadValue(label, router.policy, "another router in front of SGLang: its tree is not looked into")
-    if led.non_cached_tokens > 0 or any(fault.kind == "down" for fault in led.faults):
-        raise BadValue("policy", "sglang", "vllm or trtllm with failures and with a threshold of uncached tokens")
 
 
 def _checked(pools: Sequence[Pool], led: Led) -> list[Pool]:
@@ -118,8 +127,7 @@ def _checked(pools: Sequence[Pool], led: Led) -> list[Pool]:
     for pool in pools:
         if pool.role == "decode" and pool.replica.options.policy != "vllm":
             raise BadValue("policy", pool.replica.options.policy, "vllm for the pool that decodes: it fetches KV")
-    if any(pool.replica.options.policy == "sglang" for pool in pools):
-        _sglang(led)
+    _sglang(pools, led)
     scale = led.autoscale
     if scale is not None:
         growing = [i for i, pool in enumerate(pools) if pool.role != "prefill"]

@@ -11,6 +11,7 @@ from silmark.serving.jit import extra, inner
 from silmark.serving.kernel.blocks import clear
 from silmark.serving.kernel.charges import refund
 from silmark.serving.kernel.dispatch import again, let_go, unpark, wake
+from silmark.serving.kernel.radix_nodes import uproot
 from silmark.serving.kernel.requests import begin_anew, free_place, leave, take_out
 from silmark.serving.kernel.rules import PREFILL, QUEUE, SEATS
 from silmark.serving.kernel.settle import settle_all
@@ -29,6 +30,7 @@ from silmark.serving.kernel.state import (
     UP,
     State,
 )
+from silmark.serving.kernel.words import SGLANG
 from silmark.serving.records import LOST
 
 _STRUCK = -2
@@ -204,6 +206,8 @@ def _empty(state: State, replica: int) -> None:
     settings = state.settings[engine["kind"]]
     totals["running"] -= engine["running"]
     totals["waiting"] -= engine["waiting"]
+    engine["loading"] = 0
+    engine["promised"] = 0
     totals["free_blocks"] += settings["usable"] - engine["free"]
     engine["running"] = 0
     engine["waiting"] = 0
@@ -220,7 +224,9 @@ def _empty(state: State, replica: int) -> None:
     engine["port_ns"] = totals["now"]
     engine["host_ns"] = totals["now"]
     engine["free"] = settings["usable"]
-    if settings["apart"]:
+    if settings["policy"] == SGLANG:
+        uproot(state, replica)
+    elif settings["apart"]:
         clear(state, replica)
         if engine["tier"] != NONE:
             clear(state, engine["tier"])

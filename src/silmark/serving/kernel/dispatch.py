@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from silmark.serving.jit import extra, inner
 from silmark.serving.kernel.advance import cut_short
-from silmark.serving.kernel.blocks import blocks_for, cache_full, idle_hits
+from silmark.serving.kernel.blocks import blocks_for, idle_hits
 from silmark.serving.kernel.charges import charge, refund
 from silmark.serving.kernel.prefixes import finish, most_new
 from silmark.serving.kernel.queue import add_event, drop_event, push
@@ -31,9 +31,6 @@ from silmark.serving.kernel.state import (
 )
 from silmark.serving.kernel.words import SGLANG
 from silmark.serving.records import LOST, REFUSED
-
-_HOLDING = 1 << 60
-"""Ranks of requests that hold blocks: vLLM admits them before all others."""
 
 
 @inner
@@ -252,19 +249,20 @@ def again(state: State, request: int, order: int) -> None:
 
 
 @inner
-def _arrived(state: State, request: int) -> None:
-    """A request's KV is there: whoever sent it may use its blocks anew, and the last token can be computed."""
+def arrived(state: State, request: int) -> None:
+    """A request's KV is there: whoever sent it may use its blocks anew, and it waits for a step."""
     one = state.live[request]
     replica = one["replica"]
     if one["partner"] != NONE and state.live[one["partner"]]["status"] == HELD:
         let_go(state, one["partner"])
         wake(state, state.live[one["partner"]]["replica"])
     state.engines[replica]["away"] -= 1
-    cache_full(state, replica, request, one["computed"])
-    one["computed"] = min(one["computed"], one["prompt"] + one["done"] - 1)
+    state.engines[replica]["loading"] -= 1
+    state.engines[replica]["skipped"] += 1
+    one["skipped"] = 1  # vLLM counts it as passed over until it runs
     one["fetch"] = 0
+    one["landed"] = 1
     one["status"] = QUEUED
-    one["rank"] -= _HOLDING
     push(state, replica, request)
     wake(state, replica)
 
@@ -301,7 +299,7 @@ def _move_on(state: State, kind: int, what: int) -> None:
     if kind == HANDED and one["leg"] == 1:
         _handed(state, what)
     elif kind == ARRIVED and one["status"] == LOADING:
-        _arrived(state, what)
+        arrived(state, what)
     elif kind == AGAIN and one["status"] == PENDING:
         dispatch(state, what)
     elif kind == LEAVE and one["status"] == PENDING:

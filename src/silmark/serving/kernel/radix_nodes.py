@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from silmark.serving.jit import inner
-from silmark.serving.kernel.state import NONE, State
+from silmark.serving.kernel.state import FIRST_RATIO, NONE, State
 
 _DEPTH = 20
 """Bits of a time that tell the nodes of one path apart."""
@@ -118,3 +118,27 @@ def count_evictable(state: State, replica: int, pages: int) -> None:
     state.engines[replica]["cached"] += pages
     state.engines[replica]["free"] += pages
     state.totals[0]["free_blocks"] += pages
+
+
+@inner
+def uproot(state: State, replica: int) -> None:
+    """Leaves a tree with no more than its root, and an engine of SGLang's as it was when it started."""
+    engine = state.engines[replica]
+    settings = state.settings[engine["kind"]]
+    state.nodes[engine["first_node"]]["children"] = 0
+    for at in range(engine["first_edge"], engine["first_edge"] + settings["entries"]):
+        state.edges[at] = 0
+    engine["nodes"] = 1
+    engine["runs"] = 0
+    engine["cached"] = 0
+    engine["free_node"] = NONE
+    engine["free_run"] = NONE
+    engine["oldest_leaf"] = NONE
+    engine["newest_leaf"] = NONE
+    engine["chunked"] = NONE
+    engine["full"] = 0
+    engine["last_prefill"] = 0
+    engine["merged"] = 0
+    engine["passes"] = 0
+    engine["ratio"] = min(FIRST_RATIO * settings["conservativeness"], 1.0)
+    engine["ratio_steps"] = 0
