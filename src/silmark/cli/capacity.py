@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from silmark.cli import serving_options as opt
+from silmark.cli.lean import without_blas
 from silmark.cli.options import Explain, Json, Maturity, Plot, PrecisionName
 from silmark.cli.output import print_json
 from silmark.cli.progress import shown
@@ -73,6 +74,7 @@ def capacity(
 ) -> None:
     """The highest rate of requests at which promises hold, by simulating the scheduler at one rate after the other."""
     words = opt.said(locals())
+    without_blas()
     from silmark.api.capacity import capacity as ask  # noqa: PLC0415
     from silmark.report.picture import checked  # noqa: PLC0415
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from silmark.cli import serving_options as opt
+from silmark.cli.lean import without_blas
 from silmark.cli.options import Explain, Json, Maturity, PrecisionName
 from silmark.cli.output import print_json
 from silmark.cli.progress import bar, shown
@@ -93,6 +94,7 @@ def serve_sim(
 ) -> None:
     """A request trace on a virtual server: what its users would see, step by step as its scheduler decides."""
     words = opt.said(locals())
+    without_blas()
     if replay_scenarios is not None:
         from silmark.api.replay import replay_scenarios as replay  # noqa: PLC0415
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -16,26 +14,6 @@ from numba.extending import overload
 from silmark.serving.kept import compiled_folder
 from silmark.serving.kernel.words import MARKS, SGLANG, TRTLLM
 
-_BLAS = "scipy.linalg.cython_blas"
-
-
-def _without_blas() -> None:
-    """Imports the part of numba that looks for SciPy's BLAS, and finds none.
-
-    Where SciPy is installed its import takes as long as numba's; the core has no matrices. numba looks once in a
-    process: `numpy.vdot` in others' compiled functions is a plain loop then, as it is without SciPy. Whoever has
-    imported it before keeps it.
-    """
-    if _BLAS in sys.modules or "numba.np.arraymath" in sys.modules:
-        return
-    sys.modules[_BLAS] = None  # type: ignore[assignment]  # an import of it fails at once
-    try:
-        import_module("numba.np.arraymath")
-    finally:
-        del sys.modules[_BLAS]
-
-
-_without_blas()
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
