@@ -10,9 +10,11 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from silmark.figures.tables import data_folder
 from silmark.serving.kept import compiled_folder
@@ -22,6 +24,30 @@ if "NUMBA_CACHE_DIR" not in os.environ:  # what takes minutes to compile is kept
 _CACHE = tempfile.TemporaryDirectory(prefix="silmark-tests-")
 os.environ["SILMARK_CACHE"] = _CACHE.name  # before any test module loads a chip
 os.environ["SILMARK_HOME"] = _CACHE.name  # the user's own measurement of the host must not decide a test
+
+
+_CORES = {
+    "led": ("fleets", "pool"),
+    "sglang": ("sglang",),
+    "trtllm": ("trtllm", "told_apart"),
+    "vllm": ("serving", "replay", "traffic"),
+}
+"""Variants of the core, and what the names of tests that need them have in common."""
+
+
+class _ByCore(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives tests to processes one by one, but those that need the same variant of the core to the same process.
+
+    Each variant takes a minute to compile on a fresh machine; without this every process compiles all of them.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((core for core, words in _CORES.items() if any(word in nodeid for word in words)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """How tests are shared out among processes (`pytest -n`)."""
+    return _ByCore(config, log)
 
 
 def pytest_unconfigure() -> None:

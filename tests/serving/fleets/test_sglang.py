@@ -1,9 +1,16 @@
-"""SGLang's engines in fleets: they fail, and prefill for vLLM's where prompts are worth it."""
+"""SGLang's engines in fleets: they fail, and prefill for vLLM's where prompts are worth it.
+
+These variants of the core take minutes to compile and seconds to interpret: a process without compiler runs the tests.
+"""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
+import numba
 import pytest
 
 from silmark.errors import BadValue
@@ -15,6 +22,17 @@ from silmark.serving.replica import Replica
 from .conftest import Made, one, same, served
 
 DOWN = Fault("down", 0.1, 0.25, 0)
+interpreted = pytest.mark.skipif(not numba.config.DISABLE_JIT, reason="run by test_all_of_them_interpreted")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="this is that process")
+def test_all_of_them_interpreted() -> None:
+    options = ("-p", "no:cacheprovider", "-W", "ignore:overflow:RuntimeWarning")  # hashes wrap around
+    command = [sys.executable, "-m", "pytest", *options, __file__]
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    ran = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout
 
 
 def _sglang(blocks: int = 800, ahead: bool = False) -> Replica:
@@ -22,7 +40,7 @@ def _sglang(blocks: int = 800, ahead: bool = False) -> Replica:
     return replace(found, options=replace(found.options, policy="sglang"))
 
 
-@pytest.mark.slow
+@interpreted
 @pytest.mark.parametrize("on_fault", ON_FAULT)
 @pytest.mark.parametrize("ahead", [False, True])
 def test_requests_of_a_failed_replica(on_fault: str, ahead: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +55,7 @@ def test_requests_of_a_failed_replica(on_fault: str, ahead: bool, monkeypatch: p
     assert (done.answered["status"][~touched] == DONE).all()
 
 
-@pytest.mark.slow
+@interpreted
 def test_short_prompts_stay_with_the_pool_that_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is cached is looked for where vLLM decodes, so SGLang may prefill what is left."""
     pools = [Pool(_sglang(), 1, "prefill"), Pool(one(), 2, "decode")]
