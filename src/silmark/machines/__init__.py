@@ -1,0 +1,1 @@
+"""Machines: functional, cycle-counting virtual machines, each of one architecture."""

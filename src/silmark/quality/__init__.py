@@ -1,0 +1,1 @@
+"""Output quality: a model run through a chip's arithmetic."""
