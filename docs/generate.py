@@ -62,7 +62,8 @@ def main() -> None:
 
 def quoting() -> list[Path]:
     """Pages whose blocks are run: README.md and the hand-written ones of docs/."""
-    return [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted((DOCS / "how-to").glob("*.md"))]
+    folders = (DOCS, DOCS / "how-to", DOCS / "machines")
+    return [ROOT / "README.md", *(page for folder in folders for page in sorted(folder.glob("*.md")))]
 
 
 def write(folder: Path) -> None:

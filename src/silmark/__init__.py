@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from silmark.api.cost import cost
     from silmark.api.engine import engine
     from silmark.api.links import cable, channel
+    from silmark.api.machine import machine
     from silmark.api.memory import memory
     from silmark.api.port import port
     from silmark.api.search import search, size
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Depth", "SilmarkError", "__version__", "build_or_buy", "cable", "capacity", "channel", "check_claim", "collective",
-    "compare", "cost", "engine", "estimate", "memory", "port", "search", "search_training", "serve_sim", "size",
-    "sweep", "system", "trace", "train",
+    "compare", "cost", "engine", "estimate", "machine", "memory", "port", "search", "search_training", "serve_sim",
+    "size", "sweep", "system", "trace", "train",
 ]  # fmt: skip
 
 _WHERE = {
@@ -53,6 +54,7 @@ _WHERE = {
     "cost": "silmark.api.cost",
     "engine": "silmark.api.engine",
     "estimate": "silmark.api",
+    "machine": "silmark.api.machine",
     "memory": "silmark.api.memory",
     "port": "silmark.api.port",
     "search": "silmark.api.search",

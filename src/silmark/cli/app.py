@@ -17,6 +17,7 @@ from silmark.cli.cost import cost
 from silmark.cli.engine import engine
 from silmark.cli.estimate import estimate
 from silmark.cli.links import cable, channel, groups, memory
+from silmark.cli.machine import machine_app
 from silmark.cli.measure import measure
 from silmark.cli.moves import build_or_buy, port
 from silmark.cli.search import search, size
@@ -48,6 +49,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
 for panel, commands in _COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(machine_app, name="machine", rich_help_panel=_ASK)
 app.add_typer(chips_app, name="chips", rich_help_panel=_KNOW)
 app.add_typer(systems_app, name="system", rich_help_panel=_KNOW)
 app.add_typer(systems_app, name="systems", hidden=True)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from silmark.errors import UnknownName
-from silmark.report import documents_links, documents_trace
+from silmark.report import documents_links, documents_machine, documents_trace
 from silmark.report.claims.documents import ClaimDocument, ClaimsDocument
 from silmark.report.documents import Bounds, FigureDocument, SourceDocument, SpeculationDocument, Strict
 from silmark.report.documents_capacity import CapacityDocument
@@ -173,6 +173,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "sweep-check": SweepCheckDocument,
     "train": TrainDocument,
     **documents_trace.DOCUMENTS,
+    **documents_machine.DOCUMENTS,
     "claims": ClaimsDocument,
     "claim": ClaimDocument,
 }

@@ -1,0 +1,52 @@
+"""What every machine and every program has to keep, whichever it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from silmark import chips
+from silmark.machines import MACHINES, Refusal, machine
+from silmark.machines.program import load, packaged
+from silmark.machines.reference import distance, outputs
+
+every_machine = pytest.mark.parametrize("name", MACHINES)
+
+
+@every_machine
+def test_its_own_program_runs(name: str) -> None:
+    one = machine(name)
+    run = one.ask(load(one.program), chips.load(one.chips[0]))
+    assert not isinstance(run, Refusal)
+    assert run.cycles > 0
+    assert all(np.isfinite(value).all() for value in run.outputs.values())
+
+
+@every_machine
+def test_laws_of_every_packaged_program(name: str) -> None:
+    one = machine(name)
+    for program in map(load, packaged()):
+        if program.operator not in one.operators or program.format not in ("default", *one.formats):
+            continue
+        chip = chips.load(one.chips[0])
+        run, again = one.ask(program, chip), one.ask(program, chip)
+        if isinstance(run, Refusal):
+            continue
+        assert not isinstance(again, Refusal)
+        assert (run.cycles, run.energy_j, run.facts) == (again.cycles, again.energy_j, again.facts)
+        assert all(np.array_equal(value, again.outputs[key]) for key, value in run.outputs.items())
+        assert run.total_j.mid == pytest.approx(sum(part.mid for part in run.energy_j.values()))
+        assert all(0 <= part.low <= part.mid <= part.high for part in run.energy_j.values())
+        assert all(0 <= share <= 1 + 1e-9 for share in run.utilisation.values()), run.utilisation
+        assert all(0 <= event.start <= event.start + event.cycles <= run.cycles for event in run.events)
+        for key, right in outputs(program).items():
+            assert run.outputs[key].shape == right.shape
+            assert run.outputs[key].dtype == np.float32
+
+
+def test_the_reference_of_itself_is_at_no_distance() -> None:
+    exact = outputs(load("mlp"))
+    found = distance({name: value.astype(np.float32) for name, value in exact.items()}, exact)
+    assert found.largest < 1e-6
+    assert found.snr_db is not None
+    assert found.snr_db > 120
