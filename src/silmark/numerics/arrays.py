@@ -1,0 +1,130 @@
+"""numpy and torch alike: float32 arrays, their bit patterns, operations in place, and blocks that share a scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from array_api_compat import array_namespace, device, is_torch_namespace
+
+from silmark.errors import BadValue
+from silmark.numerics.base import ELEMENT, ROW, TENSOR, Array, Namespace
+
+unwarned = np.errstate(all="ignore")
+"""For functions whose overflows and NaN are answers; torch does not warn of them anyway."""
+
+CHUNK = 1 << 18
+"""Elements worked on at once: 1 MiB of float32, which caches hold while several operations pass over it."""
+
+EXPONENT = 0x7F800000
+"""Bits of a float32 that hold its exponent."""
+
+
+def as_float32(x: Array, name: str = "x") -> tuple[Namespace, Array]:
+    """Namespace of x, and x as float32; raises BadValue where it is no array of real numbers."""
+    try:
+        xp = array_namespace(x)
+    except TypeError:
+        raise BadValue(name, type(x).__name__, "a numpy array or a torch tensor") from None
+    if not xp.isdtype(x.dtype, ("real floating", "integral", "bool")):
+        raise BadValue(name, str(x.dtype), "an array of real numbers")
+    return xp, xp.astype(x, xp.float32, copy=False)
+
+
+def bits_of(xp: Namespace, x: Array) -> Array:
+    """The float32 x seen as int32, sharing memory."""
+    return x.view(xp.int32)
+
+
+def floats_of(xp: Namespace, bits: Array) -> Array:
+    """The int32 bits seen as float32, sharing memory."""
+    return bits.view(xp.float32)
+
+
+def power_of_two_below(xp: Namespace, x: Array) -> Array:
+    """2^floor(log2 |x|), exactly; 0 for zero and subnormals, inf for what is not finite."""
+    return floats_of(xp, bits_of(xp, x) & EXPONENT)
+
+
+def clip(xp: Namespace, x: Array, low: float, high: float) -> None:
+    """Clips x in place; NaN stays."""
+    if is_torch_namespace(xp):
+        x.clamp_(low, high)
+    else:
+        np.clip(x, np.float32(low), np.float32(high), out=x)
+
+
+def largest(xp: Namespace, x: Array, axis: int | None) -> Array:
+    """The largest |x| along an axis, which stays as one entry; of the whole array where axis is None."""
+    keep = axis is not None
+    return xp.maximum(xp.max(x, axis=axis, keepdims=keep), -xp.min(x, axis=axis, keepdims=keep))
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """An array seen as (outer, blocks, size, inner): `size` values along the axis share a scale.
+
+    Attributes:
+        shape: of the array.
+        outer, blocks, size, inner: see above; without shared scales, or with one for the whole tensor, everything
+            is one block.
+        length: of the axis; less than blocks * size where the last block is not full.
+        scale_shape: of an array with one entry per block.
+    """
+
+    shape: tuple[int, ...]
+    outer: int
+    blocks: int
+    size: int
+    inner: int
+    length: int
+    scale_shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], axis: int, block: int) -> Layout:
+        """How an array of that shape is cut along an axis; raises BadValue where it has no such axis."""
+        ndim = max(len(shape), 1)
+        if not -ndim <= axis < ndim:
+            raise BadValue("axis", axis, f"an axis of an array of {len(shape)} dimensions")
+        if block == ELEMENT:
+            return cls(shape, 1, 1, 1, prod(shape), 1, shape)
+        if block == TENSOR or not shape:
+            return cls(shape, 1, 1, prod(shape), 1, prod(shape), (1,) * len(shape))
+        axis %= ndim
+        length = shape[axis]
+        size = length if block == ROW else block
+        blocks = -(-length // max(size, 1))
+        outer, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
+        return cls(shape, outer, blocks, size, inner, length, (*shape[:axis], blocks, *shape[axis + 1 :]))
+
+    def split(self, xp: Namespace, x: Array) -> Array:
+        """The array as (outer * blocks, size, inner), the last block filled with zeros; a view where it can be one."""
+        missing = self.blocks * self.size - self.length
+        if missing:
+            x = xp.reshape(x, (self.outer, self.length, self.inner))
+            zeros = xp.zeros((self.outer, missing, self.inner), dtype=x.dtype, device=device(x))
+            x = xp.concat([x, zeros], axis=1)
+        return xp.reshape(x, (self.outer * self.blocks, self.size, self.inner))
+
+    def join(self, xp: Namespace, parts: Array) -> Array:
+        """The inverse of `split`."""
+        if self.blocks * self.size != self.length:
+            parts = xp.reshape(parts, (self.outer, self.blocks * self.size, self.inner))[:, : self.length, :]
+        return xp.reshape(parts, self.shape)
+
+    def work(self, xp: Namespace, x: Array, change: Callable[[Array], None]) -> Array:
+        """A new array: `change` is called on (rows, size, inner) parts of a copy, each small enough for caches."""
+        if not prod(self.shape):
+            return xp.empty_like(x)
+        source = self.split(xp, x)
+        out = xp.empty_like(source)
+        rows = max(1, CHUNK // max(self.size * self.inner, 1))
+        columns = max(1, CHUNK // max(self.size, 1))
+        for row in range(0, self.outer * self.blocks, rows):
+            for column in range(0, self.inner, columns):
+                part = out[row : row + rows, :, column : column + columns]
+                part[...] = source[row : row + rows, :, column : column + columns]
+                change(part)
+        return self.join(xp, out)
