@@ -46,12 +46,18 @@ def apply(instruction: Instruction, tensors: Mapping[str, _Values], multiply: Mu
             return move(instruction, [tensors[name] for name in instruction.inputs])
 
 
-def vector(instruction: Vector, values: Sequence[_Values]) -> _Values:
-    """The exact result of a vector operation in the type of its inputs."""
+def vector(instruction: Vector, values: Sequence[_Values], first: int = 0) -> _Values:
+    """The exact result of a vector operation in the type of its inputs.
+
+    Args:
+        instruction: the operation.
+        values: its inputs, or the same rows of each.
+        first: number of the first of these rows, which tokens' places are counted from.
+    """
     x = values[0]
     match instruction.operation:
         case "softmax":
-            return _softmax(x, instruction.settings)
+            return _softmax(x, instruction.settings, first)
         case "rms-norm":
             return np.asarray(x / np.sqrt(np.mean(x * x, -1, keepdims=True) + _EPSILON) * values[1])
         case "layer-norm":
@@ -66,28 +72,28 @@ def vector(instruction: Vector, values: Sequence[_Values]) -> _Values:
         case "add":
             return np.asarray(x + values[1])
         case "rotary":
-            return _rotary(x, int(instruction.settings["past"]), int(instruction.settings["new"]))
+            return _rotary(x, int(instruction.settings["past"]), int(instruction.settings["new"]), first)
 
 
 def _sigmoid(x: _Values) -> _Values:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * x)))  # never overflows
 
 
-def _softmax(x: _Values, settings: Mapping[str, float]) -> _Values:
+def _softmax(x: _Values, settings: Mapping[str, float], first: int) -> _Values:
     """Rows are the new tokens of each query head in turn; token i sees past + i + 1 of the context where causal."""
     x = x * settings["scale"]
     if settings["causal"]:
         past, new = int(settings["past"]), int(settings["new"])
-        seen = past + 1 + np.arange(x.shape[-2]) % new
+        seen = past + 1 + (first + np.arange(x.shape[-2])) % new
         x = np.where(np.arange(x.shape[-1]) < seen[:, None], x, -np.inf)
     raised = np.exp(x - x.max(-1, keepdims=True))
     return np.asarray(raised / raised.sum(-1, keepdims=True))
 
 
-def _rotary(x: _Values, past: int, new: int) -> _Values:
+def _rotary(x: _Values, past: int, new: int, first: int) -> _Values:
     """Halves of a head turn together, as Llama's weights on the hub expect."""
     half = x.shape[-1] // 2
-    place = past + np.arange(x.shape[-2]) % new
+    place = past + (first + np.arange(x.shape[-2])) % new
     angle = place[:, None] * _BASE ** (-np.arange(half) / half)
     cos, sin = np.cos(angle).astype(x.dtype), np.sin(angle).astype(x.dtype)
     a, b = x[..., :half], x[..., half:]

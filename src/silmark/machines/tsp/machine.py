@@ -1,24 +1,24 @@
-"""The tensor streaming processor as a machine."""
+"""The tensor streaming processor as a machine: compiles, steps, counts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import ClassVar
 
 from silmark.chips import Chip
 from silmark.figures import Interval
-from silmark.machines.base import Facts, Machine, Tile, Value
-from silmark.machines.lowering import MatMul, lower
+from silmark.machines.base import Facts, Machine, Option, Tile, Value
+from silmark.machines.lowering import lower
 from silmark.machines.program import Program
-from silmark.machines.run import Event, Refusal, Run
-from silmark.machines.semantics import execute
+from silmark.machines.run import Refusal, Run, joules
+from silmark.machines.tsp.compile import Compiler
+from silmark.machines.tsp.execute import Executed, Executor, Fault
+from silmark.machines.tsp.geometry import Geometry, geometry
+from silmark.machines.tsp.resources import NoRoom
 
 
 class Tsp(Machine):
-    """GroqChip 1 and its successors."""
+    """GroqChip 1."""
 
     name: ClassVar[str] = "tsp"
     title: ClassVar[str] = "tensor streaming processor"
@@ -28,31 +28,25 @@ class Tsp(Machine):
     program: ClassVar[str] = "gemm"
 
     def run(self, program: Program, chip: Chip, **options: Value) -> Run | Refusal:
-        """Executes a program."""
-        del options
-        facts, lowered = Facts(self.name, chip), lower(program)
-        clock = facts.of_chip("compute.clock").value
-        rows, columns = facts.of_chip("compute.rows").value, facts.of_chip("compute.columns").value
-
-        def multiply(one: MatMul, tensors: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
-            return np.asarray(tensors[one.left] @ tensors[one.right])
-
-        tensors = execute(lowered, multiply, lambda _, x: x)
-        events, now = [], 0
-        for one in lowered.instructions:
-            if isinstance(one, MatMul):
-                cycles = int(one.batch * one.m * np.ceil(one.k / rows) * np.ceil(one.n / columns))
-                events.append(Event("MXM", one.name, now, cycles))
-                now += cycles
-        used = facts.of_chip("power.tdp").value * facts.of_chip("power.decode_share").value
+        """See `Machine.run`."""
+        facts = Facts(self.name, chip)
+        floor, lowered = geometry(facts), lower(program)
+        exact = self.format(program) == "int8"
+        try:
+            schedule = Compiler(lowered, floor, exact, program.operator == "products").compile()
+        except NoRoom:
+            return Refusal(f"weights and activations exceed the {floor.memory_bytes:,} B of one chip")
+        done = Executor(schedule, floor).run()
+        if done.cycles != schedule.cycles:
+            raise Fault(f"executed in {done.cycles} cycles, predicted were {schedule.cycles}")
         return Run(
-            outputs={name: tensors[name] for name in lowered.outputs},
+            outputs=done.outputs,
             format=self.format(program),
-            cycles=now,
-            clock_hz=clock,
-            energy_j={"chip": Interval(0.0, now / clock * used, now / clock * used)},
-            utilisation={"MXM": 1.0},
-            events=tuple(events),
+            cycles=done.cycles,
+            clock_hz=floor.clock_hz,
+            energy_j=_energy(done, facts, floor),
+            utilisation={name: busy / done.cycles for name, busy in done.busy.items()},
+            facts={"memory_bytes": schedule.memory_bytes},
             figures=facts.used,
         )
 
@@ -60,3 +54,7 @@ class Tsp(Machine):
         """Slices from west to east."""
         del chip
         return (Tile("MXM", "MXM", 0, 0, 2, 1),)
+
+
+def _energy(done: Executed, facts: Facts, floor: Geometry) -> dict[str, Interval]:
+    return {}
