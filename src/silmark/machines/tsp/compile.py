@@ -12,17 +12,18 @@ import numpy as np
 
 from silmark.machines.lowering import Lowered, MatMul, Move, Vector
 from silmark.machines.semantics import move, vector
-from silmark.machines.tsp.floor import Plane, Tile
+from silmark.machines.tsp.floor import Out, Plane, Tile
 from silmark.machines.tsp.geometry import HALVES, Geometry
 from silmark.machines.tsp.instructions import Place, Schedule, Values
 from silmark.machines.tsp.numbers import CHUNK, codes, half, scaled, values
 from silmark.machines.tsp.resources import NoRoom
-from silmark.machines.tsp.schedule import Out, Scheduler
+from silmark.machines.tsp.schedule import Scheduler
 from silmark.machines.tsp.tensors import (
     CODES,
     HALVES_,
     RIGHT,
     VECTOR,
+    Form,
     Key,
     Tensor,
     cut,
@@ -56,6 +57,9 @@ class Compiler:
         Raises:
             NoRoom: what must lie in memory at one time is more than it holds.
         """
+        for one in self.lowered.instructions:
+            if isinstance(one, MatMul) and one.stored:
+                self._lay_weights(one)
         for name, value in self.lowered.tensors.items():
             if name not in self.lowered.weights:
                 self._resident(self._tensor(name, half(value)))
@@ -92,6 +96,8 @@ class Compiler:
         tensor.uses += name in self.lowered.outputs
         tensor.tiles = {form: {} for form in self.forms.get(name, ())}
         self.tensors[name] = tensor
+        if CODES in tensor.tiles:
+            self._row_codes(name)
         return tensor
 
     def _matrix(self, name: str, group: int) -> Values:
@@ -146,25 +152,19 @@ class Compiler:
             self._codes[name], self._scales[name, -1] = codes(self.known[name], -1)
         return self._codes[name]
 
-    def _weights(self, one: MatMul, k: int, n: int, planes: Sequence[Plane]) -> Tile:
-        """The stored tile of a weight, laid on the half where it is first used."""
-        key = f"{one.right}.{k}.{n}"
-        if key not in self._stored:
-            depth = self._depth(one)
-            weight = self.known[one.right]
-            if self._is_exact(one):
-                if one.right not in self._codes:
-                    self._codes[one.right], self._scales[one.right, -2] = codes(weight, -2)
-                weight = self._codes[one.right]
-            else:
-                weight = half(weight[k : k + depth, n : n + self.geometry.lanes])
-                k = n = 0
-            part = weight[k : k + depth, n : n + self.geometry.lanes]
-            vectors = len(part) * (1 if self._is_exact(one) else 2)
-            tile = self._weight_room(vectors, key, planes[0].half)
-            self.memory[tile.place] = np.ascontiguousarray(part)
-            self._stored[key] = tile
-        return self._stored[key]
+    def _lay_weights(self, one: MatMul) -> None:
+        """Lays a stored matrix into memory before the run, its tiles on both halves in turn."""
+        depth, lanes, exact = self._depth(one), self.geometry.lanes, self._is_exact(one)
+        weight = self.known[one.right]
+        if exact:
+            weight, self._scales[one.right, -2] = codes(weight, -2)
+        for i, k in enumerate(range(0, one.k, depth)):
+            for j, n in enumerate(range(0, one.n, lanes)):
+                part = weight[k : k + depth, n : n + lanes]
+                key = f"{one.right}.{k}.{n}"
+                tile = self._weight_room(len(part) * (1 if exact else 2), key, HALVES[(i + j) % 2])
+                self.memory[tile.place] = np.ascontiguousarray(part if exact else half(part))
+                self._stored[key] = tile
 
     def _is_exact(self, one: MatMul) -> bool:
         return self.exact and one.stored
@@ -187,13 +187,31 @@ class Compiler:
         width_ = len(self._arrays(one))
         for group in range(one.batch):
             for n in range(0, one.n, lanes):
-                chunks = list(range(0, one.k, depth))
+                chunks = range(0, one.k, depth)
                 sums: dict[int, Tile] = {}
-                for first in range(0, len(chunks), width_):
-                    some = chunks[first : first + width_]
-                    last = first + width_ >= len(chunks)
+                begun = {row: 0 for row, _ in left.blocks()}
+                while any(first < len(chunks) for first in begun.values()):
                     for row, rows in left.blocks():
-                        sums[row] = self._part(one, out, (group, row, n), rows, some, sums.get(row), last)
+                        some = self._together(one, group, row, chunks[begun[row] : begun[row] + width_])
+                        begun[row] += len(some)
+                        rest = chunks[begun[row] :]
+                        if some:
+                            sums[row] = self._part(one, out, (group, row, n), rows, some, sums.get(row), rest)
+
+    def _left(self, one: MatMul, group: int, row: int, k: int) -> Tile:
+        return self.tensors[one.left].tiles[CODES if self._is_exact(one) else HALVES_][group, row, k]
+
+    def _together(self, one: MatMul, group: int, row: int, chunks: Sequence[int]) -> list[int]:
+        """As many of the chunks as can be read at once: no two lie in one bank."""
+        some: list[int] = []
+        banks: set[int] = set()
+        for k in chunks:
+            tile = self._left(one, group, row, k)
+            if banks & set(tile.place.banks):
+                break
+            banks |= set(tile.place.banks)
+            some.append(k)
+        return some
 
     def _wait(self, tensor: Tensor) -> None:
         """Of products in turn: an input stands for what the step before has made, so that it cannot be read sooner."""
@@ -202,23 +220,22 @@ class Compiler:
                 tile.since = tuple(max(since, self._not_before) for since in tile.since)
 
     def _part(
-        self, one: MatMul, out: Tensor, key: Key, rows: int, chunks: Sequence[int], before: Tile | None, last: bool
+        self, one: MatMul, out: Tensor, key: Key, rows: int, chunks: Sequence[int], before: Tile | None, rest: Sequence[int]
     ) -> Tile:
-        """Some of the depth of one tile of the result; the tile of sums, or of the last form written."""
+        """Some of the depth of one tile of the result; the tile of sums, to which the rest is added, or of the result."""
         group, row, n = key
         operands = []
         free = self._arrays(one)
-        left = self.tensors[one.left].tiles[CODES if self._is_exact(one) else HALVES_]
         columns = min(self.geometry.lanes, one.n - n)
         for k in chunks:
             name = f"{one.right}.{k}.{n}" if one.stored else f"{one.right}.{group}.{k}.{n}"
-            planes = min(free, key=lambda some: self._ready(some, name))
-            free.remove(planes)
-            tile = self._weights(one, k, n, planes) if one.stored else self.tensors[one.right].tiles[RIGHT][group, k, n]
+            tile = self._stored[name] if one.stored else self.tensors[one.right].tiles[RIGHT][group, k, n]
             tile.key = name
+            planes = min(free, key=lambda some: self._ready(some, tile))
+            free.remove(planes)
             self.schedule.load(one.name, 0, tile, planes)
             work = min(self._depth(one), one.k - k) * columns
-            operands.append((left[group, row, k], planes, work))
+            operands.append((self._left(one, group, row, k), planes, work))
         fresh = len(operands) - (before is None)
         exact = self._is_exact(one)
 
@@ -228,9 +245,11 @@ class Compiler:
                 total = total + part
             return total
 
-        if not last:
+        if rest:
+            avoid = {bank for k in rest for bank in self._left(one, group, row, k).place.banks}
+            out_ = Out(one.out, rows, 4, avoid=frozenset(avoid))
             made = self.schedule.multiply(
-                one.name, 0, rows, operands, before, [Out(one.out, rows, 4)], max(1, fresh), lambda v: [add(v)], exact
+                one.name, 0, rows, operands, before, [out_], max(1, fresh), lambda v: [add(v)], exact
             )
         else:
             outs, shape = self._outs(out, key, rows, columns)
@@ -249,10 +268,11 @@ class Compiler:
             before.release()
         return made[0]
 
-    def _ready(self, planes: Sequence[Plane], key: str) -> int:
-        """When an array could begin, roughly: what it must load counts."""
-        fill = self.geometry.lanes // self.geometry.load_streams + self.geometry.mxm_at
-        return max(p.free if p.holds == key else max(p.free, p.started + fill) for p in planes)
+    def _ready(self, planes: Sequence[Plane], tile: Tile) -> int:
+        """When an array could begin, roughly: what it must load counts, and weights that must cross the chip."""
+        far = self.geometry.mxm_at if planes[0].half != tile.half else 0
+        fill = tile.length + self.geometry.mxm_at + far
+        return max(p.free if p.holds == tile.key else max(p.free, p.started + fill) for p in planes)
 
     def _outs(
         self, tensor: Tensor, key: Key, rows: int, columns: int
@@ -264,19 +284,19 @@ class Compiler:
             for column in range(0, columns, step):
                 outs.append(Out(f"{tensor.name}.{form}", rows, width(form)))
                 cuts.append((form, column, step))
-        scale = None
-        if CODES in tensor.tiles:
-            self._row_codes(tensor.name)
-            scale = self._scales[tensor.name, -1][key[1] : key[1] + rows]
+        row = key[1]
 
         def shape(value: Values) -> list[Values]:
             made = []
             for form, column, step in cuts:
-                part = value[:, column : column + step]
-                made.append(np.rint(part / scale) if form == CODES else part)
+                made.append(self._as(form, tensor.name, value[:, column : column + step], row))
             return made
 
         return outs, shape
+
+    def _as(self, form: Form, name: str, part: Values, row: int) -> Values:
+        """Rows of a tensor in a form: 8-bit codes by the scales that the compiler has chosen, else as they are."""
+        return np.rint(part / self._scales[name, -1][row : row + len(part)]) if form == CODES else part
 
     def _keep(self, tensor: Tensor, key: Key, tiles: Sequence[Tile], columns: int) -> None:
         """Remembers the tiles of a region, in the order of `_outs`."""
@@ -366,7 +386,7 @@ class Compiler:
                 places_: Sequence[tuple[str, int, int, int, int]] = places,
             ) -> Sequence[Values]:
                 value = self._moved(one, out, dict(zip(keys_, parts, strict=True)), region)
-                return [value[r : r + rs, c : c + cs] for _, r, rs, c, cs in places_]
+                return [self._as(form, out.name, value[r : r + rs, c : c + cs], r) for form, r, rs, c, cs in places_]
 
             made = self.schedule.permute(one.name, 0, [tile for *_, tile in wanted_], outs, work)
             for tile, (form, row, _, column, _) in zip(made, places, strict=True):

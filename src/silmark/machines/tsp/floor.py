@@ -66,6 +66,25 @@ class Plane:
     free: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Out:
+    """One tile that a unit gives.
+
+    Attributes:
+        key: name of the tile.
+        rows: vectors, one per cycle.
+        width: bytes per element, a stream each.
+        words: of a weight tile that is written in turn: words per bank; 0 elsewhere.
+        avoid: banks that what is read together with it lies in.
+    """
+
+    key: str
+    rows: int
+    width: int
+    words: int = 0
+    avoid: frozenset[int] = frozenset()
+
+
 class Floor:
     """The resources of one chip."""
 
@@ -115,12 +134,14 @@ class Floor:
             Need((Candidate((bank.port,), delay=flow * bank.position - read),), offset, length) for bank in tile.banks
         ]
 
-    def writing(self, half: int, flow: int, offset: int, rows: int, width: int) -> list[Need]:
-        """Banks that take `width` bytes of each element of a burst whose centre is at `offset`."""
+    def writing(self, half: int, flow: int, offset: int, out: Out) -> list[Need]:
+        """Banks for the bytes of each element of a burst whose centre is at `offset`."""
         shift = self._turn * 5 % len(self.banks[half])
         banks = self.banks[half][shift:] + self.banks[half][:shift]
-        ways = tuple(Candidate((bank.port,), flow * bank.position, bank=bank) for bank in banks)
-        return [Need(ways, offset, rows, count=width, words=rows)]
+        ways = tuple(
+            Candidate((bank.port,), flow * bank.position, bank=bank) for bank in banks if bank.number not in out.avoid
+        )
+        return [Need(ways, offset, out.rows, count=out.width, words=out.rows)]
 
     def writing_in_turn(self, half: int, flow: int, offset: int, words: int) -> list[Need]:
         """Banks that take a share of the rows each, one after the other, to be read side by side."""

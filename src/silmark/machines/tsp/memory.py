@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import insort
+
 from silmark.machines.tsp.lines import Line
 
 
@@ -24,36 +26,43 @@ class Bank:
 
     def has_room(self, words: int, cycle: int) -> bool:
         """Whether so many words in a row may be written from that cycle on."""
-        return any(length >= words and since <= cycle for _, length, since in self._free)
+        return self._find(words, cycle) is not None
+
+    def _find(self, words: int, cycle: int) -> tuple[int, int] | None:
+        """The first stretches, by their index, that give so many words in a row from that cycle on."""
+        first, start, end = 0, 0, 0
+        for index, (begin, length, since) in enumerate(self._free):
+            if since > cycle:
+                start = end = -1
+                continue
+            if begin != end or start < 0:
+                first, start = index, begin
+            end = begin + length
+            if end - start >= words:
+                return first, index
+        return None
 
     def frees_after(self, words: int) -> int | None:
-        """When the first stretch of that length is free; None where none ever is."""
-        return min((since for _, length, since in self._free if length >= words), default=None)
+        """A cycle from which on so many words in a row are free; None where they never are."""
+        for cycle in sorted({since for _, _, since in self._free}):
+            if self._find(words, cycle) is not None:
+                return cycle
+        return None
 
     def take(self, words: int, cycle: int) -> int:
         """Address of a stretch that `has_room` said there is."""
-        for index, (start, length, since) in enumerate(self._free):
-            if length >= words and since <= cycle:
-                if length == words:
-                    del self._free[index]
-                else:
-                    self._free[index] = (start + words, length - words, since)
-                self.used += words
-                self.most = max(self.most, self.used)
-                return start
-        raise AssertionError("asked for room first")
+        found = self._find(words, cycle)
+        assert found is not None
+        first, last = found
+        start = self._free[first][0]
+        begin, length, since = self._free[last]
+        rest = begin + length - (start + words)
+        self._free[first : last + 1] = [(start + words, rest, since)] if rest else []
+        self.used += words
+        self.most = max(self.most, self.used)
+        return start
 
     def release(self, start: int, words: int, cycle: int) -> None:
-        """Gives a stretch back from a cycle on; neighbours become one stretch, free when both are."""
+        """Gives a stretch back from a cycle on."""
         self.used -= words
-        end, since = start + words, cycle
-        kept = []
-        for begin, length, at in self._free:
-            if begin + length == start:
-                start, since = begin, max(since, at)
-            elif begin == end:
-                end, since = begin + length, max(since, at)
-            else:
-                kept.append((begin, length, at))
-        kept.append((start, end - start, since))
-        self._free = sorted(kept)
+        insort(self._free, (start, words, cycle))

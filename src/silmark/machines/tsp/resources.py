@@ -80,11 +80,12 @@ def _earliest(need: Need, cycle: int) -> int:
             else:
                 waits.append(late)
         if found + len(waits) < need.count:
-            freed = [one.bank.frees_after(need.words) for one in need.candidates if one.bank is not None]
-            times = sorted(time for time in freed if time is not None and time > cycle + need.offset)
-            if not times:
+            freed = [(one.bank.frees_after(need.words), one.delay) for one in need.candidates if one.bank is not None]
+            times = sorted(time - delay for time, delay in freed if time is not None)
+            later = next((time for time in times if time > cycle + need.offset), None)
+            if later is None:
                 raise NoRoom
-            cycle = times[0] - need.offset
+            cycle = later - need.offset
             continue
         cycle += sorted(waits)[need.count - found - 1]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from silmark.machines.tsp.floor import Floor, Plane, Tile
+from silmark.machines.tsp.floor import Floor, Out, Plane, Tile
 from silmark.machines.tsp.geometry import Geometry
 from silmark.machines.tsp.instructions import (
     Burst,
@@ -24,23 +24,6 @@ from silmark.machines.tsp.instructions import (
 )
 from silmark.machines.tsp.lines import Line
 from silmark.machines.tsp.resources import Candidate, Need, NoRoom, place
-
-
-@dataclass(frozen=True, slots=True)
-class Out:
-    """One tile that a unit gives.
-
-    Attributes:
-        key: name of the tile.
-        rows: vectors, one per cycle.
-        width: bytes per element, a stream each.
-        words: of a weight tile that is written in turn: words per bank; 0 elsewhere.
-    """
-
-    key: str
-    rows: int
-    width: int
-    words: int = 0
 
 
 @dataclass(slots=True)
@@ -78,7 +61,7 @@ class Scheduler:
         streams = Need(floor.path(flow, (half,), high=True), offset, out.rows, count=out.width)
         if out.words:
             return [streams, *floor.writing_in_turn(half, flow, offset, out.words)]
-        return [streams, *floor.writing(half, flow, offset, out.rows, out.width)]
+        return [streams, *floor.writing(half, flow, offset, out)]
 
     def _read(self, floor: Floor, name: str, part: _Part, chosen: list[Candidate], base: int, rows: int) -> Burst:
         tile = part.tile
@@ -273,7 +256,8 @@ class Scheduler:
 
         What leaves is taken to wait for the last vector that comes in, which holds for a transposition only.
         """
-        for half in (self.floors[chip].next_half(), -self.floors[chip].next_half()):
+        first = self.floors[chip].next_half()
+        for half in (first, -first):
             try:
                 return self._permute(name, chip, half, tiles, outs, work)
             except NoRoom:
@@ -284,14 +268,15 @@ class Scheduler:
         self, name: str, chip: int, half: int, tiles: Sequence[Tile], outs: Sequence[Out], work: Work
     ) -> list[Tile]:
         floor, at = self.floors[chip], self.geometry.sxm_at
-        held: list[Values] = []
+        held: dict[int, Values] = {}
         unit, latest = f"SXM {'E' if half > 0 else 'W'}", 0
 
-        def keep(values: Sequence[Values]) -> Sequence[Values]:
-            held.extend(values)
-            return ()
+        for order, tile in enumerate(tiles):
 
-        for tile in tiles:
+            def keep(values: Sequence[Values], which: int = order) -> Sequence[Values]:
+                held[which] = values[0]
+                return ()
+
             part, needs = self._taken(floor, tile, half, 0, tile.length)
             needs.append(Need((Candidate((floor.sxm[half],)),), at, tile.length))
             base, chosen = place(needs, tile.centre_from(half, self.geometry.read))
@@ -308,7 +293,7 @@ class Scheduler:
             burst = floor.burst(-half, chosen[0], base + at, out.rows, (half,))
 
             def give(_: Sequence[Values], which: int = number) -> Sequence[Values]:
-                return (work(held)[which],)
+                return (work([held[n] for n in range(len(held))])[which],)
 
             self.instructions.append(
                 Compute(name, chip, (f"{unit} out",), half * at, base, out.rows, (), (burst,), 0, give)
