@@ -6,18 +6,20 @@ one per row, before the program runs. What is computed at run time is computed f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from silmark.machines.lowering import Lowered, MatMul, Move, Vector
-from silmark.machines.semantics import move, vector
+from silmark.machines.lowering import Instruction, Lowered, MatMul, Move, Vector
+from silmark.machines.semantics import vector
 from silmark.machines.tsp.floor import Out, Plane, Tile
 from silmark.machines.tsp.geometry import HALVES, Geometry
 from silmark.machines.tsp.instructions import Place, Schedule, Values
+from silmark.machines.tsp.moves import Where, moved, overlaps, regions, tiles_of
 from silmark.machines.tsp.numbers import CHUNK, codes, half, scaled, values
 from silmark.machines.tsp.resources import NoRoom
-from silmark.machines.tsp.schedule import Scheduler
+from silmark.machines.tsp.schedule import Scheduler, Task
 from silmark.machines.tsp.tensors import (
     CODES,
     HALVES_,
@@ -30,6 +32,7 @@ from silmark.machines.tsp.tensors import (
     pieces,
     readers,
     stages,
+    stages_of,
     wanted,
     width,
 )
@@ -38,13 +41,19 @@ from silmark.machines.tsp.tensors import (
 class Compiler:
     """Walks the instructions once, placing as it goes."""
 
-    def __init__(self, lowered: Lowered, geometry: Geometry, exact: bool, in_turn: bool) -> None:
+    def __init__(
+        self, lowered: Lowered, geometry: Geometry, *, exact: bool = True, in_turn: bool = False, chips: int = 1
+    ) -> None:
         self.lowered, self.geometry, self.exact = lowered, geometry, exact
         self.known = values(lowered, exact)
-        self.schedule = Scheduler(geometry, 1)
+        self.schedule = Scheduler(geometry, chips)
+        self._stages = stages_of(lowered, chips)
+        self._chip = 0
         self.memory: dict[Place, Values] = {}
         self.forms = wanted(lowered, exact)
-        self.tensors: dict[str, Tensor] = {}
+        self._made: dict[str, Tensor] = {}
+        self._sent: dict[tuple[str, int], Tensor] = {}
+        self._elsewhere: dict[tuple[str, int], int] = {}
         self._stored: dict[str, Tile] = {}
         self._scales: dict[tuple[str, int], Values] = {}
         self._codes: dict[str, Values] = {}
@@ -57,13 +66,16 @@ class Compiler:
         Raises:
             NoRoom: what must lie in memory at one time is more than it holds.
         """
-        for one in self.lowered.instructions:
+        for chip, one in self._staged():
+            self._chip = chip
             if isinstance(one, MatMul) and one.stored:
                 self._lay_weights(one)
+        self._chip = 0
         for name, value in self.lowered.tensors.items():
             if name not in self.lowered.weights:
                 self._resident(self._tensor(name, half(value)))
-        for one in self.lowered.instructions:
+        for chip, one in self._staged():
+            self._chip = chip
             match one:
                 case MatMul():
                     self._product(one)
@@ -72,11 +84,11 @@ class Compiler:
                 case Move():
                     self._move(one)
             for name in readers(one, self.lowered):
-                self.tensors[name].release()
+                self._here(name).release()
             if self._in_turn:
                 self._not_before = self.schedule.cycles
         results = {
-            name: {key: tile.place for key, tile in self.tensors[name].tiles[VECTOR].items()}
+            name: {key: tile.place for key, tile in self._made[name].tiles[VECTOR].items()}
             for name in self.lowered.outputs
         }
         shapes = {name: self.known[name].shape for name in self.lowered.outputs}
@@ -89,16 +101,36 @@ class Compiler:
             max(floor.used_bytes for floor in self.schedule.floors),
         )
 
+    def _staged(self) -> Iterator[tuple[int, Instruction]]:
+        """Instructions with their chips."""
+        return zip(self._stages, self.lowered.instructions, strict=True)
+
     def _tensor(self, name: str, value: Values) -> Tensor:
+        """A tensor that this chip makes or holds from the start, not yet any tile of it."""
         groups = value.shape[0] if value.ndim == 3 else 1
-        tensor = Tensor(name, groups, value.shape[-2], value.shape[-1], value.shape)
-        tensor.uses = sum(name in readers(one, self.lowered) for one in self.lowered.instructions)
-        tensor.uses += name in self.lowered.outputs
+        tensor = Tensor(name, groups, value.shape[-2], value.shape[-1], value.shape, self._chip)
+        readers_ = [chip for chip, one in self._staged() if name in readers(one, self.lowered)]
+        tensor.uses = readers_.count(self._chip) + len(set(readers_) - {self._chip}) + (name in self.lowered.outputs)
+        self._elsewhere |= {(name, chip): readers_.count(chip) for chip in set(readers_) - {self._chip}}
         tensor.tiles = {form: {} for form in self.forms.get(name, ())}
-        self.tensors[name] = tensor
+        self._made[name] = tensor
         if CODES in tensor.tiles:
             self._row_codes(name)
         return tensor
+
+    def _here(self, name: str) -> Tensor:
+        """A tensor on this chip, sent to it when it is first needed."""
+        made = self._made[name]
+        if made.chip == self._chip:
+            return made
+        if (name, self._chip) not in self._sent:
+            copy = replace(made, chip=self._chip, uses=self._elsewhere[name, self._chip], tiles={})
+            for form, tiles in made.tiles.items():
+                link = (made.chip, self._chip)
+                copy.tiles[form] = {key: self.schedule.send(name, link, tile) for key, tile in tiles.items()}
+            self._sent[name, self._chip] = copy
+            made.release()
+        return self._sent[name, self._chip]
 
     def _matrix(self, name: str, group: int) -> Values:
         value = self.known[name]
@@ -121,7 +153,7 @@ class Compiler:
                         self.memory[tile.place] = cut(whole, first, rows, column, step)
 
     def _room(self, rows: int, wide: int, key: str) -> Tile:
-        floor = self.schedule.floors[0]
+        floor = self.schedule.floors[self._chip]
         start = floor.next_half()
         tile = floor.resident(start, rows, wide, key) or floor.resident(-start, rows, wide, key)
         if tile is None:
@@ -138,7 +170,7 @@ class Compiler:
                 tensor.tiles[RIGHT][group, k, n] = tile
 
     def _weight_room(self, vectors: int, key: str, half_: int = 0) -> Tile:
-        floor = self.schedule.floors[0]
+        floor = self.schedule.floors[self._chip]
         words = -(-vectors // self.geometry.load_streams)
         start = half_ or floor.next_half()
         tile = floor.stored(start, words, key) or floor.stored(-start, words, key)
@@ -174,14 +206,14 @@ class Compiler:
 
     def _arrays(self, one: MatMul) -> list[tuple[Plane, ...]]:
         """Arrays of the chip for a product: every plane for itself, or the planes of each half together."""
-        planes = self.schedule.floors[0].planes
+        planes = self.schedule.floors[self._chip].planes
         if self._is_exact(one):
             return [(plane,) for plane in planes]
         return [tuple(plane for plane in planes if plane.half == half_) for half_ in HALVES]
 
     def _product(self, one: MatMul) -> None:
         out = self._tensor(one.out, self.known[one.out])
-        left = self.tensors[one.left]
+        left = self._here(one.left)
         self._wait(left)
         depth, lanes = self._depth(one), self.geometry.lanes
         width_ = len(self._arrays(one))
@@ -199,7 +231,7 @@ class Compiler:
                             sums[row] = self._part(one, out, (group, row, n), rows, some, sums.get(row), rest)
 
     def _left(self, one: MatMul, group: int, row: int, k: int) -> Tile:
-        return self.tensors[one.left].tiles[CODES if self._is_exact(one) else HALVES_][group, row, k]
+        return self._here(one.left).tiles[CODES if self._is_exact(one) else HALVES_][group, row, k]
 
     def _together(self, one: MatMul, group: int, row: int, chunks: Sequence[int]) -> list[int]:
         """As many of the chunks as can be read at once: no two lie in one bank."""
@@ -220,20 +252,27 @@ class Compiler:
                 tile.since = tuple(max(since, self._not_before) for since in tile.since)
 
     def _part(
-        self, one: MatMul, out: Tensor, key: Key, rows: int, chunks: Sequence[int], before: Tile | None, rest: Sequence[int]
+        self,
+        one: MatMul,
+        out: Tensor,
+        key: Key,
+        rows: int,
+        chunks: Sequence[int],
+        before: Tile | None,
+        rest: Sequence[int],
     ) -> Tile:
-        """Some of the depth of one tile of the result; the tile of sums, to which the rest is added, or of the result."""
+        """Some of the depth of one tile of the result: the tile of sums, which the rest is added to, or the result."""
         group, row, n = key
         operands = []
         free = self._arrays(one)
         columns = min(self.geometry.lanes, one.n - n)
         for k in chunks:
             name = f"{one.right}.{k}.{n}" if one.stored else f"{one.right}.{group}.{k}.{n}"
-            tile = self._stored[name] if one.stored else self.tensors[one.right].tiles[RIGHT][group, k, n]
+            tile = self._stored[name] if one.stored else self._here(one.right).tiles[RIGHT][group, k, n]
             tile.key = name
             planes = min(free, key=lambda some: self._ready(some, tile))
             free.remove(planes)
-            self.schedule.load(one.name, 0, tile, planes)
+            self.schedule.load(one.name, self._chip, tile, planes)
             work = min(self._depth(one), one.k - k) * columns
             operands.append((self._left(one, group, row, k), planes, work))
         fresh = len(operands) - (before is None)
@@ -248,9 +287,8 @@ class Compiler:
         if rest:
             avoid = {bank for k in rest for bank in self._left(one, group, row, k).place.banks}
             out_ = Out(one.out, rows, 4, avoid=frozenset(avoid))
-            made = self.schedule.multiply(
-                one.name, 0, rows, operands, before, [out_], max(1, fresh), lambda v: [add(v)], exact
-            )
+            task = Task(one.name, self._chip, rows, max(1, fresh), lambda parts: [add(parts)])
+            made = self.schedule.multiply(task, operands, before, [out_], exact)
         else:
             outs, shape = self._outs(out, key, rows, columns)
             row_scale = self._scales[one.left, -1][row : row + rows] if exact else None
@@ -262,7 +300,8 @@ class Compiler:
                 return shape(done)
 
             operations = fresh + (3 if exact else 1) + (2 if CODES in out.tiles else 0)
-            made = self.schedule.multiply(one.name, 0, rows, operands, before, outs, operations, finish, exact)
+            task = Task(one.name, self._chip, rows, operations, finish)
+            made = self.schedule.multiply(task, operands, before, outs, exact)
             self._keep(out, key, made, columns)
         if before is not None:
             before.release()
@@ -309,7 +348,7 @@ class Compiler:
     def _vector(self, one: Vector) -> None:
         """Element by element in one pass; what needs whole rows in several."""
         out = self._tensor(one.out, self.known[one.out])
-        inputs = [self.tensors[name] for name in one.inputs if name not in self.lowered.weights]
+        inputs = [self._here(name) for name in one.inputs if name not in self.lowered.weights]
         learned = [self.known[name] for name in one.inputs if name in self.lowered.weights]
         lanes, passes = self.geometry.lanes, stages(one)
         for group in range(out.groups):
@@ -329,7 +368,7 @@ class Compiler:
         def work(parts: Sequence[Values]) -> Sequence[Values]:
             return shape(half(vector(one, parts, key[1])))
 
-        made, _ = self.schedule.vector(one.name, 0, tiles, outs, stages(one)[0], work)
+        made, _ = self.schedule.vector(Task(one.name, self._chip, rows, stages(one)[0], work), tiles, outs)
         self._keep(out, key, made, columns)
 
     def _row_wise(self, one: Vector, out: Tensor, x: Tensor, learned: Sequence[Values], key: Key, rows: int) -> None:
@@ -359,7 +398,9 @@ class Compiler:
                     return cut_(done[0][:, at : at + lanes])
 
                 work = give if last else note
-                made, end = self.schedule.vector(one.name, 0, [tile], outs, operations, work, after)
+                made, end = self.schedule.vector(
+                    Task(one.name, self._chip, rows, operations, work), [tile], outs, after
+                )
                 ends.append(end)
                 if last:
                     self._keep(out, (group, row, column), made, columns)
@@ -367,79 +408,27 @@ class Compiler:
 
     def _move(self, one: Move) -> None:
         """Each piece of the result through an SXM, from the tiles that hold it."""
-        out = self._tensor(one.out, self.known[one.out])
-        inputs = [self.tensors[name] for name in one.inputs]
-        for group, first, columns in self._regions(one, out):
-            wanted_ = [
-                (tensor, key, tile)
-                for tensor in inputs
+        out, lanes = self._tensor(one.out, self.known[one.out]), self.geometry.lanes
+        tensors = {name: self._here(name) for name in one.inputs}
+        for region in regions(one, out, lanes):
+            group, first, columns = region
+            sources = [
+                (tensor.name, key, tile)
+                for tensor in tensors.values()
                 for key, tile in tensor.tiles[VECTOR].items()
-                if self._overlaps(one, tensor, key, (group, first, columns))
+                if overlaps(one, tensor, out, key, region, lanes)
             ]
-            keys = [(tensor.name, key) for tensor, key, _ in wanted_]
-            outs, places = self._move_outs(out, group, first, columns)
+            outs, places = tiles_of(out, columns, self.geometry)
 
             def work(
                 parts: Sequence[Values],
-                keys_: Sequence[tuple[str, Key]] = keys,
-                region: Key = (group, first, columns),
-                places_: Sequence[tuple[str, int, int, int, int]] = places,
+                keys: Sequence[tuple[str, Key]] = tuple((name, key) for name, key, _ in sources),
+                region_: Key = region,
+                places_: Sequence[Where] = tuple(places),
             ) -> Sequence[Values]:
-                value = self._moved(one, out, dict(zip(keys_, parts, strict=True)), region)
-                return [self._as(form, out.name, value[r : r + rs, c : c + cs], r) for form, r, rs, c, cs in places_]
+                value = moved(one, tensors, dict(zip(keys, parts, strict=True)), region_)
+                return [self._as(f, out.name, value[r : r + rs, c : c + cs], r) for f, r, rs, c, cs in places_]
 
-            made = self.schedule.permute(one.name, 0, [tile for *_, tile in wanted_], outs, work)
+            made = self.schedule.permute(one.name, self._chip, [tile for *_, tile in sources], outs, work)
             for tile, (form, row, _, column, _) in zip(made, places, strict=True):
                 out.tiles[form][group, row, first + column] = tile
-
-    def _regions(self, one: Move, out: Tensor) -> list[Key]:
-        """Pieces of the result that are moved at once: group, first column, columns."""
-        if one.layout == "merge-heads":
-            step = self.geometry.lanes
-            return [(0, c, min(step, out.columns - c)) for c in range(0, out.columns, step)]
-        return [(group, 0, out.columns) for group in range(out.groups)]
-
-    def _overlaps(self, one: Move, tensor: Tensor, key: Key, region: Key) -> bool:
-        """Whether a tile of an input holds any of a region of the result."""
-        group, first, columns = region
-        if one.layout == "split-heads":
-            wide = tensor.columns // one.settings["groups"]
-            return key[2] < (group + 1) * wide and key[2] + self.geometry.lanes > group * wide
-        if one.layout == "merge-heads":
-            wide = self.tensors[one.out].columns // one.settings["groups"]
-            return first < (key[0] + 1) * wide and first + columns > key[0] * wide
-        return key[0] == group
-
-    def _move_outs(
-        self, out: Tensor, group: int, first: int, columns: int
-    ) -> tuple[list[Out], list[tuple[str, int, int, int, int]]]:
-        """Tiles of a region of a moved tensor: what leaves, and (form, row, rows, column, columns) of each."""
-        del group, first
-        outs, places = [], []
-        for form in out.tiles:
-            blocks = (
-                out.blocks() if form != RIGHT else ((k, min(CHUNK, out.rows - k)) for k in range(0, out.rows, CHUNK))
-            )
-            for row, rows in blocks:
-                for column in range(0, columns, pieces(form, self.geometry.lanes)):
-                    wide = min(pieces(form, self.geometry.lanes), columns - column)
-                    words = -(-2 * rows // self.geometry.load_streams) if form == RIGHT else 0
-                    key = f"{out.name}.{form}"
-                    outs.append(Out(key, 2 * rows, 1, words) if words else Out(key, rows, width(form)))
-                    places.append((form, row, rows, column, wide))
-        return outs, places
-
-    def _moved(self, one: Move, out: Tensor, parts: dict[tuple[str, Key], Values], region: Key) -> Values:
-        """The values of a region of the result, from the tiles that were read; what was not read is not needed."""
-        group, first, columns = region
-        inputs = []
-        for name in one.inputs:
-            tensor = self.tensors[name]
-            whole = np.zeros((tensor.groups, tensor.rows, tensor.columns), dtype=np.float32)
-            for (of, (g, r, c)), value in parts.items():
-                if of == name:
-                    whole[g, r : r + value.shape[0], c : c + value.shape[1]] = value
-            inputs.append(whole.reshape(tensor.shape))
-        moved = move(one, inputs)
-        matrix = moved[group] if moved.ndim == 3 else moved
-        return matrix[:, first : first + columns]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -130,17 +131,19 @@ class Executor:
         for written, position in zip(stored.written, one.place.positions, strict=True):
             if one.burst.at(position) - self._geometry.read < written:
                 raise Fault(f"{one.name} reads a word at {one.burst.at(position)} before {written}, when it is there")
-        self.counts["read"] += len(one.place.banks) * one.burst.length
+        self.counts["read"] += len(one.place.banks) * one.place.words
         self._put(one.burst, stored.values)
 
     def _write(self, one: Write) -> None:
         values = self._take(one.burst)
         share = one.place.words if one.in_turn else 0
-        starts = tuple(one.burst.at(p) + n * share for n, p in enumerate(one.place.positions))
+        late = 0 if one.in_turn else one.burst.length - one.place.words  # a link delivers slower than it is read
+        starts = tuple(one.burst.at(p) + n * share + late for n, p in enumerate(one.place.positions))
         written = tuple(start + self._geometry.write for start in starts)
         self._store(_Stored(one.place, values, written))
-        self.counts["write"] += one.burst.length * len(one.burst.streams)
-        self._hops(one.burst, max(abs(p) for p in one.place.positions))
+        vectors = one.burst.length if one.in_turn else one.place.words * len(one.place.banks)
+        self.counts["write"] += vectors
+        self.counts["hop"] += vectors * max(abs(p) for p in one.place.positions)
         self._until(max(written) + one.place.words - 1)
 
     def _hops(self, burst: Burst, registers: int) -> None:
@@ -187,6 +190,12 @@ class Executor:
         self._until(one.cycle + one.cycles + one.delay)
 
     def _send(self, one: Send) -> None:
+        """A link takes what passes the SXM at its place, and gives it to the other chip's."""
+        out_at = -one.out.flow * self._geometry.sxm_at
+        if one.burst.at(one.burst.flow * self._geometry.sxm_at) != one.cycle:
+            raise Fault(f"{one.name}: nothing is at the link at {one.cycle}")
+        if one.out.at(out_at) != one.cycle + self._geometry.c2c_latency:
+            raise Fault(f"{one.name}: arrives at {one.out.at(out_at)}")
         self._put(one.out, self._take(one.burst))
         self.counts["link"] += one.vectors
 
@@ -225,7 +234,11 @@ def _claims(one: Instruction, geometry: Geometry) -> Iterator[tuple[str, int, in
         turn = isinstance(one, Write) and one.in_turn
         for number, (bank, position) in enumerate(zip(one.place.banks, one.place.positions, strict=True)):
             shift = number * one.place.words if turn else 0
-            yield f"{chip}/bank {bank}", one.burst.at(position) - early + shift, one.place.words
+            yield (
+                f"{chip}/bank {bank}",
+                one.burst.at(position) - early + shift,
+                one.place.words if turn else one.burst.length,
+            )
     elif isinstance(one, Load | Multiply):
         cycle = one.burst.at(one.burst.flow * geometry.mxm_at)
         for plane in one.planes:
@@ -262,7 +275,7 @@ def _check(claims: Iterator[tuple[str, int, int]]) -> dict[str, int]:
     busy = {}
     for name, spans in by_name.items():
         spans.sort()
-        for (start, length), (following, _) in zip(spans, spans[1:], strict=False):
+        for (start, length), (following, _) in pairwise(spans):
             if start + length > following:
                 raise Fault(f"{name} is asked for twice at cycle {following}")
         busy[name] = sum(length for _, length in spans)

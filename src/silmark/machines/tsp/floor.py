@@ -134,14 +134,14 @@ class Floor:
             Need((Candidate((bank.port,), delay=flow * bank.position - read),), offset, length) for bank in tile.banks
         ]
 
-    def writing(self, half: int, flow: int, offset: int, out: Out) -> list[Need]:
-        """Banks for the bytes of each element of a burst whose centre is at `offset`."""
+    def writing(self, half: int, flow: int, offset: int, out: Out, words: int = 0) -> list[Need]:
+        """Banks for the bytes of each element of a burst whose centre is at `offset`; a word per row unless told."""
         shift = self._turn * 5 % len(self.banks[half])
         banks = self.banks[half][shift:] + self.banks[half][:shift]
         ways = tuple(
             Candidate((bank.port,), flow * bank.position, bank=bank) for bank in banks if bank.number not in out.avoid
         )
-        return [Need(ways, offset, out.rows, count=out.width, words=out.rows)]
+        return [Need(ways, offset, out.rows, count=out.width, words=words or out.rows)]
 
     def writing_in_turn(self, half: int, flow: int, offset: int, words: int) -> list[Need]:
         """Banks that take a share of the rows each, one after the other, to be read side by side."""

@@ -38,13 +38,17 @@ class Need:
     """Room that a candidate's bank must have when it is taken."""
 
 
+_PATIENCE = 1_000_000
+"""Cycles that are tried; needs that are free each for itself meet within a few."""
+
+
 def place(needs: Sequence[Need], cycle: int) -> tuple[int, list[list[Candidate]]]:
     """The first cycle at or after `cycle` at which all needs are met at once, and what was taken for each.
 
     Raises:
         NoRoom: banks that have no room for what must be written, at any time.
     """
-    while True:
+    for _ in range(_PATIENCE):
         later = max((_earliest(need, cycle) for need in needs), default=cycle)
         if later > cycle:
             cycle = later
@@ -57,6 +61,7 @@ def place(needs: Sequence[Need], cycle: int) -> tuple[int, list[list[Candidate]]
                         line.take(cycle + need.offset + one.delay, need.length)
             return cycle, chosen
         cycle += 1
+    raise AssertionError("needs that can never be met at once")
 
 
 class NoRoom(Exception):

@@ -18,12 +18,46 @@ from silmark.machines.tsp.instructions import (
     Load,
     Multiply,
     Read,
+    Send,
     Values,
     Work,
     Write,
 )
 from silmark.machines.tsp.lines import Line
 from silmark.machines.tsp.resources import Candidate, Need, NoRoom, place
+
+_SUM_BYTES = 4
+"""Of a sum on its way from an array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Vectors that meet in the VXM.
+
+    Attributes:
+        name: of the instruction that they belong to.
+        chip: on which.
+        rows: vectors.
+        operations: of the chain that each of them passes.
+        work: values that meet -> values of each tile that is written.
+    """
+
+    name: str
+    chip: int
+    rows: int
+    operations: int
+    work: Work
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """Where a task went: first cycle, choices per need, the need of its ALUs, those of each output's streams."""
+
+    base: int
+    chosen: list[list[Candidate]]
+    alus: int
+    outs: tuple[int, ...]
+    half: int
 
 
 @dataclass(slots=True)
@@ -46,6 +80,7 @@ class Scheduler:
         self.links = {(a, b): Line() for a in range(chips) for b in range(chips) if a != b}
         self.instructions: list[Instruction] = []
         self.cycles = 0
+        self._copies: list[Tile] = []
 
     def _taken(self, floor: Floor, tile: Tile, target: int, offset: int, rows: int) -> tuple[_Part, list[Need]]:
         """Needs of reading a tile towards the VXM (target 0) or the outer end of a half."""
@@ -108,148 +143,154 @@ class Scheduler:
 
     def multiply(
         self,
-        name: str,
-        chip: int,
-        rows: int,
+        task: Task,
         operands: Sequence[tuple[Tile, Sequence[Plane], int]],
         before: Tile | None,
         outs: Sequence[Out],
-        operations: int,
-        work: Work,
         exact: bool,
     ) -> list[Tile]:
         """Rows through several arrays at once, their sums added in the VXM to what was summed before, results written.
 
         Args:
-            name, chip, rows: of the product.
+            task: what the VXM does with the sums; those of before come first.
             operands: per array: activations, planes that hold its weights, multiply-adds of one row.
             before: sums of earlier parts of the depth.
             outs: tiles to write.
-            operations: of the VXM on each vector.
-            work: sums before and sums of each array -> values of `outs`.
             exact: 8-bit.
         """
-        floor, geometry = self.floors[chip], self.geometry
-        at, there = geometry.mxm_at, geometry.mxm
-        middle = at + there + at  # from the row's arrival at the MXM, which is at offset 0 + at, back to the VXM
+        floor, geometry, rows = self.floors[task.chip], self.geometry, task.rows
+        at = geometry.mxm_at
+        middle = at + geometry.mxm + at  # from the VXM's position out to the MXM, through it and back
         parts: list[_Part] = []
         needs: list[Need] = []
         sums: list[int] = []
         earliest = 0
-
-        def add(part: _Part, more: list[Need]) -> None:
-            part.first = len(needs)
-            parts.append(part)
-            needs.extend(more)
-
         if before is not None:
-            add(*self._taken(floor, before, 0, middle, rows))
+            self._add(needs, parts, self._taken(floor, before, 0, middle, rows))
             earliest = before.centre_from(-before.half, geometry.read) - middle
         for tile, planes, _ in operands:
             half = planes[0].half
-            add(*self._taken(floor, tile, half, 0, rows))
+            self._add(needs, parts, self._taken(floor, tile, half, 0, rows))
             earliest = max(earliest, tile.centre_from(half, geometry.read), *(p.ready - at for p in planes))
             needs.extend(Need((Candidate((plane.busy,)),), at, rows) for plane in planes)
             sums.append(len(needs))
-            needs.append(Need(floor.path(-half, (half,), high=True), middle, rows, count=4))
-        base, chosen, written, alus = self._end(floor, needs, earliest, middle, rows, outs, operations)
-        takes = []
-        for part in parts[: 1 if before is not None else 0]:
-            takes.append(self._read(floor, name, part, chosen[part.first], base, rows))
-        for part, index, (_, planes, work_) in zip(parts[len(takes) :], sums, operands, strict=True):
-            burst = self._read(floor, name, part, chosen[part.first], base, rows)
-            out = floor.burst(-part.flow, chosen[index], base + middle, rows, (part.flow,))
+            needs.append(Need(floor.path(-half, (half,), high=True), middle, rows, count=_SUM_BYTES))
+        placed = self._place(floor, needs, earliest, middle, task, outs)
+        base, chosen = placed.base, placed.chosen
+        bursts = [self._read(floor, task.name, part, chosen[part.first], base, rows) for part in parts]
+        takes = bursts[: len(parts) - len(operands)]
+        for burst, index, (_, planes, work) in zip(bursts[len(takes) :], sums, operands, strict=True):
+            out = floor.burst(-burst.flow, chosen[index], base + middle, rows, (burst.flow,))
             numbers = tuple(plane.number for plane in planes)
-            self.instructions.append(Multiply(name, chip, numbers, burst, out, work_ * rows, exact))
+            self.instructions.append(Multiply(task.name, task.chip, numbers, burst, out, work * rows, exact))
             takes.append(out)
             for plane in planes:
-                if plane.started < base + at:
-                    plane.started = base + at
+                plane.started = max(plane.started, base + at)
                 plane.free = max(plane.free, base + at + rows)
-        return self._finish(name, chip, base + middle, rows, takes, outs, alus, operations, work, chosen, written)
+        return self._finish(task, base + middle, takes, outs, placed)
+
+    @staticmethod
+    def _add(needs: list[Need], parts: list[_Part], taken: tuple[_Part, list[Need]]) -> None:
+        """Joins the needs of one burst to those of others."""
+        part, more = taken
+        part.first = len(needs)
+        parts.append(part)
+        needs.extend(more)
 
     def vector(
-        self,
-        name: str,
-        chip: int,
-        tiles: Sequence[Tile],
-        outs: Sequence[Out],
-        operations: int,
-        work: Work,
-        earliest: int = 0,
-        rows: int = 0,
+        self, task: Task, tiles: Sequence[Tile], outs: Sequence[Out], earliest: int = 0
     ) -> tuple[list[Tile], int]:
         """Tiles side by side through a chain of ALUs; also the cycle behind the last vector, for what follows."""
-        floor, geometry = self.floors[chip], self.geometry
+        floor, geometry = self.floors[task.chip], self.geometry
         needs: list[Need] = []
-        parts = []
-        rows = rows or tiles[0].length
-        for tile in tiles:
-            part, more = self._taken(floor, tile, 0, 0, rows)
-            part.first = len(needs)
-            parts.append(part)
-            needs += more
+        parts: list[_Part] = []
+        for tile in self._apart(task, tiles):
+            self._add(needs, parts, self._taken(floor, tile, 0, 0, task.rows))
             earliest = max(earliest, tile.centre_from(-tile.half, geometry.read))
-        base, chosen, written, alus = self._end(floor, needs, earliest, 0, rows, outs, operations)
-        takes = [self._read(floor, name, part, chosen[part.first], base, rows) for part in parts]
-        made = self._finish(name, chip, base, rows, takes, outs, alus, operations, work, chosen, written)
-        return made, base + rows + operations * geometry.vxm
+        placed = self._place(floor, needs, earliest, 0, task, outs)
+        takes = [
+            self._read(floor, task.name, part, placed.chosen[part.first], placed.base, task.rows) for part in parts
+        ]
+        made = self._finish(task, placed.base, takes, outs, placed)
+        return made, placed.base + task.rows + task.operations * geometry.vxm
 
-    def _end(
-        self,
-        floor: Floor,
-        needs: list[Need],
-        earliest: int,
-        middle: int,
-        rows: int,
-        outs: Sequence[Out],
-        operations: int,
-    ) -> tuple[int, list[list[Candidate]], list[tuple[int, int]], int]:
-        """Adds ALUs and writes to the needs, and places all; a full half makes room for the other."""
-        alus = len(needs)
+    def _apart(self, task: Task, tiles: Sequence[Tile]) -> list[Tile]:
+        """Tiles that can be read at one time: what shares a bank with another is copied first."""
+        banks: set[int] = set()
+        apart = []
+        for tile in tiles:
+            held = tile
+            if banks & set(tile.place.banks):
+                out = Out(tile.key, tile.length, len(tile.banks), avoid=frozenset(banks))
+                copy = Task(f"{task.name} copy", task.chip, tile.length, 1, list)
+                ((held,), _) = self.vector(copy, [tile], [out])
+                self._copies.append(held)
+            banks |= set(held.place.banks)
+            apart.append(held)
+        return apart
+
+    def _place(
+        self, floor: Floor, needs: list[Need], earliest: int, middle: int, task: Task, outs: Sequence[Out]
+    ) -> _Placed:
+        """Adds ALUs and writes to the needs, and places all; where a half is full, what is written goes over."""
         ways = tuple(Candidate((line,), tag=number) for number, line in enumerate(floor.alus))
-        common = [*needs, Need(ways, middle, rows, count=max(1, min(operations, len(ways))))]
-        leaves = middle + operations * self.geometry.vxm
+        common = [*needs, Need(ways, middle, task.rows, count=min(task.operations, len(ways)))]
+        leaves = middle + task.operations * self.geometry.vxm
         first = floor.next_half()
         for half in (first, -first):
-            everything, written = list(common), []
+            everything, starts = list(common), []
             for out in outs:
-                written.append((len(everything), half))
+                starts.append(len(everything))
                 everything += self._given(floor, out, half, half, leaves)
             try:
                 base, chosen = place(everything, earliest)
             except NoRoom:
-                if half != first:
-                    raise
                 continue
-            return base, chosen, [*written, (len(everything), half)], alus
+            return _Placed(base, chosen, len(needs), (*starts, len(everything)), half)
         raise NoRoom
 
     def _finish(
-        self,
-        name: str,
-        chip: int,
-        cycle: int,
-        rows: int,
-        takes: Sequence[Burst],
-        outs: Sequence[Out],
-        alus: int,
-        operations: int,
-        work: Work,
-        chosen: list[list[Candidate]],
-        written: list[tuple[int, int]],
+        self, task: Task, cycle: int, takes: Sequence[Burst], outs: Sequence[Out], placed: _Placed
     ) -> list[Tile]:
         """The VXM's instruction and the writes behind it."""
-        floor, delay = self.floors[chip], operations * self.geometry.vxm
+        floor, delay, half = self.floors[task.chip], task.operations * self.geometry.vxm, placed.half
         gives, tiles = [], []
-        for out, (first, half), (end, _) in zip(outs, written[:-1], written[1:], strict=True):
-            burst = floor.burst(half, chosen[first], cycle + delay, out.rows, (half,))
+        for out, first, end in zip(outs, placed.outs, placed.outs[1:], strict=False):
+            burst = floor.burst(half, placed.chosen[first], cycle + delay, out.rows, (half,))
             gives.append(burst)
-            tiles.append(self._write(name, out, chosen[first + 1 : end], burst, half))
-        units = tuple(f"VXM {one.tag}" for one in chosen[alus])
-        self.instructions.append(Compute(name, chip, units, 0, cycle, rows, tuple(takes), tuple(gives), delay, work))
-        self._until(cycle + rows + delay)
+            tiles.append(self._write(task.name, out, placed.chosen[first + 1 : end], burst, half))
+        units = tuple(f"VXM {one.tag}" for one in placed.chosen[placed.alus])
+        self.instructions.append(
+            Compute(task.name, task.chip, units, 0, cycle, task.rows, tuple(takes), tuple(gives), delay, task.work)
+        )
+        self._until(cycle + task.rows + delay)
         return tiles
+
+    def send(self, name: str, link: tuple[int, int], tile: Tile) -> Tile:
+        """A tile to another chip: vectors leave at the link's pace on one stream, and are written as they come."""
+        near, far = (self.floors[chip] for chip in link)
+        geometry, width, at = self.geometry, len(tile.banks), self.geometry.sxm_at
+        vectors, half = tile.length * width, far.next_half()
+        cycles = vectors * geometry.c2c_vector
+        arrives = at + geometry.c2c_latency + at
+        needs = [
+            Need(near.path(tile.half, (tile.half,), high=True), 0, cycles),
+            *near.reading(tile, tile.half, 0, cycles),
+            Need((Candidate((self.links[link],)),), at, cycles),
+            Need(far.path(-half, (half,), high=True), arrives, cycles),
+            *far.writing(half, -half, arrives, Out(tile.key, cycles, width), tile.length),
+        ]
+        base, chosen = place(needs, tile.centre_from(tile.half, geometry.read))
+        burst = near.burst(tile.half, chosen[0], base, cycles, (tile.half,))
+        self.instructions.append(Read(name, tile.place, burst))
+        tile.last_read = max(tile.last_read, base + at + cycles)
+        out = far.burst(-half, chosen[-2], base + arrives, cycles, (half,))
+        self.instructions.append(Send(name, link, base + at, burst, out, vectors))
+        starts = [out.at(one.bank.position) + cycles - tile.length for one in chosen[-1] if one.bank is not None]
+        made = far.written(chosen[-1], starts, half, tile.length, tile.key)
+        self.instructions.append(Write(name, made.place, out))
+        self._until(max(made.since) + made.length - 1)
+        return made
 
     def permute(self, name: str, chip: int, tiles: Sequence[Tile], outs: Sequence[Out], work: Work) -> list[Tile]:
         """Tiles one after the other into an SXM, and the same values in another layout out of it.

@@ -27,6 +27,7 @@ class Tensor:
         name: of the program.
         groups, rows, columns: a matrix has one group.
         shape: as the program has it.
+        chip: that holds it.
         tiles: per form, by group, first row and first column.
         uses: instructions that still have to read it.
     """
@@ -36,6 +37,7 @@ class Tensor:
     rows: int
     columns: int
     shape: tuple[int, ...]
+    chip: int
     uses: int = 0
     tiles: dict[Form, dict[Key, Tile]] = field(default_factory=dict)
 
@@ -94,11 +96,22 @@ def readers(one: Instruction, lowered: Lowered) -> tuple[str, ...]:
     return tuple(name for name in dict.fromkeys(names) if name not in lowered.weights)
 
 
+def stages_of(lowered: Lowered, chips: int) -> list[int]:
+    """The chip of every instruction: a pipeline of stages, each with about the same weights."""
+    sizes = [lowered.tensors[one.right].size if isinstance(one, MatMul) and one.stored else 0
+             for one in lowered.instructions]  # fmt: skip
+    total, before, found = max(1, sum(sizes)), 0, []
+    for size in sizes:
+        found.append(min(chips - 1, (2 * before + size) * chips // (2 * total)))
+        before += size
+    return found
+
+
 def stages(one: Vector) -> tuple[int, ...]:
     """Operations of the VXM on each vector, pass by pass; a pass that sums over rows must end before the next begins.
 
-    softmax: scale and maximum; difference, exponential, sum; difference, exponential, scale. Norms: square and sum (mean,
-    then difference, square and sum), then scale by the deviation and the learned weight. gelu as its tanh form.
+    softmax: scale and maximum; difference, exponential, sum; difference, exponential, scale. Norms: square and sum
+    (mean, then difference, square and sum), then scale by the deviation and the learned weight. gelu as its tanh form.
     """
     return {
         "softmax": (2, 3, 3),

@@ -1,0 +1,67 @@
+"""What an SXM does with tiles: which pieces of a moved tensor go together, from which tiles they come, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from silmark.machines.lowering import Move
+from silmark.machines.semantics import move
+from silmark.machines.tsp.floor import Out
+from silmark.machines.tsp.geometry import Geometry
+from silmark.machines.tsp.instructions import Values
+from silmark.machines.tsp.numbers import CHUNK
+from silmark.machines.tsp.tensors import RIGHT, Form, Key, Tensor, pieces, width
+
+Where = tuple[Form, int, int, int, int]
+"""Form of a tile, its first row, rows, first column, columns."""
+
+
+def regions(one: Move, out: Tensor, lanes: int) -> list[Key]:
+    """Pieces of the result that are moved at once: group, first column, columns."""
+    if one.layout == "merge-heads":
+        return [(0, c, min(lanes, out.columns - c)) for c in range(0, out.columns, lanes)]
+    return [(group, 0, out.columns) for group in range(out.groups)]
+
+
+def overlaps(one: Move, tensor: Tensor, out: Tensor, key: Key, region: Key, lanes: int) -> bool:
+    """Whether a tile of an input holds any of a region of the result."""
+    group, first, columns = region
+    if one.layout == "split-heads":
+        wide = tensor.columns // one.settings["groups"]
+        return key[2] < (group + 1) * wide and key[2] + lanes > group * wide
+    if one.layout == "merge-heads":
+        wide = out.columns // one.settings["groups"]
+        return first < (key[0] + 1) * wide and first + columns > key[0] * wide
+    return key[0] == group
+
+
+def tiles_of(out: Tensor, columns: int, geometry: Geometry) -> tuple[list[Out], list[Where]]:
+    """Tiles of a region of a moved tensor: what leaves, and what part of the region each is."""
+    outs, places = [], []
+    for form in out.tiles:
+        blocks = out.blocks() if form != RIGHT else ((k, min(CHUNK, out.rows - k)) for k in range(0, out.rows, CHUNK))
+        for row, rows in blocks:
+            for column in range(0, columns, pieces(form, geometry.lanes)):
+                wide = min(pieces(form, geometry.lanes), columns - column)
+                words = -(-2 * rows // geometry.load_streams) if form == RIGHT else 0
+                key = f"{out.name}.{form}"
+                outs.append(Out(key, 2 * rows, 1, words) if words else Out(key, rows, width(form)))
+                places.append((form, row, rows, column, wide))
+    return outs, places
+
+
+def moved(one: Move, tensors: Mapping[str, Tensor], parts: Mapping[tuple[str, Key], Values], region: Key) -> Values:
+    """The values of a region of the result, from the tiles that were read; what was not read is not needed."""
+    group, first, columns = region
+    inputs = []
+    for name in one.inputs:
+        tensor = tensors[name]
+        whole = np.zeros((tensor.groups, tensor.rows, tensor.columns), dtype=np.float32)
+        for (of, (g, r, c)), value in parts.items():
+            if of == name:
+                whole[g, r : r + value.shape[0], c : c + value.shape[1]] = value
+        inputs.append(whole.reshape(tensor.shape))
+    result = move(one, inputs)
+    return (result[group] if result.ndim == 3 else result)[:, first : first + columns]
