@@ -68,36 +68,43 @@ class Layout:
 
     Attributes:
         shape: of the array.
-        outer, blocks, size, inner: see above; without shared scales, or with one for the whole tensor, everything
-            is one block.
+        blocks, size: see above; without shared scales, or with one for the whole tensor, everything is one block.
         length: of the axis; less than blocks * size where the last block is not full.
-        scale_shape: of an array with one entry per block.
+        before, after: lengths of the other axes.
     """
 
     shape: tuple[int, ...]
-    outer: int
     blocks: int
     size: int
-    inner: int
     length: int
-    scale_shape: tuple[int, ...]
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, shape: tuple[int, ...], axis: int, block: int) -> Layout:
         """How an array of that shape is cut along an axis; raises BadValue where it has no such axis."""
-        ndim = max(len(shape), 1)
+        shape, ndim = tuple(shape), max(len(shape), 1)
         if not -ndim <= axis < ndim:
             raise BadValue("axis", axis, f"an axis of an array of {len(shape)} dimensions")
+        every = prod(shape)
         if block == ELEMENT:
-            return cls(shape, 1, 1, 1, prod(shape), 1, shape)
+            return cls(shape, 1, 1, 1, after=(every,))
         if block == TENSOR or not shape:
-            return cls(shape, 1, 1, prod(shape), 1, prod(shape), (1,) * len(shape))
+            return cls(shape, min(every, 1), max(every, 1), every, after=(1,) * (ndim - 1))
         axis %= ndim
         length = shape[axis]
-        size = length if block == ROW else block
-        blocks = -(-length // max(size, 1))
-        outer, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
-        return cls(shape, outer, blocks, size, inner, length, (*shape[:axis], blocks, *shape[axis + 1 :]))
+        size = max(length, 1) if block == ROW else block
+        return cls(shape, -(-length // size), size, length, shape[:axis], shape[axis + 1 :])
+
+    @property
+    def outer(self) -> int:
+        """Values along the axes before it."""
+        return prod(self.before)
+
+    @property
+    def inner(self) -> int:
+        """Values along the axes after it."""
+        return prod(self.after)
 
     def split(self, xp: Namespace, x: Array) -> Array:
         """The array as (outer * blocks, size, inner), the last block filled with zeros; a view where it can be one."""
@@ -114,14 +121,24 @@ class Layout:
             parts = xp.reshape(parts, (self.outer, self.blocks * self.size, self.inner))[:, : self.length, :]
         return xp.reshape(parts, self.shape)
 
+    def scales(self, xp: Namespace, rows: Array) -> Array:
+        """What blocks share, (outer * blocks, n, inner), as an array with n entries per block along the axis."""
+        return xp.reshape(rows, (*self.before, self.blocks * rows.shape[1], *self.after))
+
+    def rows(self, xp: Namespace, scales: Array) -> Array:
+        """The inverse of `scales`."""
+        blocks = self.outer * self.blocks
+        each = prod(scales.shape) // max(blocks * self.inner, 1)
+        return xp.reshape(scales, (blocks, max(each, 1), self.inner))
+
     def work(self, xp: Namespace, x: Array, change: Callable[[Array], None]) -> Array:
         """A new array: `change` is called on (rows, size, inner) parts of a copy, each small enough for caches."""
         if not prod(self.shape):
             return xp.empty_like(x)
         source = self.split(xp, x)
         out = xp.empty_like(source)
-        rows = max(1, CHUNK // max(self.size * self.inner, 1))
-        columns = max(1, CHUNK // max(self.size, 1))
+        rows = max(1, CHUNK // (self.size * self.inner))
+        columns = max(1, CHUNK // self.size)
         for row in range(0, self.outer * self.blocks, rows):
             for column in range(0, self.inner, columns):
                 part = out[row : row + rows, :, column : column + columns]

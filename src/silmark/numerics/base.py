@@ -41,14 +41,16 @@ class Encoded:
     Attributes:
         codes: the elements' bit patterns, of the shape that was encoded. uint8 up to eight bits (two's complement
             where the format is), int32 above.
-        scales: what blocks share, outermost first. Each has one entry per block along `axis`; what one holds is the
-            format's business: codes of a scale format (uint8) or float32.
+        scales: what blocks share. Each array has one entry, or one per part, for each block along `axis`; what an
+            entry holds is the format's business: codes of a scale format (uint8) or float32.
         axis: axis along which elements share scales.
+        whole: what all blocks share beside, a float32, in formats whose scales have two levels.
     """
 
     codes: Array
     scales: tuple[Array, ...]
     axis: int
+    whole: Array | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

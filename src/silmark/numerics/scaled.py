@@ -1,17 +1,26 @@
-"""Formats made of a grid of elements and a rule for the scale that a block of them shares."""
+"""Formats made of a grid of elements, with or without a scale that a block of them shares."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from math import prod
 
 from array_api_compat import array_namespace, device
 
-from silmark.numerics.arrays import EXPONENT as INFINITE
-from silmark.numerics.arrays import Layout, as_float32, bits_of, clip, floats_of, largest, power_of_two_below, unwarned
+from silmark.numerics.arrays import (
+    EXPONENT,
+    Layout,
+    as_float32,
+    bits_of,
+    clip,
+    floats_of,
+    largest,
+    power_of_two_below,
+    unwarned,
+)
 from silmark.numerics.base import ELEMENT, ROW, TENSOR, Array, Encoded, Namespace, NumberFormat
-from silmark.numerics.grids import Grid
+from silmark.numerics.grids import FloatGrid, Grid
 
 _LEAST = 2.0**-127
 """The smallest scale that E8M0 has."""
@@ -20,74 +29,31 @@ _HALF = 1 << 22
 """float32's first mantissa bit: it makes a zero 2^-127 and an infinity NaN."""
 
 
-class ScaleRule(ABC):
-    """From a block's largest |x| to the scale it shares, a float32, and to what is stored of that."""
-
-    bits: float
-
-    @abstractmethod
-    def scale(self, xp: Namespace, largest: Array, grid: Grid) -> Array:
-        """The scale; NaN where the block holds anything that is not finite. `largest` may be overwritten."""
-
-    @abstractmethod
-    def code(self, xp: Namespace, scale: Array) -> Array:
-        """What is stored of it."""
-
-    @abstractmethod
-    def value(self, xp: Namespace, code: Array) -> Array:
-        """The scale again."""
+def poisoned(xp: Namespace, scale: Array) -> Array:
+    """The scale, NaN where it is not finite: a block that holds anything infinite has no values."""
+    return scale + (scale - scale)
 
 
-@dataclass(frozen=True, slots=True)
-class PowerOfTwo(ScaleRule):
-    """E8M0 of the OCP Microscaling specification (MX v1.0, section 5.4): 2^(floor(log2 largest) - shift).
+def e8m0(xp: Namespace, largest: Array, shift: int) -> Array:
+    """2^(floor(log2 largest) - shift), clipped to 2^-127; NaN where `largest` is not finite.
 
-    Attributes:
-        shift: exponent of the grid's largest binade, which the largest element then falls into.
-        bits: stored.
+    OCP Microscaling Formats (MX) specification v1.0, sections 5.4.1 (E8M0) and 6.3 (the exponent).
     """
-
-    shift: int = 0
-    bits: float = 8
-
-    def scale(self, xp: Namespace, largest: Array, grid: Grid) -> Array:
-        """Clipped to what E8M0 has, 2^-127 to 2^127."""
-        scale = power_of_two_below(xp, largest)
-        scale *= 2.0**-self.shift
-        clip(xp, scale, _LEAST, float("inf"))
-        scale *= xp.ones_like(scale) - (scale - scale)  # inf - inf: a block that is not finite has no scale
-        return scale
-
-    def code(self, xp: Namespace, scale: Array) -> Array:
-        """Exponent plus 127, which is how float32 stores it: 0 for 2^-127, a subnormal there, and 255 for NaN."""
-        return xp.astype((bits_of(xp, scale) & INFINITE) >> 23, xp.uint8)
-
-    def value(self, xp: Namespace, code: Array) -> Array:
-        """2^(code - 127), NaN for 255."""
-        bits = xp.astype(code, xp.int32) << 23
-        return floats_of(xp, bits + _HALF * xp.astype((bits == 0) | (bits == INFINITE), xp.int32))
+    scale = power_of_two_below(xp, largest)
+    scale *= 2.0**-shift
+    clip(xp, scale, _LEAST, float("inf"))
+    return poisoned(xp, scale)
 
 
-@dataclass(frozen=True, slots=True)
-class Real(ScaleRule):
-    """A float32 scale that puts the largest element on the grid's largest value; kept beside, it counts no bits."""
+def e8m0_code(xp: Namespace, scale: Array) -> Array:
+    """Exponent plus 127, which is how float32 stores it: 0 for 2^-127, a subnormal there, and 255 for NaN."""
+    return xp.astype((bits_of(xp, scale) & EXPONENT) >> 23, xp.uint8)
 
-    bits: float = 0
 
-    def scale(self, xp: Namespace, largest: Array, grid: Grid) -> Array:
-        """What puts `largest` on the top; 1 for a block of zeros."""
-        scale = largest / xp.asarray(grid.top * grid.unit, dtype=xp.float32, device=device(largest))
-        scale += scale == 0
-        scale *= xp.ones_like(scale) + (scale - scale)
-        return scale
-
-    def code(self, xp: Namespace, scale: Array) -> Array:
-        """As it is."""
-        return scale
-
-    def value(self, xp: Namespace, code: Array) -> Array:
-        """As it is."""
-        return code
+def e8m0_value(xp: Namespace, code: Array) -> Array:
+    """2^(code - 127), NaN for 255."""
+    bits = xp.astype(code, xp.int32) << 23
+    return floats_of(xp, bits + _HALF * xp.astype((bits == 0) | (bits == EXPONENT), xp.int32))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,23 +96,23 @@ class Plain(NumberFormat):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scaled(NumberFormat):
-    """Elements that share a scale.
+class Shared(NumberFormat):
+    """Elements that share a scale; what the scale is, and how it is stored, is left to the families.
 
     Attributes:
         grid: values of an element before the scale.
-        rule: how the scale follows from the block.
         group: `NumberFormat.block`.
+        scale_bits: stored bits of a block's scales.
     """
 
     grid: Grid
-    rule: ScaleRule
     group: int
+    scale_bits: float = 0
 
     @property
     def bits(self) -> float:
         """Of an element, and its share of the scale's."""
-        return self.grid.bits + (self.rule.bits / self.group if self.group not in (ROW, TENSOR) else 0)
+        return self.grid.bits + (self.scale_bits / self.group if self.group not in (ROW, TENSOR) else 0)
 
     @property
     def block(self) -> int:
@@ -155,18 +121,14 @@ class Scaled(NumberFormat):
 
     @unwarned
     def encode(self, x: Array, axis: int = -1) -> Encoded:
-        """Codes of x's shape, and one scale per block."""
+        """Codes of x's shape, and scales per block."""
         xp, x = as_float32(x)
         layout = Layout.of(x.shape, axis, self.group)
-        if not prod(x.shape):
-            return Encoded(
-                self.grid.code(xp, x), (self.rule.code(xp, xp.zeros(layout.scale_shape, dtype=xp.float32)),), axis
-            )
         parts = xp.asarray(layout.split(xp, x), copy=True)
-        scale = self.rule.scale(xp, largest(xp, parts, 1), self.grid)
-        self._round(xp, parts, scale * self.grid.unit)
-        scales = xp.reshape(self.rule.code(xp, scale), layout.scale_shape)
-        return Encoded(self.grid.code(xp, layout.join(xp, parts)), (scales,), axis)
+        whole = self._whole(xp, x)
+        step = self._fit(xp, parts, whole)
+        stored = tuple(layout.scales(xp, scale) for scale in self._store(xp, step, whole))
+        return Encoded(self.grid.code(xp, layout.join(xp, parts)), stored, axis, whole)
 
     @unwarned
     def decode(self, encoded: Encoded) -> Array:
@@ -175,26 +137,100 @@ class Scaled(NumberFormat):
         values = self.grid.value(xp, encoded.codes)
         layout = Layout.of(values.shape, encoded.axis, self.group)
         parts = layout.split(xp, values)
-        scale = self.rule.value(xp, encoded.scales[0]) * self.grid.unit
-        return layout.join(xp, parts * xp.reshape(scale, (parts.shape[0], 1, parts.shape[2])))
+        stored = tuple(layout.rows(xp, scale) for scale in encoded.scales)
+        self._multiply(xp, parts, self._load(xp, stored, encoded.whole))
+        return layout.join(xp, parts)
 
     @unwarned
     def quantize(self, x: Array, axis: int = -1) -> Array:
         """Each block divided by its scale, rounded, multiplied again."""
         xp, x = as_float32(x)
-        whole = None
-        if self.group == TENSOR and prod(x.shape):
-            whole = self.rule.scale(xp, largest(xp, x, None), self.grid)
-        layout = Layout.of(x.shape, axis, ELEMENT if self.group == TENSOR else self.group)
+        whole = self._whole(xp, x)
 
         def change(part: Array) -> None:
-            scale = whole if whole is not None else self.rule.scale(xp, largest(xp, part, 1), self.grid)
-            step = scale * self.grid.unit
-            self._round(xp, part, step)
-            part *= step
+            self._multiply(xp, part, self._fit(xp, part, whole))
 
-        return layout.work(xp, x, change)
+        return Layout.of(x.shape, axis, ELEMENT if self.group == TENSOR else self.group).work(xp, x, change)
 
-    def _round(self, xp: Namespace, part: Array, step: Array) -> None:
-        part /= step
+    def _whole(self, xp: Namespace, x: Array) -> Array | None:
+        """What the whole tensor decides, before its blocks."""
+        return None
+
+    @abstractmethod
+    def _fit(self, xp: Namespace, part: Array, whole: Array | None) -> Array:
+        """Makes elements of (rows, size, inner) blocks in place; returns what they are to be multiplied with."""
+
+    @abstractmethod
+    def _store(self, xp: Namespace, step: Array, whole: Array | None) -> tuple[Array, ...]:
+        """What is stored of `_fit`'s answer, each (rows, n, inner)."""
+
+    @abstractmethod
+    def _load(self, xp: Namespace, stored: tuple[Array, ...], whole: Array | None) -> Array:
+        """The inverse of `_store`."""
+
+    def _multiply(self, xp: Namespace, part: Array, step: Array) -> None:
+        part *= step
+
+    def _round(self, xp: Namespace, part: Array) -> None:
         self.grid.round_(xp, part, self.ties, self.overflow, self.most_negative)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerOfTwo(Shared):
+    """Blocks under a power of two, eight bits of exponent, such that the largest element falls into the top binade.
+
+    Attributes:
+        shift: exponent of the grid's top binade.
+    """
+
+    shift: int = 0
+    scale_bits: float = 8
+
+    def _fit(self, xp: Namespace, part: Array, whole: Array | None) -> Array:
+        step = e8m0(xp, largest(xp, part, 1), self.shift)
+        step *= self.grid.unit
+        part /= step
+        self._round(xp, part)
+        return step
+
+    def _store(self, xp: Namespace, step: Array, whole: Array | None) -> tuple[Array, ...]:
+        return (e8m0_code(xp, step / self.grid.unit),)
+
+    def _load(self, xp: Namespace, stored: tuple[Array, ...], whole: Array | None) -> Array:
+        return e8m0_value(xp, stored[0]) * self.grid.unit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Real(Shared):
+    """Blocks, rows or a tensor under a scale that puts the largest element on the grid's largest value.
+
+    Attributes:
+        scale_grid: what the scale is rounded to; float32 as it is.
+    """
+
+    scale_grid: FloatGrid | None = None
+
+    def _whole(self, xp: Namespace, x: Array) -> Array | None:
+        if self.group != TENSOR or not prod(x.shape):
+            return None
+        return self._scale(xp, xp.reshape(largest(xp, x, None), (1, 1, 1)))
+
+    def _scale(self, xp: Namespace, largest: Array) -> Array:
+        """1 for a block of zeros."""
+        scale = largest / xp.asarray(self.grid.top, dtype=xp.float32, device=device(largest))
+        if self.scale_grid:
+            self.scale_grid.round_(xp, scale, "even", "inf", "clamp")
+        scale += scale == 0
+        return poisoned(xp, scale)
+
+    def _fit(self, xp: Namespace, part: Array, whole: Array | None) -> Array:
+        step = self._scale(xp, largest(xp, part, 1)) if whole is None else whole
+        part /= step
+        self._round(xp, part)
+        return step
+
+    def _store(self, xp: Namespace, step: Array, whole: Array | None) -> tuple[Array, ...]:
+        return (step,)
+
+    def _load(self, xp: Namespace, stored: tuple[Array, ...], whole: Array | None) -> Array:
+        return stored[0]

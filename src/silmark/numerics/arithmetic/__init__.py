@@ -21,7 +21,7 @@ def get(name: str) -> Arithmetic:
     """The arithmetic of that name; raises UnknownName with near matches."""
     if name in ARITHMETICS:
         return ARITHMETICS[name]
-    if name in formats.FORMATS or name in formats.SHORT:
+    if name in formats.FORMATS or name in formats.PLANS:
         both = formats.get(name)
         wide = both if name in ("bf16", "fp16") else formats.get("fp32")
         return Digital(name=name, left=both, right=both, out=wide)
