@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_torch_namespace
+from array_api_compat import array_namespace, device, is_torch_namespace, to_device
 
 from silmark.errors import BadValue
 from silmark.numerics.base import ELEMENT, ROW, TENSOR, Array, Namespace
@@ -56,10 +56,23 @@ def clip(xp: Namespace, x: Array, low: float, high: float) -> None:
         np.clip(x, np.float32(low), np.float32(high), out=x)
 
 
+def on_numpy(function: Callable[..., Array], x: Array, *more: Array) -> Array:
+    """Calls a function of numpy arrays, compiled for the CPU, with copies of arrays that lie elsewhere."""
+    xp = array_namespace(x)
+    if not is_torch_namespace(xp):
+        return function(x, *more)
+    result = function(*(np.asarray(to_device(each, "cpu")) for each in (x, *more)))
+    return to_device(xp.asarray(result), device(x))
+
+
 def largest(xp: Namespace, x: Array, axis: int | None) -> Array:
     """The largest |x| along an axis, which stays as one entry; of the whole array where axis is None."""
     keep = axis is not None
     return xp.maximum(xp.max(x, axis=axis, keepdims=keep), -xp.min(x, axis=axis, keepdims=keep))
+
+
+Place = tuple[slice, slice, slice]
+"""Where a part lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +144,11 @@ class Layout:
         each = prod(scales.shape) // max(blocks * self.inner, 1)
         return xp.reshape(scales, (blocks, max(each, 1), self.inner))
 
-    def work(self, xp: Namespace, x: Array, change: Callable[[Array], None]) -> Array:
-        """A new array: `change` is called on (rows, size, inner) parts of a copy, each small enough for caches."""
+    def work(self, xp: Namespace, x: Array, change: Callable[[Array, Place], None]) -> Array:
+        """A new array: `change` is called on (rows, size, inner) parts of a copy, each small enough for caches.
+
+        It gets the part, to change it in place, and where it lies, to index arrays of (outer * blocks, n, inner).
+        """
         if not prod(self.shape):
             return xp.empty_like(x)
         source = self.split(xp, x)
@@ -141,7 +157,8 @@ class Layout:
         columns = max(1, CHUNK // self.size)
         for row in range(0, self.outer * self.blocks, rows):
             for column in range(0, self.inner, columns):
-                part = out[row : row + rows, :, column : column + columns]
-                part[...] = source[row : row + rows, :, column : column + columns]
-                change(part)
+                place = (slice(row, row + rows), slice(None), slice(column, column + columns))
+                part = out[place]
+                part[...] = source[place]
+                change(part, place)
         return self.join(xp, out)

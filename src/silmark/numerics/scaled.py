@@ -11,6 +11,7 @@ from array_api_compat import array_namespace, device
 from silmark.numerics.arrays import (
     EXPONENT,
     Layout,
+    Place,
     as_float32,
     bits_of,
     clip,
@@ -89,7 +90,7 @@ class Plain(NumberFormat):
         """Each element on its own."""
         xp, x = as_float32(x)
 
-        def change(part: Array) -> None:
+        def change(part: Array, place: Place) -> None:
             self.grid.round_(xp, part, self.ties, self.overflow, self.most_negative)
 
         return Layout.of(x.shape, axis, ELEMENT).work(xp, x, change)
@@ -147,10 +148,29 @@ class Shared(NumberFormat):
         xp, x = as_float32(x)
         whole = self._whole(xp, x)
 
-        def change(part: Array) -> None:
+        def change(part: Array, place: Place) -> None:
             self._multiply(xp, part, self._fit(xp, part, whole))
 
         return Layout.of(x.shape, axis, ELEMENT if self.group == TENSOR else self.group).work(xp, x, change)
+
+    @unwarned
+    def elements(self, x: Array, axis: int = -1) -> tuple[Array, Array]:
+        """What `quantize` multiplies at last: elements as float32, and per block the scale that makes values of them.
+
+        For formats with one scale per block; arithmetics that sum codes use it.
+        """
+        xp, x = as_float32(x)
+        layout = Layout.of(x.shape, axis, self.group)
+        whole = self._whole(xp, x)
+        if self.group == TENSOR:
+            values = Layout.of(x.shape, axis, ELEMENT).work(xp, x, lambda part, place: self._fit(xp, part, whole))
+            return values, layout.scales(xp, xp.ones((1, 1, 1), dtype=xp.float32) if whole is None else whole)
+        steps = xp.empty((layout.outer * layout.blocks, 1, layout.inner), dtype=xp.float32, device=device(x))
+
+        def change(part: Array, place: Place) -> None:
+            steps[place] = self._fit(xp, part, whole)
+
+        return layout.work(xp, x, change), layout.scales(xp, steps)
 
     def _whole(self, xp: Namespace, x: Array) -> Array | None:
         """What the whole tensor decides, before its blocks."""

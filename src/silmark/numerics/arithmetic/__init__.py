@@ -1,6 +1,9 @@
 """The ways to multiply by name; a format's own name is the arithmetic that rounds both operands to it.
 
-A new one is one entry of ARITHMETICS, and one file where it sums in a way of its own.
+    >>> get("dmatrix-basic").left.name
+    'bfp16-64'
+
+A new one is an entry of `chips`, and a file of `silmark.numerics.sums` where it sums in a way of its own.
 """
 
 from __future__ import annotations
@@ -9,23 +12,29 @@ from functools import lru_cache
 
 from silmark.errors import UnknownName
 from silmark.numerics import formats
+from silmark.numerics.arithmetic.chips import CHIPS
 from silmark.numerics.arithmetic.digital import Digital
+from silmark.numerics.arithmetic.factored import Factored
 from silmark.numerics.base import Arithmetic
 
-ARITHMETICS: dict[str, Arithmetic] = {}
-"""Arithmetics of chips; what has only a format's name is made by `get`."""
+
+def names() -> list[str]:
+    """All that `get` knows."""
+    return [*CHIPS, *(name for name in formats.FORMATS if name not in CHIPS)]
 
 
 @lru_cache
 def get(name: str) -> Arithmetic:
-    """The arithmetic of that name; raises UnknownName with near matches."""
-    if name in ARITHMETICS:
-        return ARITHMETICS[name]
+    """The arithmetic of that name; raises UnknownName with near matches.
+
+    One that has only a format's name sums in float32 and leaves the sum in float32.
+    """
+    if name in CHIPS:
+        return CHIPS[name]
     if name in formats.FORMATS or name in formats.PLANS:
         both = formats.get(name)
-        wide = both if name in ("bf16", "fp16") else formats.get("fp32")
-        return Digital(name=name, left=both, right=both, out=wide)
-    raise UnknownName("arithmetic", name, [*ARITHMETICS, *formats.FORMATS], hint=f"known: {', '.join(ARITHMETICS)}")
+        return Digital(name=name, left=both, right=both, out=formats.get("fp32"))
+    raise UnknownName("arithmetic", name, names(), hint=f"known: {', '.join(names())}")
 
 
-__all__ = ["ARITHMETICS", "Digital", "get"]
+__all__ = ["CHIPS", "Digital", "Factored", "get", "names"]

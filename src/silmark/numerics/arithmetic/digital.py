@@ -3,37 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from array_api_compat import array_namespace
 
 from silmark.errors import BadValue
 from silmark.numerics.arrays import as_float32
 from silmark.numerics.base import VECTOR_KINDS, Arithmetic, Array, NumberFormat, Prepared
-
-
-class Accumulation(Protocol):
-    """How products are summed."""
-
-    @property
-    def name(self) -> str:
-        """Key in messages and tables."""
-        ...
-
-    def __call__(self, left: Array, right: Array) -> Array:
-        """(..., m, k) times (..., k, n), both already values of their formats; float32."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Float32:
-    """float32 sums in the order of the linear algebra library, which no chip publishes for itself either."""
-
-    name: str = "fp32"
-
-    def __call__(self, left: Array, right: Array) -> Array:
-        """The library's product."""
-        return left @ right
+from silmark.numerics.sums import Float32, Sum
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +25,7 @@ class Digital(Arithmetic):
     left: NumberFormat
     right: NumberFormat
     out: NumberFormat
-    sums: Accumulation = field(default_factory=Float32)
+    sums: Sum = field(default_factory=Float32)
     vectors: dict[str, NumberFormat] = field(default_factory=dict)
 
     @property
@@ -59,7 +35,7 @@ class Digital(Arithmetic):
 
     def prepare(self, weights: Array) -> Prepared:
         """See `Arithmetic.prepare`."""
-        _matrix("weights", weights)
+        matrix("weights", weights)
         return Prepared(self.right.quantize(weights, axis=-2), None, self.name)
 
     def matmul(self, left: Array, weights: Prepared | Array, *, seed: int = 0) -> Array:
@@ -79,14 +55,15 @@ def check(arithmetic: Arithmetic, left: Array, prepared: Prepared) -> None:
     """Raises BadValue where a product cannot be formed."""
     if prepared.arithmetic != arithmetic.name:
         raise BadValue("weights", prepared.arithmetic, f"weights prepared by {arithmetic.name}")
-    _matrix("left", left)
+    matrix("left", left)
     if left.shape[-1] != prepared.values.shape[-2]:
         raise BadValue("left", tuple(left.shape), f"a last axis of {prepared.values.shape[-2]}, as the weights have")
     if array_namespace(left) is not array_namespace(prepared.values):
         raise BadValue("left", type(left).__name__, f"an array of the weights' kind, {type(prepared.values).__name__}")
 
 
-def _matrix(name: str, x: Array) -> None:
+def matrix(name: str, x: Array) -> None:
+    """Raises BadValue where x is no matrix of real numbers."""
     as_float32(x, name)
     if x.ndim < 2:
         raise BadValue(name, tuple(x.shape), "a matrix, or a stack of them")

@@ -7,7 +7,7 @@ from math import prod
 
 from array_api_compat import array_namespace, device
 
-from silmark.numerics.arrays import Layout, as_float32, clip, unwarned
+from silmark.numerics.arrays import Layout, Place, as_float32, clip, unwarned
 from silmark.numerics.base import ELEMENT, ROW, TENSOR, Array, Encoded, Namespace, NumberFormat
 from silmark.numerics.formats.floats import BF16
 from silmark.numerics.formats.integers import GROUPS
@@ -67,7 +67,7 @@ class Affine(NumberFormat):
         if self.group == TENSOR and prod(x.shape):
             whole = self._range(xp, xp.reshape(x, (1, -1, 1)))
 
-        def change(part: Array) -> None:
+        def change(part: Array, place: Place) -> None:
             scale, zero = self._range(xp, part) if whole is None else whole
             self._round(xp, part, scale, zero)
             part -= zero
