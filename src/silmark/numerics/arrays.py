@@ -18,6 +18,9 @@ unwarned = np.errstate(all="ignore")
 CHUNK = 1 << 18
 """Elements worked on at once: 1 MiB of float32, which caches hold while several operations pass over it."""
 
+_SHORT = 64
+"""Entries along an axis up to which numpy's own reduction is slow."""
+
 EXPONENT = 0x7F800000
 """Bits of a float32 that hold its exponent."""
 
@@ -68,7 +71,18 @@ def on_numpy(function: Callable[..., Array], x: Array, *more: Array) -> Array:
 def largest(xp: Namespace, x: Array, axis: int | None) -> Array:
     """The largest |x| along an axis, which stays as one entry; of the whole array where axis is None."""
     keep = axis is not None
+    if axis is not None and x.shape[axis] <= _SHORT and not is_torch_namespace(xp):
+        return _largest_of_few(x, axis)
     return xp.maximum(xp.max(x, axis=axis, keepdims=keep), -xp.min(x, axis=axis, keepdims=keep))
+
+
+def _largest_of_few(x: Array, axis: int) -> Array:
+    """The same along a short axis, entry by entry: numpy reduces many short rows ten times slower than this."""
+    size = np.moveaxis(np.abs(x), axis, 0)
+    most = size[0].copy()
+    for each in size[1:]:
+        np.maximum(most, each, out=most)
+    return np.expand_dims(most, axis)
 
 
 Place = tuple[slice, slice, slice]
@@ -102,10 +116,10 @@ class Layout:
         every = prod(shape)
         if block == ELEMENT:
             return cls(shape, 1, 1, 1, after=(every,))
-        if block == TENSOR or not shape:
+        if block == TENSOR:
             return cls(shape, min(every, 1), max(every, 1), every, after=(1,) * (ndim - 1))
         axis %= ndim
-        length = shape[axis]
+        length = shape[axis] if shape else 1
         size = max(length, 1) if block == ROW else block
         return cls(shape, -(-length // size), size, length, shape[:axis], shape[axis + 1 :])
 
@@ -140,9 +154,7 @@ class Layout:
 
     def rows(self, xp: Namespace, scales: Array) -> Array:
         """The inverse of `scales`."""
-        blocks = self.outer * self.blocks
-        each = prod(scales.shape) // max(blocks * self.inner, 1)
-        return xp.reshape(scales, (blocks, max(each, 1), self.inner))
+        return xp.reshape(scales, (self.outer * self.blocks, -1, self.inner))
 
     def work(self, xp: Namespace, x: Array, change: Callable[[Array, Place], None]) -> Array:
         """A new array: `change` is called on (rows, size, inner) parts of a copy, each small enough for caches.

@@ -63,7 +63,7 @@ def round_ties(xp: Namespace, x: Array, ties: Ties) -> None:
     x -= whole  # exact, and less than one: what is left decides
     if ties == "away":
         x *= 2
-        xp.trunc(x, out=x)
+        x[...] = xp.trunc(x)
     else:
         xp.round(x, out=x)  # even is zero here
     x += whole
@@ -164,7 +164,8 @@ class FloatGrid(Grid):
         x *= last
         if overflow != "saturate":
             over = xp.abs(x) > self.top
-            x[over] *= float(overflow)
+            if bool(xp.any(over)):
+                x[over] *= float(overflow)
         if self.specials == "unsigned zero":
             x += 0.0
 
@@ -181,7 +182,8 @@ class FloatGrid(Grid):
             codes = xp.where(below, xp.astype(steps, xp.int32), codes)
         sign = 1 << (self.bits - 1)
         codes = xp.where(size > EXPONENT, self._nan, xp.where(size == EXPONENT, self._inf, codes))
-        codes = xp.astype(codes, xp.int32) | xp.astype(bits < 0, xp.int32) * sign
+        negative = (bits < 0) & (size <= EXPONENT)  # NaN has no sign
+        codes = xp.astype(codes, xp.int32) | xp.astype(negative, xp.int32) * sign
         return xp.astype(codes & (2 * sign - 1), xp.uint8) if self.bits <= 8 else codes
 
     @property

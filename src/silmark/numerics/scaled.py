@@ -136,6 +136,8 @@ class Shared(NumberFormat):
         """Element times scale."""
         xp = array_namespace(encoded.codes)
         values = self.grid.value(xp, encoded.codes)
+        if not prod(values.shape):
+            return values
         layout = Layout.of(values.shape, encoded.axis, self.group)
         parts = layout.split(xp, values)
         stored = tuple(layout.rows(xp, scale) for scale in encoded.scales)

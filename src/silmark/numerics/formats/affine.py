@@ -55,6 +55,8 @@ class Affine(NumberFormat):
         """Scale times the distance to the zero point."""
         xp = array_namespace(encoded.codes)
         values = xp.astype(encoded.codes, xp.float32)
+        if not prod(values.shape):
+            return values
         layout = Layout.of(values.shape, encoded.axis, self.group)
         scale, zero = (layout.rows(xp, stored) for stored in encoded.scales)
         return layout.join(xp, (layout.split(xp, values) - xp.astype(zero, xp.float32)) * scale)

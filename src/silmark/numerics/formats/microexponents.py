@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from silmark.numerics.arrays import largest, power_of_two_below
+from silmark.numerics.arrays import largest
 from silmark.numerics.base import Array, Namespace
 from silmark.numerics.grids import IntGrid
 from silmark.numerics.scaled import Shared, e8m0, e8m0_code, e8m0_value
@@ -22,18 +22,17 @@ class Microexponents(Shared):
     """See the module. Stored are the block's exponent and, for each pair, 1 where it is one binade lower."""
 
     def _fit(self, xp: Namespace, part: Array, whole: Array | None) -> Array:
-        pairs = _paired(xp, part)
-        most = largest(xp, pairs, 2)
+        rows, size, inner = part.shape
+        most = largest(xp, xp.reshape(part, (rows, size // _PAIR, _PAIR, inner)), 2)[:, :, 0, :]
         block = e8m0(xp, xp.max(most, axis=1, keepdims=True), 0)
-        step = xp.maximum(power_of_two_below(xp, most), block * 0.5)
+        step = xp.maximum(e8m0(xp, most, 0), block * 0.5)
         step *= self.grid.unit
-        pairs /= step
+        part /= xp.repeat(step, _PAIR, axis=1)
         self._round(xp, part)
-        return step[:, :, 0, :]
+        return step
 
     def _multiply(self, xp: Namespace, part: Array, step: Array) -> None:
-        pairs = _paired(xp, part)
-        pairs *= step[:, :, None, :]
+        part *= xp.repeat(step, _PAIR, axis=1)
 
     def _store(self, xp: Namespace, step: Array, whole: Array | None) -> tuple[Array, ...]:
         step = step / self.grid.unit
@@ -43,12 +42,6 @@ class Microexponents(Shared):
     def _load(self, xp: Namespace, stored: tuple[Array, ...], whole: Array | None) -> Array:
         lower = xp.astype(stored[1], xp.float32)
         return e8m0_value(xp, stored[0]) * ((1 - 0.5 * lower) * self.grid.unit)
-
-
-def _paired(xp: Namespace, part: Array) -> Array:
-    """(rows, pairs, 2, inner), sharing memory."""
-    rows, size, inner = part.shape
-    return xp.reshape(part, (rows, size // _PAIR, _PAIR, inner))
 
 
 FORMATS = tuple(
