@@ -64,7 +64,7 @@ class Executor:
 
     def __init__(self, schedule: Schedule, geometry: Geometry) -> None:
         self._schedule, self._geometry = schedule, geometry
-        self._streams: dict[tuple[int, int, tuple[int, ...], int], Values] = {}
+        self._streams: dict[Burst, Values] = {}
         self._memory: dict[tuple[int, int], dict[int, _Stored]] = defaultdict(dict)
         self._planes: dict[tuple[int, int], list[tuple[int, Values]]] = defaultdict(list)
         self._cycles = 0
@@ -100,11 +100,11 @@ class Executor:
         self._cycles = max(self._cycles, cycle)
 
     def _put(self, burst: Burst, values: Values) -> None:
-        self._streams[burst.chip, burst.flow, burst.streams, burst.centre] = values
+        self._streams[burst] = values
 
     def _take(self, burst: Burst) -> Values:
         """What passes on these streams; it is consumed."""
-        found = self._streams.pop((burst.chip, burst.flow, burst.streams, burst.centre), None)
+        found = self._streams.pop(burst, None)
         if found is None:
             raise Fault(f"nothing on streams {burst.streams} whose centre is cycle {burst.centre}")
         return found

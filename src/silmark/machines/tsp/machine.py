@@ -9,9 +9,10 @@ from typing import ClassVar
 from silmark.chips import Chip
 from silmark.figures import Interval
 from silmark.machines.base import Facts, Machine, Option, Tile, Value
-from silmark.machines.lowering import Lowered, MatMul, lower
+from silmark.machines.lowering import lower
 from silmark.machines.program import Program
 from silmark.machines.run import Event, Refusal, Run, joules
+from silmark.machines.shapes import weight_elements
 from silmark.machines.tsp.compile import Compiler
 from silmark.machines.tsp.execute import Executed, Executor, Fault
 from silmark.machines.tsp.geometry import HALVES, Geometry, geometry
@@ -37,9 +38,10 @@ class Tsp(Machine):
         facts, form, chips = Facts(self.name, chip), self.format(program), int(options["chips"])
         if f"peak.{form}" not in chip.figures:
             return Refusal(f"{chip.id} does not multiply in {form}", cannot=True)
-        floor, lowered = geometry(facts), lower(program)
-        if reason := _too_large(lowered, floor, form, chips):
+        floor = geometry(facts)
+        if reason := _too_large(program, floor, form, chips):
             return Refusal(reason)
+        lowered = lower(program)
         in_turn = program.operator == "products"
         try:
             schedule = Compiler(lowered, floor, exact=form == "int8", in_turn=in_turn, chips=chips).compile()
@@ -85,11 +87,9 @@ class Tsp(Machine):
         return tuple(tiles)
 
 
-def _too_large(lowered: Lowered, floor: Geometry, form: str, chips: int) -> str:
+def _too_large(program: Program, floor: Geometry, form: str, chips: int) -> str:
     """Why stored weights cannot fit, with both numbers; empty where they may."""
-    stored = {one.right: lowered.tensors[one.right].size for one in lowered.instructions
-              if isinstance(one, MatMul) and one.stored}  # fmt: skip
-    needed = sum(stored.values()) * (1 if form == "int8" else 2)
+    needed = weight_elements(program.sizes()) * (1 if form == "int8" else 2)
     if needed <= chips * floor.memory_bytes:
         return ""
     least = -(-needed // floor.memory_bytes)

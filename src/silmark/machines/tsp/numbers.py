@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from silmark.machines.lowering import Lowered, MatMul
 from silmark.machines.semantics import execute
-from silmark.numerics import formats
+from silmark.numerics import arithmetic, formats
 
 Values = NDArray[Any]
 CHUNK = 160
@@ -35,17 +35,13 @@ def codes(x: Values, axis: int) -> tuple[Values, Values]:
 
 
 def whole_sums(left: Values, right: Values) -> Values:
-    """Products of codes, summed as 32-bit whole numbers; float32 holds up to 1,040 of them exactly."""
-    depth = left.shape[-1]
-    if depth <= 2 * CHUNK:
-        return (left @ right).astype(np.int32)
-    parts = range(0, depth, 2 * CHUNK)
-    return sum((left[:, k : k + 2 * CHUNK] @ right[k : k + 2 * CHUNK]).astype(np.int32) for k in parts)  # type: ignore[return-value]
+    """Products of codes of one array's depth, 320, as 32-bit whole numbers; float32 holds sums of 1,040 exactly."""
+    return np.asarray((left @ right).astype(np.int32))
 
 
 def chunk_sums(left: Values, right: Values) -> Values:
     """One chunk: products and sums in float64, of which 31 bits are spare, then one rounding to float32."""
-    return (left.astype(np.float64) @ right.astype(np.float64)).astype(np.float32)
+    return np.asarray((left.astype(np.float64) @ right.astype(np.float64)).astype(np.float32))
 
 
 def scaled(sums: Values, rows: Values, columns: Values) -> Values:
@@ -53,26 +49,18 @@ def scaled(sums: Values, rows: Values, columns: Values) -> Values:
     return half(sums.astype(np.float32) * rows * columns)
 
 
-def multiply(one: MatMul, left: Values, right: Values, exact: bool) -> Values:
-    """A whole product, without tiles: what the executed tiles have to equal."""
-    if exact:
-        a, rows = codes(left, -1)
-        b, columns = codes(right, -2)
-        return scaled(whole_sums(a, b), rows, columns)
-    stack = [_halves(x, y) for x, y in zip(left, right, strict=True)] if one.batch > 1 or left.ndim > 2 else None
-    return _halves(left, right) if stack is None else np.stack(stack)
-
-
-def _halves(left: Values, right: Values) -> Values:
-    a, b = half(left), half(right)
-    total = chunk_sums(a[:, :CHUNK], b[:CHUNK])
-    for k in range(CHUNK, a.shape[1], CHUNK):
-        total = total + chunk_sums(a[:, k : k + CHUNK], b[k : k + CHUNK])
-    return half(total)
+def _chunked(left: Values, right: Values) -> Values:
+    """Chunks in order of the depth, added in float32; equal to the arithmetic groq-fp16, by one BLAS call per chunk."""
+    total = chunk_sums(left[..., :CHUNK], right[..., :CHUNK, :])
+    for k in range(CHUNK, left.shape[-1], CHUNK):
+        total = total + chunk_sums(left[..., k : k + CHUNK], right[..., k : k + CHUNK, :])
+    return total
 
 
 def values(lowered: Lowered, exact: bool) -> dict[str, Values]:
-    """Every tensor of a program in the chip's arithmetic: what a compiler calibrates its scales on.
+    """Every tensor of a program by `silmark.numerics`, without tiles.
+
+    A compiler calibrates its scales on it, and what the tiles compute has to equal it to the last bit.
 
     Args:
         lowered: the program.
@@ -80,7 +68,10 @@ def values(lowered: Lowered, exact: bool) -> dict[str, Values]:
     """
 
     def product(one: MatMul, tensors: Mapping[str, Values]) -> Values:
-        return multiply(one, tensors[one.left], tensors[one.right], exact and one.stored)
+        left, right = tensors[one.left], tensors[one.right]
+        if exact and one.stored:
+            return half(arithmetic.get("groq-int8").matmul(left, right))
+        return half(_chunked(half(left), half(right)))
 
     given = {n: v if n in lowered.weights else half(v) for n, v in lowered.tensors.items()}
     start = Lowered(lowered.instructions, given, lowered.weights, lowered.outputs)
