@@ -7,6 +7,7 @@ count of cycles is one of its own, which the schedule's prediction has to equal.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,7 +53,21 @@ class Executed:
     counts: dict[str, int]
 
 
-@dataclass(slots=True)
+_ALWAYS = -(10**9)
+"""When what lies in memory before the run was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Words of a bank that are written from a cycle on, or that are read until one and were written at another."""
+
+    address: int
+    words: int
+    written: int
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class _Stored:
     place: Place
     values: Values
@@ -65,12 +80,14 @@ class Executor:
     def __init__(self, schedule: Schedule, geometry: Geometry) -> None:
         self._schedule, self._geometry = schedule, geometry
         self._streams: dict[Burst, Values] = {}
-        self._memory: dict[tuple[int, int], dict[int, _Stored]] = defaultdict(dict)
+        self._tiles: dict[Place, list[_Stored]] = defaultdict(list)
+        self._writes: dict[tuple[int, int], list[_Span]] = defaultdict(list)
+        self._reads: dict[tuple[int, int], list[_Span]] = defaultdict(list)
         self._planes: dict[tuple[int, int], list[tuple[int, Values]]] = defaultdict(list)
         self._cycles = 0
         self.counts: dict[str, int] = defaultdict(int)
         for place, values in schedule.memory.items():
-            self._store(_Stored(place, values, (-(10**9),) * len(place.banks)))
+            self._store(_Stored(place, values, (_ALWAYS,) * len(place.banks)))
 
     def run(self) -> Executed:
         """Executes all instructions in the order of their cycles.
@@ -94,6 +111,7 @@ class Executor:
                 case Send():
                     self._send(one)
         outputs = {name: self._result(name) for name in self._schedule.results}
+        self._check_overwritten()
         return Executed(outputs, self._cycles, busy, dict(self.counts))
 
     def _until(self, cycle: int) -> None:
@@ -110,27 +128,34 @@ class Executor:
         return found
 
     def _store(self, made: _Stored) -> None:
-        """Keeps a tile; what it overlaps is gone."""
+        """Keeps a tile; what it overwrites is found when the run is over."""
         place = made.place
-        for bank, address in zip(place.banks, place.addresses, strict=True):
-            lies = self._memory[place.chip, bank]
-            for start in [s for s, old in lies.items() if s < address + place.words and address < s + old.place.words]:
-                del lies[start]
-            lies[address] = made
+        self._tiles[place].append(made)
+        for bank, address, written in zip(place.banks, place.addresses, made.written, strict=True):
+            self._writes[place.chip, bank].append(_Span(address, place.words, written))
 
-    def _at(self, place: Place) -> _Stored:
-        """The tile at a place, whole in all its banks."""
-        found = {id(self._memory[place.chip, b].get(a)) for b, a in zip(place.banks, place.addresses, strict=True)}
-        stored = self._memory[place.chip, place.banks[0]].get(place.addresses[0])
-        if stored is None or len(found) > 1 or stored.place != place:
-            raise Fault(f"no tile at {place}")
-        return stored
+    def _at(self, place: Place, cycles: tuple[int, ...], length: int) -> _Stored:
+        """The newest tile at a place that is there at a cycle in each bank, to be read for so long."""
+        there = [one for one in self._tiles[place] if all(w <= c for w, c in zip(one.written, cycles, strict=True))]
+        if not there:
+            raise Fault(f"no tile at {place} in cycle {cycles[0]}, or not yet all of it")
+        for bank, address, written, cycle in zip(place.banks, place.addresses, there[-1].written, cycles, strict=True):
+            self._reads[place.chip, bank].append(_Span(address, place.words, written, cycle + length))
+        return there[-1]
+
+    def _check_overwritten(self) -> None:
+        """Raises Fault where words were written between the write and the end of the read of what they held."""
+        for bank, reads in self._reads.items():
+            writes = sorted(self._writes[bank], key=lambda one: one.written)
+            times = [one.written for one in writes]
+            for read in reads:
+                for one in writes[bisect_right(times, read.written) : bisect_left(times, read.until)]:
+                    if one.address < read.address + read.words and read.address < one.address + one.words:
+                        raise Fault(f"bank {bank}: word {one.address} is overwritten before it was read")
 
     def _read(self, one: Read) -> None:
-        stored = self._at(one.place)
-        for written, position in zip(stored.written, one.place.positions, strict=True):
-            if one.burst.at(position) - self._geometry.read < written:
-                raise Fault(f"{one.name} reads a word at {one.burst.at(position)} before {written}, when it is there")
+        cycles = tuple(one.burst.at(position) - self._geometry.read for position in one.place.positions)
+        stored = self._at(one.place, cycles, one.burst.length)
         self.counts["read"] += len(one.place.banks) * one.place.words
         self._put(one.burst, stored.values)
 
@@ -204,7 +229,7 @@ class Executor:
         shape = self._schedule.shapes[name]
         found = np.full((shape[0] if len(shape) == 3 else 1, *shape[-2:]), np.nan, dtype=np.float32)
         for (group, row, column), place in self._schedule.results[name].items():
-            values = self._at(place).values
+            values = self._at(place, (self._cycles,) * len(place.banks), 1).values
             found[group, row : row + values.shape[0], column : column + values.shape[1]] = values
         return found.reshape(shape)
 

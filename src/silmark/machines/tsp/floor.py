@@ -160,14 +160,11 @@ class Floor:
 
     def stored(self, half: int, words: int, key: str) -> Tile | None:
         """Room for a weight tile that lies there before the run; None where there is none."""
+        ways = [bank for bank in self.banks[half] if bank.has_room(words, 0)]
         count = self.geometry.load_streams
-        chosen = []
-        for share in range(count):
-            ways = [bank for bank in self.banks[half][share::count] if bank.has_room(words, 0)]
-            if not ways:
-                return None
-            chosen.append(min(ways, key=lambda bank: bank.used))
-        return self._laid(chosen, half, words, key)
+        if len(ways) < count:
+            return None
+        return self._laid(sorted(ways, key=lambda bank: bank.used)[:count], half, words, key)
 
     def resident(self, half: int, rows: int, width: int, key: str) -> Tile | None:
         """Room for a tile of activations that lies there before the run."""
