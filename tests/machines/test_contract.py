@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from silmark import chips
+from silmark.figures import Grade
+from silmark.figures.sources import load_sources
 from silmark.machines import MACHINES, Refusal, machine
+from silmark.machines.base import own_figures
 from silmark.machines.program import load, packaged
 from silmark.machines.reference import distance, outputs
 from silmark.machines.shapes import multiply_adds
@@ -55,3 +58,27 @@ def test_the_reference_of_itself_is_at_no_distance() -> None:
     assert found.largest < 1e-6
     assert found.snr_db is not None
     assert found.snr_db > 120
+
+
+@every_machine
+def test_figures_have_known_sources_and_assumed_ones_intervals(name: str) -> None:
+    known = load_sources()
+    for key, figure in own_figures(name).items():
+        assert figure.source in known, key
+        if figure.grade is Grade.ASSUMED:
+            assert figure.low < figure.high, key
+
+
+@every_machine
+def test_its_floor_plan_shows_units_that_were_measured(name: str) -> None:
+    one = machine(name)
+    chip = chips.load(one.chips[0])
+    run = one.ask(load(one.program), chip)
+    assert not isinstance(run, Refusal)
+    tiles = one.floorplan(chip)
+    assert {tile.unit for tile in tiles} & set(run.utilisation)
+    for first, a in enumerate(tiles):
+        for b in tiles[first + 1 :]:
+            beside = a.x + a.width <= b.x + 1e-9 or b.x + b.width <= a.x + 1e-9
+            above = a.y + a.height <= b.y + 1e-9 or b.y + b.height <= a.y + 1e-9
+            assert beside or above, (a, b)
