@@ -25,9 +25,9 @@ _HALF_OVER = np.float32(65520)
 _LEAST = np.float32(2.0**-100)
 
 
-def _compiled(function: _Function, **more: str) -> _Function:
+def _compiled(function: _Function) -> _Function:
     jit: Any = numba.njit  # whose types do not know all of its options
-    return cast("_Function", jit(cache=True, error_model="numpy", **more)(function))
+    return cast("_Function", jit(cache=True, error_model="numpy")(function))
 
 
 def _half(x: np.float32) -> np.float32:
@@ -40,7 +40,7 @@ def _half(x: np.float32) -> np.float32:
     return rounded
 
 
-half = _compiled(_half, inline="always")
+half = _compiled(_half)
 
 
 def _halves(left: Array, right: Array, out: Array, each: int, fused: bool) -> None:
@@ -99,7 +99,10 @@ def _aligned(left: Array, right: Array, out: Array, bits: int, group: int) -> No
                         units[column] += np.trunc(factor * right[k, start + column] * most[column])
                 for column in range(width):
                     total[column] = units[column] / most[column]
-            out[row, start : start + width] = total[:width]
+            for column in range(width):
+                most_bits[column] = total_bits[column] & _EXPONENT
+                most[column] = kept / max(most[column], _LEAST)
+                out[row, start + column] = np.trunc(total[column] * most[column]) / most[column]
 
 
 aligned = _compiled(_aligned)

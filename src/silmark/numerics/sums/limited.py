@@ -13,9 +13,11 @@ class Limited:
     """Products and accumulator aligned to the largest exponent among them, and cut below the bits that are kept.
 
     Hopper's FP8 tensor cores align 32 products by shifting them right by their distance to the largest exponent and
-    keep 14 bits of each (DeepSeek-V3, arXiv:2412.19437, sections 3.3.2 and 3.5.2). That what is shifted out is
-    dropped toward zero, and that the exponent is that of the unnormalised product, follows what was found on earlier
-    tensor cores (Fasi et al., PeerJ Computer Science 7:e330, 2021).
+    keep 14 bits of each (DeepSeek-V3, arXiv:2412.19437, sections 3.3.2 and 3.5.2); what comes out has 13 bits of
+    mantissa behind the leading one. That the accumulator is aligned with the products, that the exponent is that of
+    the unnormalised product and that what is shifted out is dropped toward zero is how tensor cores were found to
+    work by test vectors (Fasi et al., PeerJ Computer Science 7:e330, 2021, for V100; models of H100 in
+    arXiv:2511.10909 and arXiv:2512.07004). None of it is NVIDIA's word, and no chip was asked here.
 
     Attributes:
         bits: kept, the leading one included.
