@@ -25,16 +25,20 @@ def names() -> list[str]:
 
 @lru_cache
 def get(name: str) -> Arithmetic:
-    """The arithmetic of that name; raises UnknownName with near matches.
+    """The arithmetic of that name; raises UnknownName with near matches."""
+    from silmark.numerics import analog  # noqa: PLC0415 - which reads files, and needs this package's formats
 
-    One that has only a format's name sums in float32 and leaves the sum in float32.
-    """
-    if name in CHIPS:
-        return CHIPS[name]
-    if name in formats.FORMATS or name in formats.PLANS:
+    if name in ARITHMETICS:
+        return ARITHMETICS[name]
+    if name in analog.names():
+        return analog.load(name)
+    if name in formats.FORMATS or name in formats.SHORT:
         both = formats.get(name)
-        return Digital(name=name, left=both, right=both, out=formats.get("fp32"))
-    raise UnknownName("arithmetic", name, names(), hint=f"known: {', '.join(names())}")
+        wide = both if name in ("bf16", "fp16") else formats.get("fp32")
+        return Digital(name=name, left=both, right=both, out=wide)
+    raise UnknownName(
+        "arithmetic", name, [*ARITHMETICS, *analog.names(), *formats.FORMATS], hint=f"known: {', '.join(ARITHMETICS)}"
+    )
 
 
 __all__ = ["CHIPS", "Digital", "Factored", "get", "names"]

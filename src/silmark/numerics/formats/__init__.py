@@ -5,6 +5,7 @@ from __future__ import annotations
 from silmark.errors import UnknownName
 from silmark.numerics.base import NumberFormat
 from silmark.numerics.formats import affine, bfp, floats, integers, microexponents, mx, nvfp4, sbfp
+from silmark.numerics.formats import abfp, floats, integers
 
 FORMATS: dict[str, NumberFormat] = {
     f.name: f
@@ -17,6 +18,7 @@ FORMATS: dict[str, NumberFormat] = {
         bfp.FORMATS,
         sbfp.FORMATS,
         microexponents.FORMATS,
+        abfp.FORMATS,
     )
     for f in family
 }
