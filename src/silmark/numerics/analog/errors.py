@@ -127,6 +127,10 @@ class Lines:
     common: float = 0.0
     shape: Shape = "normal"
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= 65536:
+            raise BadValue("lines", self.count, "1 to 65536 lines")
+
     @property
     def noisy(self) -> bool:
         """Whether two runs of one die differ."""

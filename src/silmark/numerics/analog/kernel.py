@@ -30,6 +30,7 @@ QUANTILE_BITS = 12
 """Bits of a hash that pick a quantile: 4,096 of them, which reach to 3.7 (normal) and 5.1 (logistic) deviations."""
 _SHIFT = uint32(32 - QUANTILE_BITS)
 _COLUMN_STEP = uint32(0x9E3779B1)  # odd: columns of one row have different hashes
+_ONE = float32(1)  # a bare 1 would make everything around it float64
 _INL_PEAK = float32(3 * 3**0.5 / 2)  # u (1 - u^2) is largest at 1 / sqrt 3, where this makes it one
 
 
@@ -93,7 +94,7 @@ def encode_rows(x: _Float, tile: int, limit: float, inl: float, codes: _Float, s
                 code = min(max(code, float32(-limit)), float32(limit))
                 if inl != 0:
                     share = code / float32(limit)
-                    code += float32(inl) * _INL_PEAK * share * (1 - share * share)
+                    code += float32(inl) * _INL_PEAK * share * (_ONE - share * share)
                 codes[row, column] = code
 
 
@@ -128,7 +129,7 @@ def digitise(products: _Float, sums: _Float, columns: _Columns, row_scale: _Floa
             level = min(max(products[row, column] * factor[column] + offset[column], -top), top)
             if inl != 0:
                 share = level / top
-                level += inl * _INL_PEAK * share * (1 - share * share)
+                level += inl * _INL_PEAK * share * (_ONE - share * share)
             line[column] = np.rint(level) * column_scale[column] * scale
         _add_rounded(line, bits, sums[row])
 
@@ -168,6 +169,6 @@ def digitise_noisy(
             level = min(max(signal + offset[column] + shared + noise, -top), top)
             if inl != 0:
                 share = level / top
-                level += inl * _INL_PEAK * share * (1 - share * share)
+                level += inl * _INL_PEAK * share * (_ONE - share * share)
             line[column] = np.rint(level) * column_scale[column] * scale
         _add_rounded(line, bits, sums[row])

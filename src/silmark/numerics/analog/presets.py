@@ -63,7 +63,6 @@ def names() -> tuple[str, ...]:
     return tuple(packaged(FOLDER))
 
 
-@cache
 def preset(name: str) -> Preset:
     """Figures of a preset by name or by path; raises UnknownName or BadFile."""
     if name.endswith(".toml"):
@@ -73,10 +72,17 @@ def preset(name: str) -> Preset:
     return _read(Path(f"{name}.toml"), name, packaged(FOLDER)[name])
 
 
-@cache
 def load(name: str) -> AnalogTile:
-    """The arithmetic of a preset; `dataclasses.replace` gives another die, gain or age."""
-    found = preset(name)
+    """The arithmetic of a preset by name or path; `dataclasses.replace` gives another die, gain or age."""
+    return _packaged(name) if name in names() else _tile(preset(name))
+
+
+@cache
+def _packaged(name: str) -> AnalogTile:
+    return _tile(preset(name))
+
+
+def _tile(found: Preset) -> AnalogTile:
     limit = (1 << (round(found.value("converter.output")) - 1)) - 1
     measured = "measured.slope" in found.figures
     kind = (Converter(round(found.value(f"converter.{one}")), found.value(f"inl.{one}")) for one in _FIGURES["inl"])
@@ -156,20 +162,24 @@ def from_moments(found: Preset) -> Lines:
     def of(key: str) -> float:
         return found.value(f"measured.{key}")
 
+    path = f"{found.name}.toml"
+    for key, least, most in (("lines", 2, 65536), ("terms", 1, 65536), ("slope", 0.01, 100), ("signal_sd", 1e-6, 1e6)):
+        if not least <= of(key) <= most:
+            raise BadFile(path, f"expected {least:g} to {most:g}", f"measured.{key}")
     lines, signal = of("lines"), of("signal_sd")
     scale, scale_cv = _largest_of(round(of("terms")))
     full = found.value("array.tile") / found.value("array.gain") * scale**2
     common2 = (of("vector_mean_sd") ** 2 - of("error_sd") ** 2 / lines) * lines / (lines - 1)
     line2 = of("residual_sd") ** 2 - of("line_offset_sd") ** 2 - (of("line_slope_sd") * signal) ** 2
     own2 = line2 - common2
-    spread2 = (line2 - of("line_residual_sd") ** 2) * line2 / own2**2
+    if min(common2, own2) <= 0:
+        raise BadFile(path, "the statistics contradict each other: a variance would be negative", "measured")
+    spread2 = max((line2 - of("line_residual_sd") ** 2) * line2 / own2**2, 0.0)
     cv = math.sqrt(max(spread2 - scale_cv**2, 0.0))
     deviant = (1 - of("slope")) ** 2 + of("line_slope_sd") ** 2
     sizes = signal**2 * _mean_squares()
     left = np.array([of(f"error_sd_by_size.{one}") for one in _SIZES]) ** 2 - deviant * sizes
     growth2 = max(float((left[-1] - left[0]) / (sizes[-1] - sizes[0])), 0.0) / of("slope") ** 2
-    if min(common2, own2) <= 0:
-        raise BadFile(f"{found.name}.toml", "the statistics contradict each other: a variance is negative", "measured")
     wide = full * math.sqrt(1 + scale_cv**2)  # scales vary, and deviations go with the root of their mean square
     return Lines(
         count=round(found.value("array.lines")),
