@@ -6,21 +6,18 @@ Where a file holds statistics that were measured (`measured.*`), the errors of l
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from silmark.errors import BadFile, UnknownName
 from silmark.figures import Figure
 from silmark.figures.tables import packaged, read_figure, read_toml, walk
+from silmark.numerics.analog import silicon
 from silmark.numerics.analog.errors import Cells, Converter, Drift, Law, Lines
 from silmark.numerics.analog.noise import SHAPES, Shape
-from silmark.numerics.analog.statistics import BINS
 from silmark.numerics.analog.tile import AnalogTile
 
 FOLDER = "analog"
@@ -36,12 +33,6 @@ _FIGURES = {
     "drift": ("rate", "exponent", "exponent_sd", "start"),
 }
 _NEEDED = ("array.tile", "array.gain", "array.lines", "converter.weight", "converter.input", "converter.output")
-_SIZES = ("q00_25", "q25_50", "q50_75", "q75_90", "q90_100")
-_MEASURED = (
-    *("lines", "terms", "signal_sd", "slope", "offset", "error_sd", "residual_sd"),
-    *("line_slope_sd", "line_offset_sd", "line_residual_sd", "vector_mean_sd"),
-    *(f"error_sd_by_size.{one}" for one in _SIZES),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +46,11 @@ class Preset:
     def value(self, key: str, otherwise: float = 0.0) -> float:
         """A figure's value."""
         return self.figures[key].value if key in self.figures else otherwise
+
+    @property
+    def shape(self) -> Shape:
+        """Of the noise."""
+        return cast("Shape", self.words.get("shape", "normal"))
 
 
 @cache
@@ -94,7 +90,7 @@ def _tile(found: Preset) -> AnalogTile:
         weight=weight,
         input=into,
         output=output,
-        lines=from_moments(found) if measured else _lines(found, limit),
+        lines=silicon.lines(found) if measured else _lines(found, limit),
         cells=Cells(
             (
                 found.value("cell.programming_0"),
@@ -127,7 +123,7 @@ def _read(path: Path, name: str, table: Mapping[str, Any]) -> Preset:
             figures[key] = read_figure(path, key, leaf, {"drift.start": "s"}.get(key))
         else:
             raise BadFile(path, f"unknown; known are {', '.join(sorted(known))} and measured.*", key)
-    needed = [*_NEEDED, *(f"measured.{one}" for one in _MEASURED)] if "measured.slope" in figures else _NEEDED
+    needed = [*_NEEDED, *(f"measured.{one}" for one in silicon.NEEDED)] if "measured.slope" in figures else _NEEDED
     for key in needed:
         if key not in figures:
             raise BadFile(path, "missing", key)
@@ -142,72 +138,4 @@ def _lines(found: Preset, limit: int) -> Lines:
     stated = {key: found.value(f"line.{key}") for key in _FIGURES["line"] if f"line.{key}" in found.figures}
     if "noise" in stated:
         stated["noise"] /= limit
-    return Lines(round(found.value("array.lines")), shape=_shape(found), **stated)
-
-
-def _shape(found: Preset) -> Shape:
-    return cast("Shape", found.words.get("shape", "normal"))
-
-
-def from_moments(found: Preset) -> Lines:
-    """Errors of lines from measured statistics of products of random vectors.
-
-    The residual's variance is that of lines' offsets, of lines' gains times the signal's, of noise that a vector's
-    outputs share, and of each line's own noise. What lines' own noise differs by follows from the spread of lines'
-    residuals, less what differing scales of columns make of it; its growth with the signal from the errors of the
-    largest tenth and the smallest quarter. Statistics are in units of the product; one converter range is
-    tile / gain x s_w x s_x of them, where s is the largest of `terms` standard normal values.
-    """
-
-    def of(key: str) -> float:
-        return found.value(f"measured.{key}")
-
-    path = f"{found.name}.toml"
-    for key, least, most in (("lines", 2, 65536), ("terms", 1, 65536), ("slope", 0.01, 100), ("signal_sd", 1e-6, 1e6)):
-        if not least <= of(key) <= most:
-            raise BadFile(path, f"expected {least:g} to {most:g}", f"measured.{key}")
-    lines, signal = of("lines"), of("signal_sd")
-    scale, scale_cv = _largest_of(round(of("terms")))
-    full = found.value("array.tile") / found.value("array.gain") * scale**2
-    common2 = (of("vector_mean_sd") ** 2 - of("error_sd") ** 2 / lines) * lines / (lines - 1)
-    line2 = of("residual_sd") ** 2 - of("line_offset_sd") ** 2 - (of("line_slope_sd") * signal) ** 2
-    own2 = line2 - common2
-    if min(common2, own2) <= 0:
-        raise BadFile(path, "the statistics contradict each other: a variance would be negative", "measured")
-    spread2 = max((line2 - of("line_residual_sd") ** 2) * line2 / own2**2, 0.0)
-    cv = math.sqrt(max(spread2 - scale_cv**2, 0.0))
-    deviant = (1 - of("slope")) ** 2 + of("line_slope_sd") ** 2
-    sizes = signal**2 * _mean_squares()
-    left = np.array([of(f"error_sd_by_size.{one}") for one in _SIZES]) ** 2 - deviant * sizes
-    growth2 = max(float((left[-1] - left[0]) / (sizes[-1] - sizes[0])), 0.0) / of("slope") ** 2
-    wide = full * math.sqrt(1 + scale_cv**2)  # scales vary, and deviations go with the root of their mean square
-    return Lines(
-        count=round(found.value("array.lines")),
-        gain=of("slope"),
-        gain_sd=of("line_slope_sd"),
-        offset=of("offset") / full,
-        offset_sd=of("line_offset_sd") / wide,
-        noise=math.sqrt(own2 / (1 + spread2)) / wide,
-        noise_cv=cv,
-        noise_slope=math.sqrt(growth2),
-        common=math.sqrt(common2) / wide,
-        shape=_shape(found),
-    )
-
-
-def _largest_of(count: int) -> tuple[float, float]:
-    """Mean and coefficient of variation of the largest of so many |standard normal| values."""
-    x = np.linspace(0.0, 8.0, 16_001)
-    below = np.array([math.erf(one / math.sqrt(2)) for one in x]) ** count
-    mean = float(np.trapezoid(1 - below, x))
-    square = float(np.trapezoid(2 * x * (1 - below), x))
-    return mean, math.sqrt(square - mean**2) / mean
-
-
-def _mean_squares() -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Mean of z^2 of a standard normal z by |z| in BINS."""
-    x = np.linspace(0.0, 8.0, 16_001)
-    below = np.array([math.erf(one / math.sqrt(2)) for one in x])
-    # The integral of z^2 over |z| < x is erf(x / root 2) - 2 x phi(x).
-    inside = below - 2 * x * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
-    return np.diff(np.interp(BINS, below, inside)) / np.diff(BINS)
+    return Lines(round(found.value("array.lines")), shape=found.shape, **stated)
