@@ -20,6 +20,7 @@ from pathlib import Path
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
+import arithmetic
 import numpy as np
 import search
 import search_training
@@ -32,7 +33,6 @@ from silmark.formats import Precision
 from silmark.graph import Gemm
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "speed.md"
-START, END = "<!-- speed:start -->", "<!-- speed:end -->"
 
 
 def cpu_seconds(work: Callable[[], object], repeats: int = 3) -> float:
@@ -121,12 +121,18 @@ def main() -> None:
     rows = [*compiled_steps(), gemm_shapes(), warm_estimate(), typed_compare(), *searches, *serving.rows(), *start_up()]
     lines = ["| what | Silmark here | peer |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)]
     where = f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"
-    text = "\n".join([*lines, "", f"Measured {datetime.now(UTC):%Y-%m-%d} on {where}, one core, by `make bench`."])
+    measured = f"Measured {datetime.now(UTC):%Y-%m-%d} on {where}, one core, by `make bench`."
+    write("speed", "\n".join([*lines, "", measured]))
+    write("arithmetic", f"{arithmetic.table()}\n\n{measured}")
+
+
+def write(name: str, text: str) -> None:
+    """Prints a table and puts it between its marks on the page."""
     print(text)
+    start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
     if PAGE.exists():
-        page = PAGE.read_text(encoding="utf-8")
-        head, _, rest = page.partition(START)
-        PAGE.write_text(f"{head}{START}\n{text}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+        head, _, rest = PAGE.read_text(encoding="utf-8").partition(start)
+        PAGE.write_text(f"{head}{start}\n{text}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from silmark import chips, models, systems
 from silmark.figures import load_sources
 from silmark.figures.tables import packaged, schema
 from silmark.planning.sweep.columns import COLUMNS
-from silmark.report import catalogue, physical
+from silmark.report import analog, catalogue, physical
 from silmark.report.schema import DOCUMENTS, json_schema
 from silmark.validation.kv_blocks import logged
 
@@ -59,6 +59,7 @@ def main() -> None:
         code, printed = run(command, ROOT)
         if code:
             raise RuntimeError(f"`{command}` exits with {code}: {printed[-1:]}")
+    analog.draw(DOCS / "img" / "analog.png")
 
 
 def quoting() -> list[Path]:
@@ -157,6 +158,7 @@ def _included() -> Iterator[tuple[str, str]]:
         yield f"fit-{name}", "\n\n".join(_classes(fit) if name == "residuals" else _fit(fit))
     for kind in physical.LISTS:
         yield f"list-{kind}", table(*physical.listing(kind))
+    yield "analog-silicon", table(*analog.listing())
     for kind in ("chip", "system", "link", "medium", "part"):
         rows = [
             [f"`{key}`", entry["unit"], ", ".join(entry.get("families", ["all"])), _plain(entry["description"])]

@@ -29,7 +29,7 @@ class Noise:
     Attributes:
         table: quantiles of unit deviation.
         keys: (tiles,) counters.
-        deviation: (n,) at zero signal.
+        deviation: (arrays, n) at zero signal.
         slope: added in quadrature per code of signal.
         row_deviation: (tiles, m), added in quadrature to all outputs of a row.
         common: (tiles, m), added to all outputs of a row.
@@ -48,8 +48,8 @@ class Readout:
     """What stands behind an array's lines.
 
     Attributes:
-        factor: (n,) converter codes per unit of a product of codes.
-        offset: (n,) codes.
+        factor: (arrays, n) converter codes per unit of a product of codes; tiles take the arrays in turn.
+        offset: (arrays, n) codes.
         limit: the converter's largest code.
         inl: its integral nonlinearity at the peak, in codes.
         column_scale: (tiles, n) value of one code, but for the row's scale.
@@ -103,11 +103,12 @@ def _convert(
     first_row, first_column = where[0].start + part.start, where[1].start
     rows, columns = slice(first_row, where[0].start + part.stop), where[1]
     noise = readout.noise
+    array = number % readout.factor.shape[0]
     of_columns = (
-        readout.factor[columns],
-        readout.offset[columns],
+        readout.factor[array, columns],
+        readout.offset[array, columns],
         readout.column_scale[number, columns],
-        (readout.offset if noise is None else noise.deviation)[columns],
+        (readout.offset if noise is None else noise.deviation)[array, columns],
     )
     scale = readout.row_scale[number, rows]
     settings = (float(readout.limit), float(readout.inl), 0.0 if noise is None else float(noise.slope))

@@ -81,7 +81,7 @@ class Drift:
     start_s: float = 1.0
     compensated: bool = True
 
-    def gains(self, lines: int, hours: float, seed: int) -> NDArray[np.float64]:
+    def gains(self, lines: int | tuple[int, ...], hours: float, seed: int) -> NDArray[np.float64]:
         """Factors on lines after so many hours."""
         if self.law != "walk" or not hours:
             return np.ones(lines)
@@ -103,10 +103,11 @@ class Drift:
 class Lines:
     """Errors of the lines that products leave an array on, in shares of the converter's range.
 
-    A line belongs to a column of the weights; column j takes line j modulo `count`.
+    Column j of the weights takes line j modulo `count`, tile t array t modulo `arrays`.
 
     Attributes:
         count: lines of an array.
+        arrays: that share the tiles of a product, each with lines of its own.
         gain, gain_sd: what a product is multiplied with, and its spread over lines.
         offset, offset_sd: what is added.
         noise: standard deviation of noise per product, in the mean over lines.
@@ -126,10 +127,12 @@ class Lines:
     noise_slope: float = 0.0
     common: float = 0.0
     shape: Shape = "normal"
+    arrays: int = 1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.count <= 65536:
-            raise BadValue("lines", self.count, "1 to 65536 lines")
+        for name, value in (("lines", self.count), ("arrays", self.arrays)):
+            if not 1 <= value <= 65536:
+                raise BadValue(name, value, "1 to 65536")
 
     @property
     def noisy(self) -> bool:
@@ -137,12 +140,12 @@ class Lines:
         return bool(self.noise or self.noise_slope or self.common)
 
     def drawn(self, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Gain, offset and noise of each line of one die."""
-        rng = generator(seed, _GAINS)
-        gain = rng.normal(self.gain, self.gain_sd, self.count)
-        offset = rng.normal(self.offset, self.offset_sd, self.count)
+        """Gain, offset and noise of each line of one die, (arrays, count) each."""
+        rng, size = generator(seed, _GAINS), (self.arrays, self.count)
+        gain = rng.normal(self.gain, self.gain_sd, size)
+        offset = rng.normal(self.offset, self.offset_sd, size)
         width = np.sqrt(np.log1p(self.noise_cv**2))
-        noise = self.noise * np.exp(width * rng.standard_normal(self.count) - width**2 / 2)
+        noise = self.noise * np.exp(width * rng.standard_normal(size) - width**2 / 2)
         return gain, offset, noise
 
 

@@ -25,10 +25,10 @@ _PLAIN = {"name", "title", "digital", "shape", "notes", "chips", "drift.law"}
 _LAWS = ("none", "walk", "power")
 _DIGITAL = ("bf16", "fp16", "fp32")
 _FIGURES = {
-    "array": ("tile", "gain", "lines"),
+    "array": ("tile", "gain", "lines", "arrays"),
     "converter": ("weight", "input", "output"),
     "inl": ("weight", "input", "output"),
-    "line": tuple(field.name for field in dataclasses.fields(Lines) if field.name not in ("count", "shape")),
+    "line": tuple(field.name for field in dataclasses.fields(Lines) if field.name not in ("count", "arrays", "shape")),
     "cell": ("programming_0", "programming_1", "programming_2_less", "read", "stuck_zero", "stuck_full"),
     "drift": ("rate", "exponent", "exponent_sd", "start"),
 }
@@ -46,6 +46,11 @@ class Preset:
     def value(self, key: str, otherwise: float = 0.0) -> float:
         """A figure's value."""
         return self.figures[key].value if key in self.figures else otherwise
+
+    @property
+    def arrays(self) -> int:
+        """That share the tiles of a product."""
+        return round(self.value("array.arrays", 1.0))
 
     @property
     def shape(self) -> Shape:
@@ -138,4 +143,4 @@ def _lines(found: Preset, limit: int) -> Lines:
     stated = {key: found.value(f"line.{key}") for key in _FIGURES["line"] if f"line.{key}" in found.figures}
     if "noise" in stated:
         stated["noise"] /= limit
-    return Lines(round(found.value("array.lines")), shape=found.shape, **stated)
+    return Lines(round(found.value("array.lines")), shape=found.shape, arrays=found.arrays, **stated)

@@ -110,6 +110,7 @@ def lines(found: Preset) -> Lines:
         noise_slope=math.sqrt(growth2),
         common=math.sqrt(common2) / wide,
         shape=found.shape,
+        arrays=found.arrays,
     )
 
 

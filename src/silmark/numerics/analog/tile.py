@@ -151,18 +151,18 @@ class AnalogTile(Arithmetic):
     def _product(self, x: Floats, held: Floats, scales: Floats, seed: int, number: int) -> Floats:
         codes, row_scale = self._codes(np.ascontiguousarray(x), self.input)
         gain, offset, deviation = self.lines.drawn(self.seed)
-        gain = gain * self.drift.gains(self.lines.count, self.hours, self.seed)
+        gain = gain * self.drift.gains(gain.shape, self.hours, self.seed)
         line = np.arange(held.shape[1]) % self.lines.count
         limit = self.output.limit
         per_unit = limit * self.gain / self.tile  # converter codes per unit of sum(w~ x~)
         readout = Readout(
-            factor=np.asarray((gain * (per_unit / self.weight.limit / self.input.limit))[line], np.float32),
-            offset=np.asarray((limit * offset)[line], np.float32),
+            factor=np.asarray((gain * (per_unit / self.weight.limit / self.input.limit))[:, line], np.float32),
+            offset=np.asarray((limit * offset)[:, line], np.float32),
             limit=limit,
             inl=self.output.inl,
             column_scale=np.ascontiguousarray(scales / np.float32(per_unit)),
             row_scale=row_scale,
-            noise=self._noise(codes, row_scale.shape[0], (limit * deviation)[line], per_unit, (seed, number)),
+            noise=self._noise(codes, row_scale.shape[0], (limit * deviation)[:, line], per_unit, (seed, number)),
         )
         return product(codes, held, self.tile, readout)
 
