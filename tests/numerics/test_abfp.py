@@ -133,7 +133,8 @@ def test_powers_of_two_and_signs_pass_through(seed: int, power: int, m: int, k: 
 def test_formats_of_the_operands_are_what_the_array_multiplies(seed: int, m: int, k: int) -> None:
     """With a converter that loses nothing the product is that of the quantised operands."""
     x, w = normal(seed, m, k), normal(seed + 1, k, 7)
-    assert QUIET.left is formats.get("abfp10-128")
+    assert QUIET.left.name == "abfp10-128"
+    assert QUIET.right is formats.get("abfp7-128")
     encoded = QUIET.left.encode(x)
     codes, scales = QUIET._codes(x, QUIET.input)
     assert np.array_equal(scales.T, encoded.scales[0])
