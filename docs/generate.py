@@ -21,7 +21,7 @@ from silmark import chips, models, systems
 from silmark.figures import load_sources
 from silmark.figures.tables import packaged, schema
 from silmark.planning.sweep.columns import COLUMNS
-from silmark.report import analog, catalogue, physical
+from silmark.report import analog, catalogue, numerics, physical
 from silmark.report.schema import DOCUMENTS, json_schema
 from silmark.validation.kv_blocks import logged
 
@@ -159,6 +159,8 @@ def _included() -> Iterator[tuple[str, str]]:
     for kind in physical.LISTS:
         yield f"list-{kind}", table(*physical.listing(kind))
     yield "analog-silicon", table(*analog.listing())
+    yield "number-formats", table(*numerics.listed_formats())
+    yield "arithmetics", table(*numerics.listed_arithmetics())
     for kind in ("chip", "system", "link", "medium", "part"):
         rows = [
             [f"`{key}`", entry["unit"], ", ".join(entry.get("families", ["all"])), _plain(entry["description"])]

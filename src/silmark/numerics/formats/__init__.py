@@ -23,7 +23,14 @@ FORMATS: dict[str, NumberFormat] = {
     for f in family
 }
 
-PLANS = {"fp8": "fp8-e4m3", "fp6": "mxfp6-e2m3", "fp4": "nvfp4", "int4": "int4-group128", "mxint8": "bfp16-64"}
+PLANS = {
+    "fp8": "fp8-e4m3",
+    "fp6": "mxfp6-e2m3",
+    "fp4": "nvfp4",
+    "int4": "int4-group128",
+    "mxint8": "bfp16-64",
+    "abfp16": "abfp7-128",
+}
 """Names of `silmark.formats`, in which plans are made, that mean a format by another name here."""
 
 
