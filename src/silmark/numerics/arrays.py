@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
 
@@ -174,3 +174,18 @@ class Layout:
                 part[...] = source[place]
                 change(part, place)
         return self.join(xp, out)
+
+
+def row_blocks(rows: int, columns: int) -> Iterator[slice]:
+    """Rows of an output of so many columns, cut so that caches hold what several operations pass over.
+
+    A block has at least 128 rows: products of fewer spend their time on fetching the right operand.
+    """
+    size = max(128, 2 * CHUNK // max(columns, 1))
+    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
+
+
+def empty_product(xp: Namespace, left: Array, right: Array) -> Array:
+    """Room for (..., m, k) times (..., k, n), float32."""
+    stack = np.broadcast_shapes(tuple(left.shape[:-2]), tuple(right.shape[:-2]))
+    return xp.empty((*stack, left.shape[-2], right.shape[-1]), dtype=xp.float32, device=device(left))

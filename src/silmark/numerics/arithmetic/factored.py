@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
+from array_api_compat import array_namespace
+
 from silmark.errors import BadValue
 from silmark.numerics.arithmetic.digital import Digital, check, matrix
+from silmark.numerics.arrays import empty_product, row_blocks
 from silmark.numerics.base import Array, Prepared
 from silmark.numerics.scaled import Real
 
@@ -31,7 +34,17 @@ class Factored(Digital):
         """See `Arithmetic.matmul`."""
         prepared = weights if isinstance(weights, Prepared) else self.prepare(weights)
         check(self, left, prepared)
-        elements, left_scales = self.left.elements(left, axis=-1)
+        elements, scales = self.left.elements(left, axis=-1)
+        if scales.shape[-1] <= 1 and cast("Array", prepared.scales).shape[-2] <= 1:
+            return self.out.quantize(self._sum(elements, scales, prepared))
+        out = empty_product(array_namespace(elements), elements, prepared.values)
+        for rows in row_blocks(*out.shape[-2:]):  # each group passes over all outputs
+            of_rows = scales[..., rows, :] if scales.shape[-2] > 1 else scales
+            out[..., rows, :] = self._sum(elements[..., rows, :], of_rows, prepared)
+        return self.out.quantize(out)
+
+    def _sum(self, elements: Array, left_scales: Array, prepared: Prepared) -> Array:
+        """Groups one after the other."""
         right, right_scales = prepared.values, cast("Array", prepared.scales)
         groups = max(left_scales.shape[-1], right_scales.shape[-2], 1)
         size = max(self.left.block, self.right.block) if groups > 1 else right.shape[-2]
@@ -42,5 +55,8 @@ class Factored(Digital):
             at = min(group, left_scales.shape[-1] - 1), min(group, right_scales.shape[-2] - 1)
             product *= left_scales[..., at[0]][..., None]
             product *= right_scales[..., at[1], :][..., None, :]
-            total = product if total is None else total + product
-        return self.out.quantize(total)
+            if total is None:
+                total = product
+            else:
+                total += product
+        return total

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace
 
+from silmark.numerics.arrays import empty_product, row_blocks
 from silmark.numerics.base import Array
 
 _EXACT = 2**24
@@ -30,8 +31,11 @@ class Integers:
         length = left.shape[-1]
         if length <= longest:
             return left @ right
-        total = xp.astype(left[..., :longest] @ right[..., :longest, :], xp.int32)
-        for start in range(longest, length, longest):
-            end = start + longest
-            total += xp.astype(left[..., start:end] @ right[..., start:end, :], xp.int32)
-        return xp.astype(total, xp.float32)
+        out = empty_product(xp, left, right)
+        for rows in row_blocks(out.shape[-2], out.shape[-1]):
+            total = xp.astype(left[..., rows, :longest] @ right[..., :longest, :], xp.int32)
+            for start in range(longest, length, longest):
+                inside = slice(start, start + longest)
+                total += xp.astype(left[..., rows, inside] @ right[..., inside, :], xp.int32)
+            out[..., rows, :] = total
+        return out
