@@ -181,7 +181,7 @@ def row_blocks(rows: int, columns: int) -> Iterator[slice]:
 
     A block has at least 128 rows: products of fewer spend their time on fetching the right operand.
     """
-    size = max(128, 2 * CHUNK // max(columns, 1))
+    size = max(128, 4 * CHUNK // max(columns, 1))
     return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
 
 
