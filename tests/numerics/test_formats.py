@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from silmark.errors import BadValue, UnknownName
 from silmark.formats import FORMATS as PLANNED
-from silmark.numerics import formats
+from silmark.numerics import arithmetic, formats
 from silmark.numerics.formats.affine import Affine
 from silmark.numerics.formats.nvfp4 import TwoLevel
 from silmark.numerics.formats.sbfp import ScaledBlock
@@ -100,6 +100,14 @@ def test_torch_gives_the_same_bits(name, torch):
         for mine, other in zip(ours.scales, theirs.scales, strict=True):
             assert_same_bits(other.numpy(), mine)
         assert_same_bits(number.decode(theirs).numpy(), number.decode(ours))
+
+
+@pytest.mark.torch
+def test_parameters_are_rounded_without_a_gradient(torch):
+    weights = torch.nn.Parameter(torch.from_numpy(wild((64, 3))))
+    for name in ("bf16", "int8-row", "hopper-fp8", "groq-fp16", "cerebras-fp16"):
+        product = arithmetic.get(name).matmul(torch.ones(2, 64), weights)
+        assert not product.requires_grad
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -94,6 +94,7 @@ def test_no_element_of_sixteen_million_differs(name):
     assert ties < 64  # a rule for ties matters to one element in a million
 
 
+@pytest.mark.slow
 @pytest.mark.torch
 @pytest.mark.parametrize("name", ["mxfp8-e4m3", "mxfp8-e5m2", "mxfp6-e2m3", "mxfp6-e3m2", "mxfp4", "nvfp4"])
 @pytest.mark.filterwarnings("ignore")

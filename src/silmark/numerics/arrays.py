@@ -33,6 +33,8 @@ def as_float32(x: Array, name: str = "x") -> tuple[Namespace, Array]:
         raise BadValue(name, type(x).__name__, "a numpy array or a torch tensor") from None
     if not xp.isdtype(x.dtype, ("real floating", "integral", "bool")):
         raise BadValue(name, str(x.dtype), "an array of real numbers")
+    if is_torch_namespace(xp):
+        x = x.detach()  # rounding has no gradient
     return xp, xp.astype(x, xp.float32, copy=False)
 
 
@@ -64,7 +66,7 @@ def on_numpy(function: Callable[..., Array], x: Array, *more: Array) -> Array:
     xp = array_namespace(x)
     if not is_torch_namespace(xp):
         return function(x, *more)
-    result = function(*(np.asarray(to_device(each, "cpu")) for each in (x, *more)))
+    result = function(*(np.asarray(to_device(each.detach(), "cpu")) for each in (x, *more)))
     return to_device(xp.asarray(result), device(x))
 
 
