@@ -244,6 +244,10 @@ def test_wrong_arguments_say_what_would_be_right():
         formats.get("bf16").quantize([1.0])
     with pytest.raises(BadValue, match="real numbers"):
         formats.get("bf16").encode(np.ones(2, complex))
+    with pytest.raises(BadValue, match="one of even, away, zero, truncate"):
+        formats.get("bf16").switched(ties="up")
+    with pytest.raises(BadValue, match="one of clamp, keep"):
+        formats.get("int8").switched(most_negative=True)
     with pytest.raises(BadValue, match="an axis of an array of 2 dimensions"):
         formats.get("mxint8").quantize(wild(), axis=2)
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
+
+from silmark.errors import BadValue
 
 Array = Any
 """A numpy array or a torch tensor; results are of the argument's kind and lie on its device."""
@@ -60,7 +62,8 @@ class NumberFormat(ABC):
     Attributes:
         name: key in `numerics.formats`.
         ties: see `Ties`.
-        overflow: see `Overflow`; formats with shared scales only overflow where their scale is clipped.
+        overflow: see `Overflow`; where a format has no such code, encoding finds the nearest it has to say: NaN
+            without infinity, zero without NaN.
         most_negative: see `MostNegative`; formats with sign and magnitude have no such code.
     """
 
@@ -68,6 +71,11 @@ class NumberFormat(ABC):
     ties: Ties = "even"
     overflow: Overflow = "saturate"
     most_negative: MostNegative = "clamp"
+
+    def __post_init__(self) -> None:
+        for field, kind in (("ties", Ties), ("overflow", Overflow), ("most_negative", MostNegative)):
+            if getattr(self, field) not in get_args(kind):
+                raise BadValue(field, getattr(self, field), f"one of {', '.join(get_args(kind))}")
 
     @property
     @abstractmethod
@@ -94,9 +102,16 @@ class NumberFormat(ABC):
         NaN stays NaN and poisons what it shares a scale with, as an infinite value does.
         """
 
-    def switched(self, **switches: str) -> Self:
-        """The same format with other `ties`, `overflow` or `most_negative`."""
-        return dataclasses.replace(self, **switches)  # type: ignore[arg-type]
+    def switched(
+        self, *, ties: Ties | None = None, overflow: Overflow | None = None, most_negative: MostNegative | None = None
+    ) -> Self:
+        """The same format with other switches; those that are not named stay."""
+        return dataclasses.replace(
+            self,
+            ties=ties or self.ties,
+            overflow=overflow or self.overflow,
+            most_negative=most_negative or self.most_negative,
+        )
 
 
 @dataclass(frozen=True, slots=True)
