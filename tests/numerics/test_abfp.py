@@ -106,7 +106,8 @@ def test_torch_gives_the_bytes_of_numpy(name: str) -> None:
     torch = pytest.importorskip("torch", reason="needs PyTorch")
     tile = dataclasses.replace(analog.load(name), hours=5.0)
     x, w = normal(3, 2, 30, 200), normal(4, 200, 60)
-    found = tile.matmul(torch.from_numpy(x), tile.prepare(torch.from_numpy(w)), seed=9)
+    weights = torch.nn.Parameter(torch.from_numpy(w))  # as a model has them
+    found = tile.matmul(torch.from_numpy(x), tile.prepare(weights), seed=9)
     assert isinstance(found, torch.Tensor)
     assert np.array_equal(found.numpy(), tile.matmul(x, w, seed=9))
 
@@ -157,6 +158,7 @@ def test_nothing_in_gives_nothing_out() -> None:
     assert not QUIET.matmul(normal(1, 3, 200), np.zeros((200, 4), np.float32)).any()
     assert QUIET.matmul(np.zeros((0, 200), np.float32), normal(1, 200, 4)).shape == (0, 4)
     assert QUIET.matmul(np.zeros((3, 200), np.float32), normal(1, 200, 0)).shape == (3, 0)
+    assert not QUIET.matmul(np.zeros((3, 0), np.float32), np.zeros((0, 4), np.float32)).any()
 
 
 def test_operands_are_not_changed() -> None:

@@ -131,7 +131,9 @@ def _parts(rows: int) -> list[slice]:
 def _threads() -> int:
     """As many as the linear algebra takes: OMP_NUM_THREADS, else the processors that this process may use."""
     told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdigit() and int(told) > 0 else len(os.sched_getaffinity(0))
+    if told.isdigit() and int(told) > 0:
+        return int(told)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache

@@ -16,6 +16,7 @@ holds, as both compute with the same library.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +109,7 @@ class AnalogTile(Arithmetic):
         self._check(given, prepared)
         x, held, scales = on_host(given), on_host(prepared.values), on_host(prepared.scales)
         if held.ndim == 2:  # one matrix for all: one product of many rows
-            out = self._product(x.reshape(-1, x.shape[-1]), held, scales, seed, 0)
+            out = self._product(x.reshape(prod(x.shape[:-1]), x.shape[-1]), held, scales, seed, 0)
             return back(xp, out.reshape(*x.shape[:-1], held.shape[-1]), given)
         stack = np.broadcast_shapes(x.shape[:-2], held.shape[:-2])
         x, held, scales = (np.broadcast_to(one, (*stack, *one.shape[-2:])) for one in (x, held, scales))
