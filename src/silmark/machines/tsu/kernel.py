@@ -106,3 +106,30 @@ def sweeps(lanes: int) -> Sweeps:
                         s[i, lane] = one if drawn[lane] * (one + _exp(-local[lane])) < one else -one
 
     return compiled(run)
+
+
+@compiled
+def sums(state: Any, chains: int, first: Any, second: Any, pairs: Any, means: Any) -> None:
+    """Adds s_i s_j of every edge and s_i of every spin over all chains to `pairs` and `means`, float64.
+
+    Args:
+        state: +-1, float32 (blocks, spins, lanes).
+        chains: how many of all lanes are chains.
+        first, second: ends of the edges.
+        pairs, means: sums, float64 (edges,) and (spins,).
+    """
+    lanes = state.shape[2]
+    for block in range(state.shape[0]):
+        used = min(lanes, chains - block * lanes)
+        s = state[block]
+        for edge in range(len(first)):
+            i, j = first[edge], second[edge]
+            agreed = 0
+            for lane in range(used):
+                agreed += s[i, lane] == s[j, lane]
+            pairs[edge] += 2 * agreed - used
+        for i in range(len(means)):
+            up = 0
+            for lane in range(used):
+                up += s[i, lane] > 0
+            means[i] += 2 * up - used

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from silmark.errors import BadValue
 from silmark.machines.tsu.cells import IDEAL, Cells, programmed
 from silmark.machines.tsu.graph import Floats, Graph
-from silmark.machines.tsu.kernel import LANES, sweeps
+from silmark.machines.tsu.kernel import LANES, sums, sweeps
 
 Spins = npt.NDArray[np.int8]
 MOST_BYTES = 1 << 30
@@ -106,6 +106,13 @@ class Sampler:
             self.sweep(sweeps_between)
             found[frame] = self.spins
         return found
+
+    def moments(self) -> tuple[Floats, Floats]:
+        """Means over chains of all spins (spins,), and of s_i s_j over all edges (edges,)."""
+        means, pairs = np.zeros(self.graph.spins), np.zeros(len(self.graph.edges))
+        first, second = np.ascontiguousarray(self.graph.edges.T)
+        sums(self._state, self.chains, first, second, pairs, means)
+        return means / self.chains, pairs / self.chains
 
     def _folded(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
         """(chains, spins) to (blocks, spins, lanes); lanes without a chain hold +1."""

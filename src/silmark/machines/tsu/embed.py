@@ -1,0 +1,157 @@
+"""Graphs that cells cannot hold one to one: spins become chains of cells.
+
+A cell has so many wires and one of two colours, and wires join cells of different colours. A spin with more
+neighbours than wires, or in an odd cycle, becomes a chain of cells of alternating colours, held together by strong
+couplings; its value is the majority of its cells. Which cell of a chip each becomes is not decided here: the wiring
+of the published lattices is followed by lattices alone, and any other graph is taken to be routable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from silmark.machines.tsu.graph import Graph, Ints
+
+Signs = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placement:
+    """A graph on cells.
+
+    Attributes:
+        cells: the model that the cells hold.
+        spin: which spin each cell stands for.
+        colours: 0 or 1 of each cell.
+        chains: spins of more than one cell.
+    """
+
+    cells: Graph
+    spin: Ints
+    colours: Ints
+    chains: int
+
+    def read(self, states: Signs) -> Signs:
+        """Spins (samples, spins) from cells (samples, cells): the majority, in a tie the chain's first cell."""
+        if not self.chains:
+            return states
+        first = np.unique(self.spin, return_index=True)[1]
+        votes = 2 * np.add.reduceat(states, first, axis=1, dtype=np.int32) + states[:, first]
+        return np.where(votes > 0, 1, -1).astype(np.int8)
+
+    def torn(self, states: Signs) -> float:
+        """Share of chains whose cells disagree."""
+        if not self.chains:
+            return 0.0
+        first, counts = np.unique(self.spin, return_index=True, return_counts=True)[1:]
+        sums = np.abs(np.add.reduceat(states, first, axis=1, dtype=np.int32))
+        return float((sums != counts)[:, counts > 1].mean())
+
+
+@dataclass(slots=True)
+class _Chain:
+    """Cells of one spin while wires are given out."""
+
+    cells: list[int]
+    free: list[int] = field(default_factory=list)
+
+
+def place(graph: Graph, degree: int, strength: float) -> Placement | None:
+    """A placement on cells of that many wires; None where chains cannot help (a cell needs three wires for them).
+
+    Args:
+        graph: the model.
+        degree: wires of a cell.
+        strength: coupling inside a chain, in multiples of the largest coupling.
+    """
+    if graph.degree <= degree and graph.colours is not None:
+        return Placement(graph, np.arange(graph.spins, dtype=np.int32), graph.colours, 0)
+    return None if degree < 3 else _Placing(graph, degree).done(strength)
+
+
+class _Placing:
+    """Gives out cells and wires, edge by edge."""
+
+    def __init__(self, graph: Graph, degree: int) -> None:
+        self._graph, self._degree = graph, degree
+        colours = _spread(graph)
+        self._colour: list[int] = []
+        self._spin: list[int] = []
+        self._links: list[tuple[int, int]] = []
+        self._wires: list[tuple[int, int]] = []
+        chained = _chained(graph, degree, colours)
+        self._chains = [_Chain([]) for _ in range(graph.spins)]
+        for spin, chain in enumerate(self._chains):
+            self._extend(spin, int(colours[spin]), degree - 2 if chained[spin] else degree)
+            if chained[spin]:
+                for _ in range(max(1, -(-(int(graph.degrees[spin]) - 2) // (degree - 2)) - 1)):
+                    self._lengthen(spin)
+            del chain
+        for i, j in graph.edges.tolist():
+            self._join(i, j)
+
+    def _extend(self, spin: int, colour: int, wires: int) -> None:
+        self._chains[spin].cells.append(len(self._colour))
+        self._chains[spin].free.append(wires)
+        self._colour.append(colour)
+        self._spin.append(spin)
+
+    def _lengthen(self, spin: int) -> None:
+        last = self._chains[spin].cells[-1]
+        self._extend(spin, 1 - self._colour[last], self._degree - 2)
+        self._links.append((last, self._chains[spin].cells[-1]))
+
+    def _join(self, i: int, j: int) -> None:
+        """Wires two spins over cells of different colours, on longer chains where no pair has a wire left."""
+        while (found := self._pair(i, j)) is None:
+            chains = [spin for spin in (i, j) if len(self._chains[spin].cells) > 1]
+            self._lengthen(min(chains, key=lambda spin: len(self._chains[spin].cells)))
+        for spin, index in zip((i, j), found, strict=True):
+            self._chains[spin].free[index] -= 1
+        self._wires.append((self._chains[i].cells[found[0]], self._chains[j].cells[found[1]]))
+
+    def _pair(self, i: int, j: int) -> tuple[int, int] | None:
+        one, other = self._chains[i], self._chains[j]
+        for a, left in enumerate(one.free):
+            for b, right in enumerate(other.free):
+                if left > 0 and right > 0 and self._colour[one.cells[a]] != self._colour[other.cells[b]]:
+                    return a, b
+        return None
+
+    def done(self, strength: float) -> Placement:
+        """The placement; cells are numbered by spin, so that a chain's lie together."""
+        graph = self._graph
+        order = np.argsort(self._spin, kind="stable")
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order))
+        spin = np.asarray(self._spin, dtype=np.int32)[order]
+        lengths = np.bincount(spin, minlength=graph.spins)
+        held = strength * float(np.abs(graph.couplings).max(initial=0.0))
+        pairs = np.sort(place[np.asarray(self._wires + self._links, dtype=np.int64).reshape(-1, 2)], axis=1)
+        couplings = np.concatenate([graph.couplings, np.full(len(self._links), held)])
+        cells = Graph((graph.biases / lengths)[spin], pairs.astype(np.int32), couplings, graph.beta)
+        colours = np.asarray(self._colour, dtype=np.int32)[order]
+        return Placement(cells, spin, colours, int((lengths > 1).sum()))
+
+
+def _spread(graph: Graph) -> Ints:
+    """A colour for each spin that leaves few edges between equal ones: each takes what its neighbours have less."""
+    start, neighbour, _ = graph.rows
+    side = np.zeros(graph.spins, dtype=np.int32)  # -1 or 1 once coloured
+    for spin in range(graph.spins):
+        side[spin] = -1 if side[neighbour[start[spin] : start[spin + 1]]].sum() > 0 else 1
+    return (side + 1) // 2
+
+
+def _chained(graph: Graph, degree: int, colours: Ints) -> npt.NDArray[np.bool_]:
+    """Spins that must be chains: too many neighbours, or an end of an edge between equal colours (the busier end)."""
+    chained = graph.degrees > degree
+    equal = graph.edges[colours[graph.edges[:, 0]] == colours[graph.edges[:, 1]]]
+    load = np.bincount(equal.ravel(), minlength=graph.spins)
+    for i, j in equal[np.argsort(-load[equal].max(axis=1), kind="stable")].tolist():
+        if not (chained[i] or chained[j]):
+            chained[i if load[i] >= load[j] else j] = True
+    return np.asarray(chained, dtype=bool)
