@@ -10,6 +10,7 @@ from silmark.machines.base import Machine
 
 MACHINES: dict[str, str] = {
     "tsp": "silmark.machines.tsp:Tsp",
+    "tsu": "silmark.machines.tsu:Tsu",
 }
 """Name -> where its class is."""
 

@@ -61,52 +61,35 @@ IDEAL = Cells()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Programmed:
-    """A graph as the core reads it: rows padded to whole steps, weights and slopes folded together.
+    """A graph as the core reads it: rows padded to whole steps, slopes folded in.
 
     Attributes:
         start, neighbour, weight: rows; weight is 2 beta J / (1 + g).
-        slope, centre: 1 / (1 + g) and d / (1 + g) of every spin.
-        full_scale: what the largest code of a bias stands for; 0: biases are exact.
-        bits: of a bias.
-        twice_beta: 2 beta.
+        field: what biases and centres add to the sigmoid's argument, (spins,) or (chains, spins).
     """
 
     start: Ints
     neighbour: Ints
     weight: Singles
-    slope: Floats
-    centre: Floats
-    full_scale: float
-    bits: int
-    twice_beta: float
-
-    def field(self, biases: Floats) -> Singles:
-        """What biases (..., spins) add to the sigmoid's argument."""
-        held = converted(biases, self.bits, self.full_scale)
-        return (held * self.twice_beta * self.slope + self.centre).astype(np.float32)
+    field: Singles
 
 
-def converted(values: Floats, bits: int, full_scale: float) -> Floats:
-    """Values as a converter of that many bits holds them: symmetric codes, ties to even, saturating."""
+def converted(values: Floats, bits: int) -> Floats:
+    """Values as converters of that many bits hold them: symmetric codes, ties to even, the largest value full scale."""
+    full_scale = float(np.abs(values).max(initial=0.0))
     if bits == 0 or full_scale == 0:
         return values
     most = 2 ** (bits - 1) - 1
-    return np.clip(np.rint(values * (most / full_scale)), -most, most) * (full_scale / most)
+    return np.asarray(np.rint(values * (most / full_scale)) * (full_scale / most), dtype=np.float64)
 
 
-def programmed(graph: Graph, cells: Cells = IDEAL, most_bias: float = 0.0) -> Programmed:
-    """Writes a graph into cells.
-
-    Args:
-        graph: the model.
-        cells: the chip's imperfections.
-        most_bias: full scale of biases that change later (at least the graph's own largest).
-    """
-    couplings = converted(graph.couplings, cells.bits, float(np.abs(graph.couplings).max(initial=0.0)))
+def programmed(graph: Graph, cells: Cells, biases: Floats) -> Programmed:
+    """Writes a graph into cells, with its biases or each chain's own: (spins,) or (chains, spins)."""
+    couplings = converted(graph.couplings, cells.bits)
     rng = np.random.default_rng(cells.seed)
-    gains = np.clip(cells.gain * rng.standard_normal(graph.spins), -0.9, None)
-    slope = 1.0 / (1.0 + gains)
-    centre = cells.offset * rng.standard_normal(graph.spins) * slope
+    slope = 1.0 / (1.0 + np.clip(cells.gain * rng.standard_normal(graph.spins), -0.9, None))
+    centre = cells.offset * rng.standard_normal(graph.spins)
+    field = (2.0 * graph.beta * converted(biases, cells.bits) + centre) * slope
     start, neighbour, edge = graph.rows
     padded = -(-graph.degrees // STEP) * STEP
     first = np.concatenate([[0], np.cumsum(padded)]).astype(np.int32)
@@ -115,5 +98,4 @@ def programmed(graph: Graph, cells: Cells = IDEAL, most_bias: float = 0.0) -> Pr
     weight = np.zeros(first[-1], dtype=np.float32)
     near[place] = neighbour
     weight[place] = 2.0 * graph.beta * couplings[edge] * np.repeat(slope, graph.degrees)
-    scale = max(most_bias, float(np.abs(graph.biases).max(initial=0.0)))
-    return Programmed(first, near, weight, slope, centre, scale, cells.bits, 2.0 * graph.beta)
+    return Programmed(first, near, weight, field.astype(np.float32))

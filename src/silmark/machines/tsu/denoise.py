@@ -4,8 +4,8 @@ Forward, every pixel flips with probability q per step. Backward, one step draws
 
     P(x', z | x) ~ exp(gamma / 2 sum_i x'_i x_i - E(x', z)),   gamma = ln((1 - q) / q),
 
-where x is the noisier picture, x' the cleaner one on the cells that are pixels, and z the cells that are not (Eq. 7; gamma
-is Eq. A20 for two states, q = (1 - exp(-2 g t)) / 2). So the input acts as a field of +-gamma / 2 on the pixels' cells.
+where x is the noisier picture, x' the cleaner one on the cells that are pixels, and z the cells that are not (gamma is
+Eq. A20 for two states, q = (1 - exp(-2 g t)) / 2). So the input acts as a field of +-gamma / 2 on the pixels' cells.
 The gradient of the likelihood is a difference of means, <s_i s_j> with the pixels clamped to data minus the same with
 pixels drawn; both are estimated by the sampler itself.
 """
@@ -73,7 +73,7 @@ def spread_pixels(side: int, picture: int) -> Ints:
 
 def flips_of(steps: int, left: float = 0.05) -> float:
     """Probability of a flip per step that leaves a correlation `left` with the picture after all steps."""
-    return (1 - left ** (1 / steps)) / 2
+    return (1.0 - math.exp(math.log(left) / steps)) / 2
 
 
 def noised(pictures: Spins, flips: float, times: int, rng: np.random.Generator) -> Spins:
@@ -146,11 +146,11 @@ class _Adam:
     def step(self, gradients: tuple[Floats, ...], rate: float) -> None:
         """One step uphill."""
         self._count += 1
-        for value, gradient, first, second in zip(self._values, gradients, self._first, self._second, strict=True):
-            first += (1 - _MOMENTUM) * (gradient - first)
-            second += (1 - _SQUARES) * (gradient**2 - second)
-            scale = np.sqrt(second / (1 - _SQUARES**self._count)) + 1e-4
-            value += rate * first / (1 - _MOMENTUM**self._count) / scale
+        for index, gradient in enumerate(gradients):
+            self._first[index] += (1 - _MOMENTUM) * (gradient - self._first[index])
+            self._second[index] += (1 - _SQUARES) * (gradient**2 - self._second[index])
+            scale = np.sqrt(self._second[index] / (1 - _SQUARES**self._count)) + 1e-4
+            self._values[index][...] += rate * self._first[index] / (1 - _MOMENTUM**self._count) / scale
 
 
 def generate(
@@ -168,9 +168,8 @@ def generate(
     rng = np.random.default_rng([seed, 5])
     found: npt.NDArray[np.int8] = (1 - 2 * rng.integers(0, 2, (count, len(made.pixels)))).astype(np.int8)
     for step in reversed(range(made.steps)):
-        most = float(np.abs(made.biases[step]).max()) + made.gamma / 2
         sampler = Sampler(
-            made.model(step), count, seed * 1000 + step, cells=cells, interval_s=interval_s, most_bias=most,
+            made.model(step), count, seed * 1000 + step, cells=cells, interval_s=interval_s,
             biases=made.inputs(step, found), colours=made.wiring.colours,
         )  # fmt: skip
         sampler.sweep(sweeps)

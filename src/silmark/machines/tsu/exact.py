@@ -17,7 +17,7 @@ def states(spins: int) -> Floats:
     """All configurations, shape (2^spins, spins); spin 0 is the lowest bit of the row's number."""
     if not 0 < spins <= MOST_SPINS:
         raise BadValue("spins", spins, f"1 to {MOST_SPINS} for an enumeration")
-    return 2.0 * (np.arange(1 << spins)[:, None] >> np.arange(spins) & 1) - 1.0
+    return np.asarray(2.0 * (np.arange(1 << spins)[:, None] >> np.arange(spins) & 1) - 1.0, dtype=np.float64)
 
 
 def distribution(graph: Graph) -> Floats:

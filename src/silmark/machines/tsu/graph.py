@@ -111,7 +111,7 @@ def make(biases: npt.ArrayLike, edges: npt.ArrayLike, couplings: npt.ArrayLike, 
         raise BadValue("couplings", len(strengths), f"one for each of the {len(pairs)} edges")
     if not (np.isfinite(fields).all() and np.isfinite(strengths).all() and np.isfinite(beta) and beta >= 0):
         raise BadValue("graph", "nan or inf", "finite biases and couplings, and a finite beta of at least 0")
-    if len(pairs) and not (0 <= pairs.min() and pairs.max() < len(fields)):
+    if len(pairs) and (pairs.min() < 0 or pairs.max() >= len(fields)):
         raise BadValue("edges", int(pairs.max()), f"ends from 0 to {len(fields) - 1}")
     if (pairs[:, 0] == pairs[:, 1]).any():
         raise BadValue("edges", int(pairs[pairs[:, 0] == pairs[:, 1]][0, 0]), "edges between two different spins")
@@ -148,6 +148,4 @@ def lattice(
             found.append(np.stack([(x * side + y)[inside], (to_x * side + to_y)[inside]], axis=1))
     edges = np.sort(np.concatenate(found), axis=1)
     edges = edges[np.lexsort((edges[:, 1], edges[:, 0]))].astype(np.int32)
-    return Graph(
-        np.full(side * side, bias), edges, np.full(len(edges), coupling), beta, name, side, periodic
-    )
+    return Graph(np.full(side * side, bias), edges, np.full(len(edges), coupling), beta, name, side, periodic)

@@ -21,10 +21,12 @@ little more than 16."""
 STEP = 4
 """Neighbours added at a time; rows are padded to multiples of it with couplings of 0."""
 Sweeps = Callable[..., None]
+Values = Any
+"""An array or number; numba finds out which."""
 
 
 @compiled
-def _uniform(r0: Any, r1: Any, r2: Any, r3: Any, lane: int) -> Any:
+def _uniform(r0: Values, r1: Values, r2: Values, r3: Values, lane: int) -> Values:
     """The next uniform of one chain, in (0, 1): the upper 24 bits of xoshiro128+ (Blackman and Vigna, 2018)."""
     a, b, c, d = r0[lane], r1[lane], r2[lane], r3[lane]
     value = np.uint32(a + d)
@@ -40,7 +42,7 @@ def _uniform(r0: Any, r1: Any, r2: Any, r3: Any, lane: int) -> Any:
 
 
 @compiled
-def _exp(x: Any) -> Any:
+def _exp(x: Values) -> Values:
     """e^x in float32 for |x| < 27; larger ones as 27, where a probability is below 2e-12."""
     y = min(max(x * np.float32(1.4426950408889634), np.float32(-39.0)), np.float32(39.0))
     whole = np.floor(y + np.float32(0.5))
@@ -59,37 +61,29 @@ def _exp(x: Any) -> Any:
 def sweeps(lanes: int) -> Sweeps:
     """The core for blocks of that many chains (a constant, so that inner loops unroll)."""
 
-    def run(
-        state: Any, start: Any, neighbour: Any, weight: Any, field: Any, order: Any, stream: Any, stuck: Any,
-        stay: float, count: int,
-    ) -> None:  # fmt: skip
+    def run(state: Values, rows: Values, noise: Values, count: int) -> None:
         """Sweeps over all free spins, in place.
 
         Args:
             state: +-1, float32 (blocks, spins, lanes).
-            start, neighbour, weight: rows of couplings; weight is 2 beta J, float32.
-            field: 2 beta b, float32 (blocks or 1, spins, lanes or 1).
-            order: free spins, one colour after the other.
-            stream: state of xoshiro128+, uint32 (blocks, 4, lanes).
-            stuck: the uniforms drawn last, float32 (blocks, spins, lanes); empty unless `stay` > 0.
-            stay: probability that a cell's noise has not changed since its last draw.
+            rows: the model: (start, neighbour, weight, field, order). Rows of couplings with weight 2 beta J, float32;
+                field 2 beta b, float32 (blocks or 1, spins, lanes); order: free spins, one colour after the other.
+            noise: (stream, stuck, stay): xoshiro128+, uint32 (blocks, 4, lanes); the uniforms drawn last, float32
+                (blocks, spins, lanes), empty unless stay > 0; the probability that a cell's noise has not changed
+                since its last draw.
             count: sweeps.
         """
-        local = np.empty(lanes, np.float32)
-        drawn = np.empty(lanes, np.float32)
+        start, neighbour, weight, field, order = rows
+        stream, stuck, stay = noise
+        local, drawn = np.empty(lanes, np.float32), np.empty(lanes, np.float32)
         one = np.float32(1)
         for block in range(state.shape[0]):
-            s = state[block]
+            s, own = state[block], field[block % field.shape[0]]
             r0, r1, r2, r3 = stream[block, 0], stream[block, 1], stream[block, 2], stream[block, 3]
-            own = field[block if field.shape[0] > 1 else 0]
             for _ in range(count):
                 for i in order:
-                    if own.shape[1] == 1:
-                        for lane in range(lanes):
-                            local[lane] = own[i, 0]
-                    else:
-                        for lane in range(lanes):
-                            local[lane] = own[i, lane]
+                    for lane in range(lanes):
+                        local[lane] = own[i, lane]
                     for k in range(start[i], start[i + 1], 4):
                         j0, j1, j2, j3 = neighbour[k], neighbour[k + 1], neighbour[k + 2], neighbour[k + 3]
                         w0, w1, w2, w3 = weight[k], weight[k + 1], weight[k + 2], weight[k + 3]
@@ -109,7 +103,7 @@ def sweeps(lanes: int) -> Sweeps:
 
 
 @compiled
-def sums(state: Any, chains: int, first: Any, second: Any, pairs: Any, means: Any) -> None:
+def sums(state: Values, chains: int, first: Values, second: Values, pairs: Values, means: Values) -> None:
     """Adds s_i s_j of every edge and s_i of every spin over all chains to `pairs` and `means`, float64.
 
     Args:

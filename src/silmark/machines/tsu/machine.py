@@ -6,27 +6,25 @@ readout; as many copies of the graph as fit run side by side. Couplings are resi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from silmark.chips import Chip
-from silmark.figures import Figure, Interval
+from silmark.figures import Interval
 from silmark.machines.base import Facts, Machine, Option, Tile, Value
 from silmark.machines.program import Program
-from silmark.machines.run import Array, Event, Refusal, Run, joules
-from silmark.machines.tsu import exact
+from silmark.machines.run import Array, Refusal, Run, joules
+from silmark.machines.tsu import digits, exact
 from silmark.machines.tsu.cells import IDEAL, Cells
+from silmark.machines.tsu.denoise import generate
 from silmark.machines.tsu.embed import Placement, place
 from silmark.machines.tsu.graph import Graph
+from silmark.machines.tsu.plan import COLOURS, Plan, plan
 from silmark.machines.tsu.sampler import Sampler, Spins
-from silmark.machines.tsu.spec import Spec, read
+from silmark.machines.tsu.spec import Spec, denoiser, read
 
-COLOURS = 2
-MOST_EVENTS = 4096
 _OWN = -1.0
 """An option that leaves the choice to `cells`."""
 
@@ -59,28 +57,40 @@ class Tsu(Machine):
         placed = place(graph, int(facts.of_chip("compute.degree").value), facts.own("chain.strength").value)
         if placed is None:
             return Refusal(f"{chip.id} has fewer than 3 wires per cell: no chains for {graph.degree} neighbours")
-        if placed.cells.spins > held:
+        chain = denoiser(program, spec, graph)
+        if (needed := placed.cells.spins * spec.steps) > held:
             chains = f" in chains ({graph.degree} neighbours)" if placed.chains else ""
-            return Refusal(f"{graph.spins:,} spins need {placed.cells.spins:,} cells{chains}; {chip.id} has {held:,}")
-        plan = _plan(spec, placed, facts, options)
+            models = f"{spec.steps} models of " if chain is not None else ""
+            return Refusal(f"{models}{graph.spins:,} spins need {needed:,} cells{chains}; {chip.id} has {held:,}")
+        laid = plan(spec, placed.cells.spins, facts, written=options["load"] == "written")
         cells = _cells(facts, options)
-        states, drawn = _draw(program, spec, placed, plan, cells)
-        samples = placed.read(states)[: spec.samples]
+        reads = spec.samples * placed.cells.spins
+        if chain is None:
+            states, drawn = _draw(program, spec, placed, laid, cells)
+            samples = placed.read(states)[: spec.samples]
+            outputs, quality = _outputs(graph, samples), _quality(graph, spec, samples, states, placed)
+        else:
+            pictures = generate(
+                chain, spec.samples, spec.sweeps, seed=program.seed, cells=cells, interval_s=COLOURS / laid.clock_hz
+            )
+            reads = pictures.size
+            drawn = placed.cells.spins * spec.samples * spec.steps * spec.sweeps
+            outputs, quality = {"pictures": pictures.astype(np.float32)}, _score(spec, pictures)
         return Run(
-            outputs=_outputs(graph, samples),
+            outputs=outputs,
             format=self.format(program),
-            cycles=plan.cycles,
-            clock_hz=plan.clock_hz,
-            energy_j=_energy(spec, placed, plan, drawn, facts, options),
-            utilisation=plan.utilisation(drawn, held),
-            events=plan.events(),
+            cycles=laid.cycles,
+            clock_hz=laid.clock_hz,
+            energy_j=_energy(laid, drawn, reads, placed.cells.spins * laid.copies * spec.steps, facts, options),
+            utilisation=laid.utilisation(drawn, held),
+            events=laid.events(),
             facts={
                 "spins": graph.spins,
-                "cells": placed.cells.spins,
-                "copies side by side": plan.copies,
-                "rounds": plan.rounds,
-                **_quality(graph, spec, samples, states, placed),
-                **_noise(cells, plan),
+                "cells": needed,
+                "copies side by side": laid.copies,
+                "rounds": laid.rounds,
+                **quality,
+                **_noise(cells, laid),
             },
             figures=facts.used,
         )
@@ -88,9 +98,7 @@ class Tsu(Machine):
     def floorplan(self, chip: Chip) -> tuple[Tile, ...]:
         """A chessboard of cells with converters above and readout below; no photograph or plan is published."""
         del chip
-        board = tuple(
-            Tile("", f"colour {(x + y) % 2}", x, y + 2, 1, 1) for x in range(12) for y in range(12)
-        )
+        board = tuple(Tile("", f"colour {(x + y) % 2}", x, y + 2, 1, 1) for x in range(12) for y in range(12))
         return (
             *board,
             Tile("readout", "readout", 0, 0.5, 12, 1.2),
@@ -98,92 +106,12 @@ class Tsu(Machine):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """The static schedule of a run.
-
-    Attributes:
-        copies: graphs side by side.
-        rounds: how often they are read.
-        warmup, sweeps: before the first round, and in every round.
-        writing, reading: cycles of writing all couplings, and of one readout.
-        clock_hz: colours per second.
-    """
-
-    copies: int
-    rounds: int
-    warmup: int
-    sweeps: int
-    writing: int
-    reading: int
-    clock_hz: float
-
-    @property
-    def sweeping(self) -> int:
-        """Cycles in which cells draw."""
-        return COLOURS * (self.warmup + self.rounds * self.sweeps)
-
-    @property
-    def cycles(self) -> int:
-        """Of the whole run."""
-        return self.writing + self.sweeping + self.rounds * self.reading
-
-    def utilisation(self, drawn: int, cells: int) -> dict[str, float]:
-        """Busy shares; `cells` counts draws over all that the chip's cells could have made."""
-        return {
-            "colour 0": self.sweeping / COLOURS / self.cycles,
-            "colour 1": self.sweeping / COLOURS / self.cycles,
-            "readout": self.rounds * self.reading / self.cycles,
-            "writing": self.writing / self.cycles,
-            "cells": drawn / (cells * self.cycles / COLOURS),
-        }
-
-    def events(self) -> tuple[Event, ...]:
-        """Every sweep of the first rounds, then rounds as a whole."""
-        found = [Event("writing", "couplings and biases", 0, self.writing)] if self.writing else []
-        now = self.writing
-        for index in range(self.rounds):
-            count = self.sweeps + (self.warmup if index == 0 else 0)
-            if len(found) + COLOURS * count <= MOST_EVENTS:
-                found += [
-                    Event(f"colour {cycle % COLOURS}", f"round {index}", now + cycle, 1)
-                    for cycle in range(COLOURS * count)
-                ]
-            elif len(found) < MOST_EVENTS:
-                found.append(Event("colour 0", f"round {index}: {count} sweeps of both colours", now, COLOURS * count))
-            now += COLOURS * count
-            if self.reading and len(found) < MOST_EVENTS:
-                found.append(Event("readout", f"round {index}", now, self.reading))
-            now += self.reading
-        return tuple(found)
-
-
-def _plan(spec: Spec, placed: Placement, facts: Facts, options: Mapping[str, Value]) -> _Plan:
-    colour_s = facts.of_chip("compute.colour_time").value
-    copies = min(int(facts.of_chip("compute.cells").value) // placed.cells.spins, spec.samples)
-    written = options["load"] == "written"
-    return _Plan(
-        copies=copies,
-        rounds=-(-spec.samples // copies),
-        warmup=spec.warmup,
-        sweeps=spec.sweeps,
-        writing=_whole(1 / facts.of_chip("compute.write_rate").value / colour_s) if written else 0,
-        reading=_whole(facts.of_chip("compute.readout").value / colour_s),
-        clock_hz=1 / colour_s,
-    )
-
-
-def _whole(cycles: float) -> int:
-    """Cycles that something lasts, rounded up; 2500.0000000000005 are 2500."""
-    return math.ceil(round(cycles, 6))
-
-
 def _cells(facts: Facts, options: Mapping[str, Value]) -> Cells:
     """The cells that were asked for: one by one, else all ideal or all as assumed."""
     assumed = options["cells"] == "assumed"
 
     def chosen(option: str, key: str, scale: float) -> float:
-        asked = float(options[option])
+        asked = float(options[option])  # -1: as `cells` says
         if asked >= 0:
             return asked * scale
         return facts.own(key).value if assumed else 0.0
@@ -196,34 +124,45 @@ def _cells(facts: Facts, options: Mapping[str, Value]) -> Cells:
     )
 
 
-def _draw(program: Program, spec: Spec, placed: Placement, plan: _Plan, cells: Cells) -> tuple[Spins, int]:
+def _draw(program: Program, spec: Spec, placed: Placement, laid: Plan, cells: Cells) -> tuple[Spins, int]:
     """States of the cells at every readout (rounds * copies, cells), and how many draws the kept ones took."""
-    clamped = {spin: sign for spin, sign in spec.clamps}
+    clamped = dict(spec.clamps)
     which = np.flatnonzero(np.isin(placed.spin, list(clamped)))
     sampler = Sampler(
-        placed.cells, plan.copies, program.seed, cells=cells, interval_s=COLOURS / plan.clock_hz, clamped=which,
+        placed.cells, laid.copies, program.seed, cells=cells, interval_s=COLOURS / laid.clock_hz, clamped=which,
         colours=placed.colours,
     )  # fmt: skip
     if len(which):
         sampler.set_spins(which, np.array([clamped[int(spin)] for spin in placed.spin[which]]))
-    sampler.sweep(plan.warmup)
-    states = sampler.samples(plan.rounds, plan.sweeps).reshape(-1, placed.cells.spins)
-    return states, sampler.free * (spec.samples * plan.sweeps + plan.copies * plan.warmup)
+    sampler.sweep(laid.warmup)
+    states = sampler.samples(laid.rounds, laid.sweeps).reshape(-1, placed.cells.spins)
+    return states, sampler.free * (spec.samples * laid.sweeps + laid.copies * laid.warmup)
 
 
 def _energy(
-    spec: Spec, placed: Placement, plan: _Plan, drawn: int, facts: Facts, options: Mapping[str, Value]
+    laid: Plan, drawn: int, reads: int, writes: int, facts: Facts, options: Mapping[str, Value]
 ) -> dict[str, Interval]:
-    cell: Figure = facts.of_chip("energy.cell")
+    """Joules of so many draws, cells read and cells written."""
+    cell = facts.of_chip("energy.cell")
     if options["cell_fj"]:
         cell = facts.used["energy.cell"] = cell.at(float(options["cell_fj"]) * 1e-15)
-    parts = {
-        "sampling": joules(drawn, cell),
-        "readout": joules(spec.samples * placed.cells.spins, facts.of_chip("energy.read")),
-    }
-    if plan.writing:
-        parts["writing"] = joules(plan.copies * placed.cells.spins, facts.of_chip("energy.write"))
+    parts = {"sampling": joules(drawn, cell), "readout": joules(reads, facts.of_chip("energy.read"))}
+    if laid.writing:
+        parts["writing"] = joules(writes, facts.of_chip("energy.write"))
     return parts
+
+
+def _score(spec: Spec, pictures: Spins) -> dict[str, str | int | float]:
+    """How many pictures are what they should be, beside fresh data and noise."""
+    if spec.denoise is None or spec.denoise.scored is None:
+        return {}
+    share, away, counts = digits.recognised(pictures)
+    return {
+        "recognised as digits": share,
+        "pixels to the nearest digit": away,
+        "digits of each kind": " ".join(map(str, counts)),
+        "recognised of fresh data": digits.recognised(digits.draw(len(pictures), 1)[0])[0],
+    }
 
 
 def _outputs(graph: Graph, samples: Spins) -> dict[str, Array]:
@@ -255,9 +194,9 @@ def _quality(
     return found
 
 
-def _noise(cells: Cells, plan: _Plan) -> dict[str, str | int | float]:
+def _noise(cells: Cells, laid: Plan) -> dict[str, str | int | float]:
     if cells == IDEAL:
         return {"imperfect cells": "none"}
     found: dict[str, str | int | float] = {"converter bits": cells.bits or "exact", "gain spread": cells.gain}
-    stay = cells.stay(COLOURS / plan.clock_hz)
+    stay = cells.stay(COLOURS / laid.clock_hz)
     return found | {"offset spread": cells.offset, "noise kept from draw to draw": stay}

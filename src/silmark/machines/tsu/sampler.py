@@ -28,7 +28,6 @@ class Sampler:
         interval_s: time between two draws of a cell, which correlated noise needs.
         clamped: spins that keep their state.
         biases: of each chain, shape (chains, spins), instead of the graph's.
-        most_bias: full scale of the biases' converters if they change later.
         colours: class of each spin; those of one class update together.
     """
 
@@ -42,7 +41,6 @@ class Sampler:
         interval_s: float = 0.0,
         clamped: Sequence[int] | npt.NDArray[np.integer] = (),
         biases: Floats | None = None,
-        most_bias: float = 0.0,
         colours: npt.NDArray[np.integer] | None = None,
     ) -> None:
         classes = graph.colours if colours is None else colours
@@ -52,27 +50,31 @@ class Sampler:
         self.chains = chains
         self._lanes = next((lanes for lanes in LANES if chains <= lanes), LANES[-1])
         self._blocks = -(-chains // self._lanes)
-        if not 0 < chains or self._blocks * self._lanes * graph.spins * 4 > MOST_BYTES:
+        if chains < 1 or self._blocks * self._lanes * graph.spins * 4 > MOST_BYTES:
             raise BadValue("chains", chains, f"1 to {MOST_BYTES // (4 * graph.spins)} of {graph.spins} spins each")
-        self._program = programmed(graph, cells, most_bias)
-        self._stay = cells.stay(interval_s)
+        given = graph.biases if biases is None else biases
+        program = programmed(graph, cells, given)
+        stay = cells.stay(interval_s)
         free = np.ones(graph.spins, dtype=bool)
         free[np.asarray(clamped, dtype=np.int64)] = False
         order = np.argsort(classes, kind="stable")
-        self._order = order[free[order]].astype(np.int32)
+        order = order[free[order]].astype(np.int32)
         draws = np.random.default_rng([seed, 1])
         stream = draws.integers(0, 1 << 32, (self._blocks * self._lanes, 4), dtype=np.uint32)
-        self._stream = np.ascontiguousarray(stream.reshape(self._blocks, self._lanes, 4).transpose(0, 2, 1))
+        stream = np.ascontiguousarray(stream.reshape(self._blocks, self._lanes, 4).transpose(0, 2, 1))
         starts = np.random.default_rng([seed, 2])
         self._state = self._folded(1.0 - 2.0 * starts.integers(0, 2, (chains, graph.spins), dtype=np.int8))
-        uniform = self._folded(starts.random((chains, graph.spins), dtype=np.float32)) if self._stay else None
-        self._stuck = uniform if uniform is not None else np.zeros((1, 1, self._lanes), dtype=np.float32)
-        self.set_biases(graph.biases if biases is None else biases)
+        uniform = self._folded(starts.random((chains, graph.spins), dtype=np.float32)) if stay else None
+        stuck = uniform if uniform is not None else np.zeros((1, 1, self._lanes), dtype=np.float32)
+        self._noise = (stream, stuck, stay)
+        field = program.field
+        wide = self._folded(field) if field.ndim == 2 else np.repeat(field[None, :, None], self._lanes, axis=2)
+        self._rows = (program.start, program.neighbour, program.weight, wide, order)
 
     @property
     def free(self) -> int:
         """Spins that are drawn."""
-        return len(self._order)
+        return len(self._rows[-1])
 
     @property
     def spins(self) -> Spins:
@@ -86,18 +88,9 @@ class Sampler:
         states[:, which] = values
         self._state = self._folded(states)
 
-    def set_biases(self, biases: Floats) -> None:
-        """Sets the biases of all chains (spins,), or each chain's own (chains, spins)."""
-        field = self._program.field(biases)
-        self._field = self._folded(field) if field.ndim == 2 else field.reshape(1, -1, 1)
-
     def sweep(self, count: int = 1) -> None:
         """Draws every free spin `count` times, one colour after the other."""
-        program = self._program
-        sweeps(self._lanes)(
-            self._state, program.start, program.neighbour, program.weight, self._field, self._order, self._stream,
-            self._stuck, self._stay, count,
-        )  # fmt: skip
+        sweeps(self._lanes)(self._state, self._rows, self._noise, count)
 
     def samples(self, frames: int, sweeps_between: int) -> Spins:
         """Frames with so many sweeps before each, shape (frames, chains, spins)."""
