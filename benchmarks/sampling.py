@@ -78,7 +78,9 @@ def rows() -> list[tuple[str, str, str]]:
         mine, other = ours(graph, chains), peer(graph, chains)
         cited = f"{_CITED[name] / 1e6:,.0f} million (thrml 0.1.4 in an earlier run)"
         beside = cited if other is None else f"{other / 1e6:,.0f} million (thrml, all cores)"
-        found.append((f"spin updates per second, {name} 70 x 70, {chains} chains", f"{mine / 1e6:,.0f} million", beside))
+        found.append(
+            (f"spin updates per second, {name} 70 x 70, {chains} chains", f"{mine / 1e6:,.0f} million", beside)
+        )
     return found
 
 

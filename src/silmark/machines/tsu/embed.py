@@ -65,7 +65,7 @@ def place(graph: Graph, degree: int, strength: float) -> Placement | None:
     Args:
         graph: the model.
         degree: wires of a cell.
-        strength: coupling inside a chain, in multiples of the largest coupling.
+        strength: beta times the coupling inside a chain, beyond the largest coupling of the graph.
     """
     if graph.degree <= degree and graph.colours is not None:
         return Placement(graph, np.arange(graph.spins, dtype=np.int32), graph.colours, 0)
@@ -84,12 +84,11 @@ class _Placing:
         self._wires: list[tuple[int, int]] = []
         chained = _chained(graph, degree, colours)
         self._chains = [_Chain([]) for _ in range(graph.spins)]
-        for spin, chain in enumerate(self._chains):
+        for spin in range(graph.spins):
             self._extend(spin, int(colours[spin]), degree - 2 if chained[spin] else degree)
             if chained[spin]:
                 for _ in range(max(1, -(-(int(graph.degrees[spin]) - 2) // (degree - 2)) - 1)):
                     self._lengthen(spin)
-            del chain
         for i, j in graph.edges.tolist():
             self._join(i, j)
 
@@ -129,7 +128,7 @@ class _Placing:
         place[order] = np.arange(len(order))
         spin = np.asarray(self._spin, dtype=np.int32)[order]
         lengths = np.bincount(spin, minlength=graph.spins)
-        held = strength * float(np.abs(graph.couplings).max(initial=0.0))
+        held = float(np.abs(graph.couplings).max(initial=0.0)) + strength / max(graph.beta, 1e-9)
         pairs = np.sort(place[np.asarray(self._wires + self._links, dtype=np.int64).reshape(-1, 2)], axis=1)
         couplings = np.concatenate([graph.couplings, np.full(len(self._links), held)])
         cells = Graph((graph.biases / lengths)[spin], pairs.astype(np.int32), couplings, graph.beta)

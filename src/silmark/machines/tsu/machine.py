@@ -54,10 +54,13 @@ class Tsu(Machine):
         facts = Facts(self.name, chip)
         spec, graph = read(program)
         held = int(facts.of_chip("compute.cells").value)
-        placed = place(graph, int(facts.of_chip("compute.degree").value), facts.own("chain.strength").value)
+        degree = int(facts.of_chip("compute.degree").value)
+        placed = place(graph, degree, facts.own("chain.strength").value)
         if placed is None:
             return Refusal(f"{chip.id} has fewer than 3 wires per cell: no chains for {graph.degree} neighbours")
         chain = denoiser(program, spec, graph)
+        if chain is not None and placed.chains:
+            return Refusal(f"cells of the models need {graph.degree} wires; {chip.id} has {degree}")
         if (needed := placed.cells.spins * spec.steps) > held:
             chains = f" in chains ({graph.degree} neighbours)" if placed.chains else ""
             models = f"{spec.steps} models of " if chain is not None else ""
