@@ -139,6 +139,18 @@ def test_samples_are_those_of_the_model():
     assert torus.facts["neighbour correlation"] == pytest.approx(exact, abs=5e-3)
 
 
+def test_slow_mixing_is_told():
+    """Critical slowing down: near the critical point memory lasts about side^2.17 sweeps, elsewhere a few."""
+
+    def kept(side, coupling):
+        same = {"lattice": "square", "periodic": True, "sweeps": 50, "warmup": 500}
+        return ran(side=side, coupling=coupling, samples=10 * 269_568 // side**2 // 2, **same).facts["magnetisation kept between rounds"]
+
+    small, large, hot = kept(8, 0.44), kept(24, 0.44), kept(24, 0.2)
+    assert abs(hot) < 0.1
+    assert 0.2 < small < 0.8 < large < 0.99
+
+
 def test_imperfect_cells_are_told():
     assert ran(lattice="square", side=4, samples=1, sweeps=1).facts["imperfect cells"] == "none"
     assumed = ran(options={"cells": "assumed"}, lattice="square", side=4, samples=1, sweeps=1).facts

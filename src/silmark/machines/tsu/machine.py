@@ -72,6 +72,7 @@ class Tsu(Machine):
             states, drawn = _draw(program, spec, placed, laid, cells)
             samples = placed.read(states)[: spec.samples]
             outputs, quality = _outputs(graph, samples), _quality(graph, spec, samples, states, placed)
+            quality |= _memory(placed.read(states), laid)
         else:
             pictures = generate(
                 chain, spec.samples, spec.sweeps, seed=program.seed, cells=cells, interval_s=COLOURS / laid.clock_hz
@@ -195,6 +196,16 @@ def _quality(
     if placed.chains:
         found |= {"spins in chains": placed.chains, "torn chains": placed.torn(states)}
     return found
+
+
+def _memory(states: Spins, laid: Plan) -> dict[str, str | int | float]:
+    """How much of a copy's magnetisation one readout leaves to the next: near 0 if the sweeps between them suffice."""
+    if laid.rounds < 3:
+        return {}
+    means = states.mean(axis=1, dtype=np.float64).reshape(laid.rounds, laid.copies)
+    away = means - means.mean()
+    spread = float((away**2).mean())
+    return {"magnetisation kept between rounds": float((away[1:] * away[:-1]).mean()) / spread} if spread else {}
 
 
 def _noise(cells: Cells, laid: Plan) -> dict[str, str | int | float]:

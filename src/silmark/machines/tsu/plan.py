@@ -55,20 +55,22 @@ class Plan:
 
     def events(self) -> tuple[Event, ...]:
         """Every sweep of the first rounds, then rounds as a whole."""
-        found = [Event("writing", "couplings and biases", 0, self.writing)] if self.writing else []
+        found = [Event("writing", "write couplings and biases", 0, self.writing)] if self.writing else []
         now = self.writing
         for index in range(self.rounds):
             count = self.sweeps + (self.warmup if index == 0 else 0)
             if len(found) + COLOURS * count <= MOST_EVENTS:
                 found += [
-                    Event(f"colour {cycle % COLOURS}", f"round {index}", now + cycle, 1)
+                    Event(f"colour {cycle % COLOURS}", f"draw round {index}", now + cycle, 1)
                     for cycle in range(COLOURS * count)
                 ]
             elif len(found) < MOST_EVENTS:
-                found.append(Event("colour 0", f"round {index}: {count} sweeps of both colours", now, COLOURS * count))
+                found.append(
+                    Event("colour 0", f"draw round {index}: {count} sweeps of both colours", now, COLOURS * count)
+                )
             now += COLOURS * count
             if self.reading and len(found) < MOST_EVENTS:
-                found.append(Event("readout", f"round {index}", now, self.reading))
+                found.append(Event("readout", f"read round {index}", now, self.reading))
             now += self.reading
         return tuple(found)
 
