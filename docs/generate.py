@@ -36,6 +36,7 @@ PICTURES = (
     "silmark machine run tsp --plot docs/img/machine-tsp.png",
     "silmark serve-sim llama-3.1-70b --on 8x:h100 --trace poisson:prompt=2048,output=256 --rate 1,2,4,8,16,24"
     " --limit 500 --slo ttft:1s,tpot:50ms --plot docs/img/serving.png",
+    "silmark machine run tsu --program digits --plot docs/img/machine-tsu.png",
 )
 TRAFFIC = (
     "silmark capacity llama-3.1-70b --on 8x:h100,8x:mi300x,8x:gaudi-3,768x:groq,4x:cs-3,corsair-server,8x:sohu "
