@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from silmark.errors import BadValue
 from silmark.machines.tsu.graph import Floats, Graph, Ints
-from silmark.machines.tsu.kernel import STEP
 
 Singles = npt.NDArray[np.float32]
+STEP = 4
+"""Neighbours that the core adds at a time; rows are padded to multiples of it with couplings of 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ of the published lattices is followed by lattices alone, and any other graph is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -51,14 +51,6 @@ class Placement:
         return float((sums != counts)[:, counts > 1].mean())
 
 
-@dataclass(slots=True)
-class _Chain:
-    """Cells of one spin while wires are given out."""
-
-    cells: list[int]
-    free: list[int] = field(default_factory=list)
-
-
 def place(graph: Graph, degree: int, strength: float) -> Placement | None:
     """A placement on cells of that many wires; None where chains cannot help (a cell needs three wires for them).
 
@@ -77,48 +69,56 @@ class _Placing:
 
     def __init__(self, graph: Graph, degree: int) -> None:
         self._graph, self._degree = graph, degree
-        colours = _spread(graph)
         self._colour: list[int] = []
         self._spin: list[int] = []
-        self._links: list[tuple[int, int]] = []
+        self._free: list[int] = []  # wires left, by cell
+        self._open: list[tuple[list[int], list[int]]] = [
+            ([], []) for _ in range(graph.spins)
+        ]  # cells with any, by colour
+        self._last = [0] * graph.spins  # end of each spin's chain
         self._wires: list[tuple[int, int]] = []
+        self._links: list[tuple[int, int]] = []
+        colours = _spread(graph)
         chained = _chained(graph, degree, colours)
-        self._chains = [_Chain([]) for _ in range(graph.spins)]
         for spin in range(graph.spins):
-            self._extend(spin, int(colours[spin]), degree - 2 if chained[spin] else degree)
+            self._cell(spin, int(colours[spin]), degree - 2 if chained[spin] else degree)
             if chained[spin]:
-                for _ in range(max(1, -(-(int(graph.degrees[spin]) - 2) // (degree - 2)) - 1)):
+                for _ in range(max(2, -(-(int(graph.degrees[spin]) - 2) // (degree - 2))) - 1):
                     self._lengthen(spin)
         for i, j in graph.edges.tolist():
-            self._join(i, j)
+            self._join(i, j, chained)
 
-    def _extend(self, spin: int, colour: int, wires: int) -> None:
-        self._chains[spin].cells.append(len(self._colour))
-        self._chains[spin].free.append(wires)
-        self._colour.append(colour)
+    def _cell(self, spin: int, colour: int, wires: int) -> None:
+        cell = len(self._spin)
         self._spin.append(spin)
+        self._colour.append(colour)
+        self._free.append(wires)
+        self._last[spin] = cell
+        self._open[spin][colour].append(cell)
 
     def _lengthen(self, spin: int) -> None:
-        last = self._chains[spin].cells[-1]
-        self._extend(spin, 1 - self._colour[last], self._degree - 2)
-        self._links.append((last, self._chains[spin].cells[-1]))
+        """Adds a cell of the other colour; two wires of every cell of a chain are for its links."""
+        before = self._last[spin]
+        self._cell(spin, 1 - self._colour[before], self._degree - 2)
+        self._links.append((before, self._last[spin]))
 
-    def _join(self, i: int, j: int) -> None:
-        """Wires two spins over cells of different colours, on longer chains where no pair has a wire left."""
-        while (found := self._pair(i, j)) is None:
-            chains = [spin for spin in (i, j) if len(self._chains[spin].cells) > 1]
-            self._lengthen(min(chains, key=lambda spin: len(self._chains[spin].cells)))
-        for spin, index in zip((i, j), found, strict=True):
-            self._chains[spin].free[index] -= 1
-        self._wires.append((self._chains[i].cells[found[0]], self._chains[j].cells[found[1]]))
+    def _join(self, i: int, j: int, chained: npt.NDArray[np.bool_]) -> None:
+        """Wires two spins over cells of different colours, on longer chains where no such pair has a wire left."""
+        while (colour := self._match(i, j)) is None:
+            bare = [spin for spin in (i, j) if not any(self._open[spin])]  # a chain without a wire left comes first
+            self._lengthen(next(spin for spin in (*bare, i, j) if chained[spin]))
+        ends = []
+        for spin, one in ((i, colour), (j, 1 - colour)):
+            cells = self._open[spin][one]
+            ends.append(cells[0])
+            self._free[cells[0]] -= 1
+            if not self._free[cells[0]]:
+                cells.pop(0)
+        self._wires.append((ends[0], ends[1]))
 
-    def _pair(self, i: int, j: int) -> tuple[int, int] | None:
-        one, other = self._chains[i], self._chains[j]
-        for a, left in enumerate(one.free):
-            for b, right in enumerate(other.free):
-                if left > 0 and right > 0 and self._colour[one.cells[a]] != self._colour[other.cells[b]]:
-                    return a, b
-        return None
+    def _match(self, i: int, j: int) -> int | None:
+        """Colour of the cell of `i`, the cell of `j` having the other, so that both have wires left."""
+        return next((colour for colour in (0, 1) if self._open[i][colour] and self._open[j][1 - colour]), None)
 
     def done(self, strength: float) -> Placement:
         """The placement; cells are numbered by spin, so that a chain's lie together."""

@@ -15,11 +15,6 @@ import numpy as np
 
 from silmark.machines.tsu.jit import compiled
 
-LANES = (1, 16, 64)
-"""Chains that one block runs side by side. More hide the latency of a chain's own steps: measured, 64 chains cost
-little more than 16."""
-STEP = 4
-"""Neighbours added at a time; rows are padded to multiples of it with couplings of 0."""
 Sweeps = Callable[..., None]
 Values = Any
 """An array or number; numba finds out which."""
@@ -84,7 +79,7 @@ def sweeps(lanes: int) -> Sweeps:
                 for i in order:
                     for lane in range(lanes):
                         local[lane] = own[i, lane]
-                    for k in range(start[i], start[i + 1], 4):
+                    for k in range(start[i], start[i + 1], 4):  # `cells.STEP`
                         j0, j1, j2, j3 = neighbour[k], neighbour[k + 1], neighbour[k + 2], neighbour[k + 3]
                         w0, w1, w2, w3 = weight[k], weight[k + 1], weight[k + 2], weight[k + 3]
                         for lane in range(lanes):

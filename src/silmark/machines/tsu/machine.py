@@ -7,6 +7,7 @@ readout; as many copies of the graph as fit run side by side. Couplings are resi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from silmark.machines.program import Program
 from silmark.machines.run import Array, Refusal, Run, joules
 from silmark.machines.tsu import digits, exact
 from silmark.machines.tsu.cells import IDEAL, Cells
-from silmark.machines.tsu.denoise import generate
+from silmark.machines.tsu.denoise import Denoiser, generate
 from silmark.machines.tsu.embed import Placement, place
 from silmark.machines.tsu.graph import Graph
 from silmark.machines.tsu.plan import COLOURS, Plan, plan
@@ -50,59 +51,47 @@ class Tsu(Machine):
     }  # fmt: skip
 
     def run(self, program: Program, chip: Chip, **options: Value) -> Run | Refusal:
-        """Draws the samples of a graph."""
+        """Draws the samples of a graph, or the pictures of a chain of models."""
         facts = Facts(self.name, chip)
         spec, graph = read(program)
-        held = int(facts.of_chip("compute.cells").value)
-        degree = int(facts.of_chip("compute.degree").value)
-        placed = place(graph, degree, facts.own("chain.strength").value)
-        if placed is None:
-            return Refusal(f"{chip.id} has fewer than 3 wires per cell: no chains for {graph.degree} neighbours")
         chain = denoiser(program, spec, graph)
-        if chain is not None and placed.chains:
-            return Refusal(f"cells of the models need {graph.degree} wires; {chip.id} has {degree}")
-        if (needed := placed.cells.spins * spec.steps) > held:
-            chains = f" in chains ({graph.degree} neighbours)" if placed.chains else ""
-            models = f"{spec.steps} models of " if chain is not None else ""
-            return Refusal(f"{models}{graph.spins:,} spins need {needed:,} cells{chains}; {chip.id} has {held:,}")
+        placed = _placed(spec, graph, facts)
+        if isinstance(placed, Refusal):
+            return placed
         laid = plan(spec, placed.cells.spins, facts, written=options["load"] == "written")
         cells = _cells(facts, options)
-        reads = spec.samples * placed.cells.spins
         if chain is None:
-            states, drawn = _draw(program, spec, placed, laid, cells)
-            samples = placed.read(states)[: spec.samples]
-            outputs, quality = _outputs(graph, samples), _quality(graph, spec, samples, states, placed)
-            quality |= _memory(placed.read(states), laid)
+            done = _sampled(program.seed, spec, graph, placed, laid, cells)
         else:
-            pictures = generate(
-                chain, spec.samples, spec.sweeps, seed=program.seed, cells=cells, interval_s=COLOURS / laid.clock_hz
-            )
-            reads = pictures.size
-            drawn = placed.cells.spins * spec.samples * spec.steps * spec.sweeps
-            outputs, quality = {"pictures": pictures.astype(np.float32)}, _score(spec, pictures)
+            done = _denoised(program.seed, spec, chain, laid, cells)
+        resident = placed.cells.spins * spec.steps
         return Run(
-            outputs=outputs,
+            outputs=done.outputs,
             format=self.format(program),
             cycles=laid.cycles,
             clock_hz=laid.clock_hz,
-            energy_j=_energy(laid, drawn, reads, placed.cells.spins * laid.copies * spec.steps, facts, options),
-            utilisation=laid.utilisation(drawn, held),
+            energy_j=_energy(laid, done, laid.copies * resident, facts, options),
+            utilisation=laid.utilisation(done.draws, int(facts.of_chip("compute.cells").value)),
             events=laid.events(),
             facts={
                 "spins": graph.spins,
-                "cells": needed,
+                "cells": resident,
                 "copies side by side": laid.copies,
                 "rounds": laid.rounds,
-                **quality,
+                **done.quality,
                 **_noise(cells, laid),
             },
             figures=facts.used,
         )
 
     def floorplan(self, chip: Chip) -> tuple[Tile, ...]:
-        """A chessboard of cells with converters above and readout below; no photograph or plan is published."""
+        """A chessboard of the two colours between converters and readout: a sketch, since no plan is published."""
         del chip
-        board = tuple(Tile("", f"colour {(x + y) % 2}", x, y + 2, 1, 1) for x in range(12) for y in range(12))
+        board = (
+            Tile(f"colour {(x + y) % 2}", f"colour {(x + y) % 2}", 2 * x, 2 * y + 2, 2, 2)
+            for x in range(6)
+            for y in range(6)
+        )
         return (
             *board,
             Tile("readout", "readout", 0, 0.5, 12, 1.2),
@@ -128,36 +117,88 @@ def _cells(facts: Facts, options: Mapping[str, Value]) -> Cells:
     )
 
 
-def _draw(program: Program, spec: Spec, placed: Placement, laid: Plan, cells: Cells) -> tuple[Spins, int]:
-    """States of the cells at every readout (rounds * copies, cells), and how many draws the kept ones took."""
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What was drawn.
+
+    Attributes:
+        outputs: by name.
+        quality: facts about them.
+        draws: of cells, for samples that are kept.
+        reads: cells read out for them.
+    """
+
+    outputs: dict[str, Array]
+    quality: dict[str, str | int | float]
+    draws: int
+    reads: int
+
+
+def _placed(spec: Spec, graph: Graph, facts: Facts) -> Placement | Refusal:
+    """The graph on cells; a refusal where the chip has too few, or too few wires."""
+    name, held = facts.chip.id, int(facts.of_chip("compute.cells").value)
+    degree = int(facts.of_chip("compute.degree").value)
+    models = f"{spec.steps} models of " if spec.steps > 1 else ""
+    if graph.spins * spec.steps > held:
+        return Refusal(f"{models}{graph.spins:,} spins need as many cells; {name} has {held:,}")
+    placed = place(graph, degree, facts.own("chain.strength").value)
+    if placed is None:
+        return Refusal(
+            f"{graph.degree} neighbours, or an odd cycle, need chains of cells of 3 wires; {name} has {degree}"
+        )
+    if placed.chains and spec.denoise is not None:
+        return Refusal(f"cells of the models need {graph.degree} wires; {name} has {degree}")
+    if placed.cells.spins > held:
+        needed = f"{placed.cells.spins:,} cells in chains ({graph.degree} neighbours)"
+        return Refusal(f"{graph.spins:,} spins need {needed}; {name} has {held:,}")
+    return placed
+
+
+def _sampled(seed: int, spec: Spec, graph: Graph, placed: Placement, laid: Plan, cells: Cells) -> _Done:
+    """Samples of one graph; a copy draws one in every round."""
     clamped = dict(spec.clamps)
     which = np.flatnonzero(np.isin(placed.spin, list(clamped)))
     sampler = Sampler(
-        placed.cells, laid.copies, program.seed, cells=cells, interval_s=COLOURS / laid.clock_hz, clamped=which,
+        placed.cells, laid.copies, seed, cells=cells, interval_s=COLOURS / laid.clock_hz, clamped=which,
         colours=placed.colours,
     )  # fmt: skip
     if len(which):
         sampler.set_spins(which, np.array([clamped[int(spin)] for spin in placed.spin[which]]))
     sampler.sweep(laid.warmup)
     states = sampler.samples(laid.rounds, laid.sweeps).reshape(-1, placed.cells.spins)
-    return states, sampler.free * (spec.samples * laid.sweeps + laid.copies * laid.warmup)
+    values = placed.read(states)
+    samples = values[: spec.samples]
+    return _Done(
+        outputs=_outputs(graph, samples),
+        quality=_quality(graph, spec, samples) | _chains(placed, states) | _memory(values, laid),
+        draws=sampler.free * (spec.samples * laid.sweeps + laid.copies * laid.warmup),
+        reads=spec.samples * placed.cells.spins,
+    )
 
 
-def _energy(
-    laid: Plan, drawn: int, reads: int, writes: int, facts: Facts, options: Mapping[str, Value]
-) -> dict[str, Interval]:
-    """Joules of so many draws, cells read and cells written."""
+def _denoised(seed: int, spec: Spec, chain: Denoiser, laid: Plan, cells: Cells) -> _Done:
+    """Pictures from noise, down a chain of models."""
+    pictures = generate(chain, spec.samples, spec.sweeps, seed=seed, cells=cells, interval_s=COLOURS / laid.clock_hz)
+    return _Done(
+        outputs={"pictures": pictures.astype(np.float32)},
+        quality=_score(spec, pictures),
+        draws=chain.wiring.spins * spec.samples * laid.sweeps,
+        reads=pictures.size,
+    )
+
+
+def _energy(laid: Plan, done: _Done, writes: int, facts: Facts, options: Mapping[str, Value]) -> dict[str, Interval]:
     cell = facts.of_chip("energy.cell")
     if options["cell_fj"]:
         cell = facts.used["energy.cell"] = cell.at(float(options["cell_fj"]) * 1e-15)
-    parts = {"sampling": joules(drawn, cell), "readout": joules(reads, facts.of_chip("energy.read"))}
+    parts = {"sampling": joules(done.draws, cell), "readout": joules(done.reads, facts.of_chip("energy.read"))}
     if laid.writing:
         parts["writing"] = joules(writes, facts.of_chip("energy.write"))
     return parts
 
 
 def _score(spec: Spec, pictures: Spins) -> dict[str, str | int | float]:
-    """How many pictures are what they should be, beside fresh data and noise."""
+    """How many pictures are what they should be, beside fresh data."""
     if spec.denoise is None or spec.denoise.scored is None:
         return {}
     share, away, counts = digits.recognised(pictures)
@@ -178,24 +219,25 @@ def _outputs(graph: Graph, samples: Spins) -> dict[str, Array]:
     }
 
 
-def _quality(
-    graph: Graph, spec: Spec, samples: Spins, states: Spins, placed: Placement
-) -> dict[str, str | int | float]:
-    """How good the samples are: against exact answers where there are any, and whether chains of samples forget."""
+def _quality(graph: Graph, spec: Spec, samples: Spins) -> dict[str, str | int | float]:
+    """How good samples are, against exact answers where there are any."""
     found: dict[str, str | int | float] = {}
     if len(graph.edges):
         found["neighbour correlation"] = float(graph.agreement(samples).mean())
     alike = len(graph.edges) and (graph.couplings == graph.couplings[0]).all() and not graph.biases.any()
-    if graph.lattice == "square" and graph.periodic and alike and not spec.clamps and graph.couplings[0] > 0:
-        found["of the infinite lattice (Onsager)"] = exact.onsager_correlation(graph.beta * graph.couplings[0])
+    torus = graph.lattice == "square" and graph.periodic and alike and not spec.clamps
+    if torus and (strength := float(graph.beta * graph.couplings[0])) > 0:
+        found["of the infinite lattice (Onsager)"] = exact.onsager_correlation(strength)
     if graph.spins <= exact.MOST_SPINS and not spec.clamps:
         means, pairs = exact.moments(graph)
         errors = [np.abs(samples.mean(axis=0) - means).max(), *np.abs(graph.agreement(samples) - pairs)]
         found["largest error of a mean or correlation"] = float(max(errors))
         found["one standard error"] = len(samples) ** -0.5
-    if placed.chains:
-        found |= {"spins in chains": placed.chains, "torn chains": placed.torn(states)}
     return found
+
+
+def _chains(placed: Placement, states: Spins) -> dict[str, str | int | float]:
+    return {"spins in chains": placed.chains, "torn chains": placed.torn(states)} if placed.chains else {}
 
 
 def _memory(states: Spins, laid: Plan) -> dict[str, str | int | float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from silmark.machines.base import Facts
@@ -10,7 +11,7 @@ from silmark.machines.run import Event
 from silmark.machines.tsu.spec import Spec
 
 COLOURS = 2
-MOST_EVENTS = 4096
+MOST_EVENTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Plan:
         copies: graphs side by side.
         rounds: how often they are read.
         warmup, sweeps: before the first round, and in every round (of all steps of a chain, one after the other).
+        steps: models of a chain.
         writing, reading: cycles of writing all couplings, and of one readout.
         clock_hz: colours per second.
     """
@@ -29,6 +31,7 @@ class Plan:
     rounds: int
     warmup: int
     sweeps: int
+    steps: int
     writing: int
     reading: int
     clock_hz: float
@@ -60,19 +63,23 @@ class Plan:
         for index in range(self.rounds):
             count = self.sweeps + (self.warmup if index == 0 else 0)
             if len(found) + COLOURS * count <= MOST_EVENTS:
-                found += [
-                    Event(f"colour {cycle % COLOURS}", f"draw round {index}", now + cycle, 1)
-                    for cycle in range(COLOURS * count)
-                ]
+                found += self._draws(index, now, count)
             elif len(found) < MOST_EVENTS:
-                found.append(
-                    Event("colour 0", f"draw round {index}: {count} sweeps of both colours", now, COLOURS * count)
-                )
+                name = f"draw round {index}: {count} sweeps of both colours"
+                found.append(Event("colour 0", name, now, COLOURS * count))
             now += COLOURS * count
             if self.reading and len(found) < MOST_EVENTS:
                 found.append(Event("readout", f"read round {index}", now, self.reading))
             now += self.reading
         return tuple(found)
+
+    def _draws(self, index: int, start: int, count: int) -> Iterator[Event]:
+        """Each colour of each sweep of a round; the last model of a chain begins."""
+        each = self.sweeps // self.steps
+        for sweep in range(count):
+            step = f"step-{self.steps - 1 - sweep // each}" if self.steps > 1 else "draw"
+            for colour in range(COLOURS):
+                yield Event(f"colour {colour}", f"{step} round {index}", start + COLOURS * sweep + colour, 1)
 
 
 def plan(spec: Spec, cells: int, facts: Facts, *, written: bool) -> Plan:
@@ -91,6 +98,7 @@ def plan(spec: Spec, cells: int, facts: Facts, *, written: bool) -> Plan:
         rounds=-(-spec.samples // copies),
         warmup=spec.warmup,
         sweeps=spec.sweeps * spec.steps,
+        steps=spec.steps,
         writing=_whole(1 / facts.of_chip("compute.write_rate").value / colour_s) if written else 0,
         reading=_whole(facts.of_chip("compute.readout").value / colour_s),
         clock_hz=1 / colour_s,

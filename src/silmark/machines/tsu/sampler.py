@@ -10,9 +10,11 @@ import numpy.typing as npt
 from silmark.errors import BadValue
 from silmark.machines.tsu.cells import IDEAL, Cells, programmed
 from silmark.machines.tsu.graph import Floats, Graph
-from silmark.machines.tsu.kernel import LANES, sums, sweeps
 
 Spins = npt.NDArray[np.int8]
+LANES = (1, 16, 64)
+"""Chains that one block runs side by side. More hide the latency of a chain's own steps: measured, 64 chains cost
+little more than 16."""
 MOST_BYTES = 1 << 30
 """Of the chains' states: a bound for what a stranger's program may ask."""
 
@@ -90,6 +92,8 @@ class Sampler:
 
     def sweep(self, count: int = 1) -> None:
         """Draws every free spin `count` times, one colour after the other."""
+        from silmark.machines.tsu.kernel import sweeps  # noqa: PLC0415 - imports the compiler
+
         sweeps(self._lanes)(self._state, self._rows, self._noise, count)
 
     def samples(self, frames: int, sweeps_between: int) -> Spins:
@@ -102,6 +106,8 @@ class Sampler:
 
     def moments(self) -> tuple[Floats, Floats]:
         """Means over chains of all spins (spins,), and of s_i s_j over all edges (edges,)."""
+        from silmark.machines.tsu.kernel import sums  # noqa: PLC0415 - imports the compiler
+
         means, pairs = np.zeros(self.graph.spins), np.zeros(len(self.graph.edges))
         first, second = np.ascontiguousarray(self.graph.edges.T)
         sums(self._state, self.chains, first, second, pairs, means)
