@@ -22,6 +22,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import arithmetic
 import numpy as np
+import sampling
 import search
 import search_training
 
@@ -118,7 +119,16 @@ def start_up() -> list[tuple[str, str, str]]:
 def main() -> None:
     """Measures, prints, and writes the page."""
     searches = [*search.rows(), *search_training.rows()]
-    rows = [*compiled_steps(), gemm_shapes(), warm_estimate(), typed_compare(), *searches, *serving.rows(), *start_up()]
+    rows = [
+        *compiled_steps(),
+        gemm_shapes(),
+        warm_estimate(),
+        typed_compare(),
+        *searches,
+        *serving.rows(),
+        *sampling.rows(),
+        *start_up(),
+    ]
     lines = ["| what | Silmark here | peer |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)]
     where = f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}"
     measured = f"Measured {datetime.now(UTC):%Y-%m-%d} on {where}, one core, by `make bench`."
