@@ -69,9 +69,9 @@ def test_without_couplings_a_step_undoes_nothing():
 
 
 def test_the_packaged_chain_draws_digits():
-    """At least 60 % of 256 pictures, none of noise; more sweeps are better; four bits spoil it."""
+    """At least 60 % of 128 pictures, none of noise; more sweeps are better; four bits spoil it."""
     shares = {
-        (sweeps, bits): TSU.ask(packaged(sweeps=sweeps), Z1, bits=bits).facts["recognised as digits"]
+        (sweeps, bits): TSU.ask(packaged(samples=128, sweeps=sweeps), Z1, bits=bits).facts["recognised as digits"]
         for sweeps, bits in ((30, 0), (250, 0), (250, 8), (250, 4))
     }
     assert shares[250, 0] > 0.6
@@ -82,8 +82,8 @@ def test_the_packaged_chain_draws_digits():
 
 def test_correlated_noise_costs_pictures():
     """The 100 ns of the circuit of 2025 at 20 ns per sweep: fewer digits, but not none."""
-    slow = TSU.ask(packaged(), Z1, correlation_ns=100).facts["recognised as digits"]
-    assert 0.2 < slow < TSU.ask(packaged(), Z1).facts["recognised as digits"]
+    slow = TSU.ask(packaged(samples=128), Z1, correlation_ns=100).facts["recognised as digits"]
+    assert 0.2 < slow < TSU.ask(packaged(samples=128), Z1).facts["recognised as digits"]
 
 
 def test_time_and_energy_of_a_picture():

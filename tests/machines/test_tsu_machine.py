@@ -38,7 +38,7 @@ def test_cycles_and_joules_are_the_mechanisms(chip, sweeps, lattice, side):
     if chip == "extropic-x0" and lattice == "z1":
         pytest.skip("16 neighbours need chains on 12 wires; see the placements")
     silicon = chips.load(chip)
-    for samples in (1, 7, 60):
+    for samples in (1, 7, 60) if sweeps < 250 or side < 70 else (1, 7):
         run = ran(chip, lattice=lattice, side=side, samples=samples, sweeps=sweeps)
         degree = {"square": 4, "g12": 12, "z1": 16}[lattice]
         op = Gibbs(
@@ -144,7 +144,7 @@ def test_slow_mixing_is_told():
 
     def kept(side, coupling):
         same = {"lattice": "square", "periodic": True, "sweeps": 50, "warmup": 500}
-        return ran(side=side, coupling=coupling, samples=10 * 269_568 // side**2 // 2, **same).facts[
+        return ran(side=side, coupling=coupling, samples=8 * 269_568 // side**2 // 2, **same).facts[
             "magnetisation kept between rounds"
         ]
 
@@ -228,7 +228,7 @@ values = st.recursive(
 KEYS = ("lattice", "side", "spins", "edges", "clamps", "biases", "coupling", "samples", "sweeps", "denoise", "periodic")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(st.dictionaries(st.sampled_from(KEYS), values, min_size=1, max_size=4), st.booleans())
 def test_strange_graphs_are_refused_or_run(graph, sound):
     base = {"lattice": "square", "side": 4, "samples": 1, "sweeps": 1} if sound else {}
