@@ -91,7 +91,7 @@ def test_chains_draw_from_the_graph(strength, sweeps, away):
 
 @pytest.mark.parametrize(("spins", "least", "most"), [(17, 1.0, 2.1), (40, 0.8, 1.7), (80, 0.8, 1.5), (300, 0.8, 1.2)])
 def test_cells_of_complete_graphs_against_the_mechanism(spins, least, most):
-    """The mechanism counts wires alone; odd cycles cost cells too, at most as many again where none are short of wires."""
+    """The mechanism counts wires alone; odd cycles cost cells too, about as many again where wires are plenty."""
     chip = chips.load("extropic-z1")
     mechanism = build(chip, Precision.of(chip.precision), Placement())
     graph = complete(spins)
