@@ -11,6 +11,7 @@ from silmark.machines.base import Machine
 MACHINES: dict[str, str] = {
     "tsp": "silmark.machines.tsp:Tsp",
     "tsu": "silmark.machines.tsu:Tsu",
+    "dimc": "silmark.machines.dimc:InMemory",
     "systolic": "silmark.machines.systolic:SystolicArray",
 }
 """Name -> where its class is."""
