@@ -18,4 +18,6 @@ def unverified(chip: Chip, rate: Figure, seconds: float) -> dict[str, str]:
     if chip.evidence != "none":
         return {}
     fastest, slowest = seconds * rate.value / rate.high, seconds * rate.value / rate.low
-    return {"unverified": f"nobody has measured {chip.id}; as its rate is known: {si(fastest, 's')} to {si(slowest, 's')}"}
+    return {
+        "unverified": f"nobody has measured {chip.id}; as its rate is known: {si(fastest, 's')} to {si(slowest, 's')}"
+    }

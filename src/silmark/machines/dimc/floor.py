@@ -11,7 +11,7 @@ _SIDE, _GAP = 8.0, 1.0
 
 
 def floorplan(facts: Facts) -> tuple[Tile, ...]:
-    """Chiplets in two rows of packages; each has its quads, a vector unit (RISC-V cores with SIMD) and two LPDDR channels."""
+    """Chiplets in rows of a package; each has its quads, a vector unit and its channels of LPDDR."""
     arrays = facts.of_chip("compute.arrays").value
     chiplets = max(1, round(arrays / facts.own("package.cores").value))
     quads = facts.whole("package.quads")

@@ -47,7 +47,7 @@ class Geometry:
         levels: links, the nearest first.
         exponential: operations of one.
         weight_bytes: per element, block scales included.
-        mac_share: energy of a multiply-add over one at 8 bits: a quarter at 4 bits, where both operands are half as wide.
+        mac_share: energy of a multiply-add over one at 8 bits: a quarter where both operands are half as wide.
     """
 
     clock: float

@@ -99,14 +99,14 @@ def _execute(lowered: Lowered, plan: Schedule, format_: str, *, serial: bool) ->
     return execute(lowered, multiply, lambda _, x: numbers.rounded(np.asarray(x, dtype=np.float32)))
 
 
-def _too_large(
-    facts: Facts, geometry: Geometry, plan: Schedule, lowered: Lowered, *, streamed: bool
-) -> Refusal | None:
+def _too_large(facts: Facts, geometry: Geometry, plan: Schedule, lowered: Lowered, *, streamed: bool) -> Refusal | None:
     """Weights, caches and activations have to lie in the SRAM, or the weights in main memory."""
     stash = min(geometry.stash_bytes, geometry.core_bytes * geometry.chain)
     needed = activations(geometry, lowered.instructions)
     if needed > stash:
-        return Refusal(f"activations of {si(needed, 'B')} > {si(stash, 'B')} of stash per group of {geometry.chain} cores")
+        return Refusal(
+            f"activations of {si(needed, 'B')} > {si(stash, 'B')} of stash per group of {geometry.chain} cores"
+        )
     caches = sum(one.elements for one in lowered.instructions if isinstance(one, Move) and one.layout == "append")
     cores = geometry.chiplets * geometry.cores
     held = needed / geometry.chain + caches * geometry.weight_bytes / cores

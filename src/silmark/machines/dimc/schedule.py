@@ -2,13 +2,14 @@
 
 Instructions run one after another, each dispatched. A tile enters its array one row per cycle while the vectors of the
 tile before pass (its weights lie beside the array); a vector passes in as many cycles as it has bits. A wave therefore
-takes the longer of the two. Partial sums of a column's chains are added by the vector unit while the next wave runs.
+takes the longer of the two. Partial sums of a column's chains are added by the vector unit as they leave the arrays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from math import ceil
 
 from silmark.machines.dimc.geometry import Geometry
@@ -58,7 +59,7 @@ class Schedule:
         """Chiplets wait for each other."""
         self.note("links", name, self.now, what.cycles)
         self.now += what.cycles
-        self.sent = [a + b for a, b in zip(self.sent, what.sent, strict=True)]
+        self.sent = [a + b for a, b in zip_longest(self.sent, what.sent, fillvalue=0.0)]
 
 
 def schedule(geometry: Geometry, instructions: Sequence[Instruction], *, streamed: bool = False) -> Schedule:
@@ -112,9 +113,9 @@ def _product(made: Schedule, one: MatMul, room: float, input_is_cut: bool, *, st
     """Runs a product, and the exchange that its cut asks for."""
     geometry = made.geometry
     placed = made.placed[one.name] = place(geometry, one, input_is_cut=input_is_cut, room=room)
-    if placed.cut == "entries" and one.batch % geometry.chiplets:
-        # Heads do not fall on whole chiplets: those that share one need all of its keys or values.
-        made.exchange(f"{one.name} gather", all_gather(geometry.levels, one.batch * one.k * one.n))
+    if placed.cut == "entries" and one.batch < geometry.chiplets:
+        # Neighbours share a head: each needs all of its keys or values.
+        made.exchange(f"{one.name} gather", all_gather(geometry.levels[:1], one.k * one.n))
     wave = max(geometry.rows, placed.vectors * geometry.vector_cycles)
     lead = 0 if one.stored else geometry.rows  # computed weights enter when they are there, stored ones before
     passing = lead + placed.waves * wave + (placed.length - 1) * geometry.hop
@@ -127,8 +128,8 @@ def _product(made: Schedule, one: MatMul, room: float, input_is_cut: bool, *, st
         passing = max(passing, arriving + wave)
     adds = one.m * geometry.columns * placed.width * (placed.chains - 1)
     adding = ceil(adds / geometry.vector)
-    made.note(VECTORS, f"{one.name} sum", made.now + wave if adding else 0, adding)
-    made.now += max(passing, wave + adding) if adding else passing
+    made.note(VECTORS, f"{one.name} sum", made.now + lead + geometry.vector_cycles, adding)
+    made.now += max(passing, lead + geometry.vector_cycles + adding)
     if one.stored:
         made.core_bytes += placed.tiles * tile_bytes(geometry)
     made.row_loads += placed.spread * placed.copies * geometry.rows

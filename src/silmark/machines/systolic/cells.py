@@ -61,7 +61,9 @@ def jobs(one: MatMul, layout: Layout, dataflow: Dataflow) -> list[Job]:
     return found
 
 
-def multiply(arithmetic: Arithmetic, one: MatMul, left: Values, right: Values, layout: Layout, dataflow: Dataflow) -> Values:
+def multiply(
+    arithmetic: Arithmetic, one: MatMul, left: Values, right: Values, layout: Layout, dataflow: Dataflow
+) -> Values:
     """The product as the cells form it, rounded as the arithmetic does; every unit runs its jobs one after another.
 
     Raises:
@@ -99,7 +101,9 @@ def _run(mine: list[Job], left: Values, right: Values, sums: Values, layout: Lay
             streams = [_filled(w.T, depth, size[0]) for w in rights]
             passed = stationary(streams, [_filled(x.T, *size) for x in lefts])
         case "output":
-            passed = accumulating([_filled(x, size[0], depth) for x in lefts], [_filled(w, depth, size[1]) for w in rights])
+            passed = accumulating(
+                [_filled(x, size[0], depth) for x in lefts], [_filled(w, depth, size[1]) for w in rights]
+            )
     assert passed.cycles == folds.overlapped(len(mine)), (passed.cycles, folds)
     for job, x, w, result in zip(mine, lefts, rights, passed.results, strict=True):
         part = result.T if dataflow == "input" else result

@@ -28,6 +28,8 @@ def floorplan(facts: Facts) -> tuple[Tile, ...]:
     band = 0.25 * tall
     kinds = facts.chip.kinds
     tiles.append(Tile("vector unit", VECTORS, 0, tall, width, band))
-    tiles.append(Tile(kinds.get("memory.sram", kinds.get("memory.cache", "on-die memory")), "", 0, tall + band, width, band))
+    tiles.append(
+        Tile(kinds.get("memory.sram", kinds.get("memory.cache", "on-die memory")), "", 0, tall + band, width, band)
+    )
     tiles.append(Tile(kinds.get("memory.main", "main memory"), MAIN, 0, tall + 2 * band, width, band))
     return tuple(tiles)

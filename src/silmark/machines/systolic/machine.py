@@ -86,7 +86,8 @@ class SystolicArray(Machine):
                 "dataflow": f"{dataflow} stationary",
                 "arrays": f"{core.arrays} of {core.rows} x {core.columns}, {core.at_once} multiply-adds per cell and cycle",
                 "multiply_adds": plan.multiply_adds,
-                "cells_used": plan.multiply_adds / (plan.cycles * core.rows * core.columns * core.arrays * core.at_once),
+                "cells_used": plan.multiply_adds
+                / (plan.cycles * core.rows * core.columns * core.arrays * core.at_once),
                 "main_memory_bytes": plan.main_bytes,
                 **unverified(chip, facts.of_chip(f"peak.{PLANNED[format_]}"), plan.cycles / clock),
             },
@@ -102,7 +103,9 @@ def read(facts: Facts, format_: str, *, resident: bool = False) -> Core:
     """A chip's sizes and rates in a format, per cycle of its clock."""
     rows, columns, arrays = (round(facts.of_chip(f"compute.{key}").value) for key in ("rows", "columns", "arrays"))
     clock, peak = facts.of_chip("compute.clock").value, facts.of_chip(f"peak.{PLANNED[format_]}").value
-    on_die = next((f"memory.{name}.capacity" for name in ("sram", "cache") if f"memory.{name}.capacity" in facts.chip.figures), "")
+    on_die = next(
+        (f"memory.{name}.capacity" for name in ("sram", "cache") if f"memory.{name}.capacity" in facts.chip.figures), ""
+    )
     bytes_ = formats.get(PLANNED[format_]).bytes
     return Core(
         rows=rows,

@@ -67,7 +67,9 @@ def stationary(streams: Sequence[Values], still: Sequence[Values]) -> Passed:
         # cycles later, and row r keeps what it has for r cycles more.
         fold, turn = np.divmod(cycle - column, period)
         shifting = (fold >= 0) & (fold < len(still)) & (turn < rows)
-        pushed = [still[f][rows - 1 - t, c] if s else 0 for f, t, c, s in zip(fold, turn, column, shifting, strict=True)]
+        pushed = [
+            still[f][rows - 1 - t, c] if s else 0 for f, t, c, s in zip(fold, turn, column, shifting, strict=True)
+        ]
         above = np.vstack([np.asarray(pushed, kind), loading[:-1]])
         loading = np.where(shifting & (row[:, None] <= turn), above, loading)
         # What the bottom row holds now is finished.

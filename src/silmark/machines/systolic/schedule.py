@@ -182,8 +182,9 @@ def _product(clock: _Clock, core: Core, one: MatMul, layout: Layout, begun: int)
     """
     rounds = -(-layout.jobs // layout.units)
     entered, ended = clock.now, 0
-    weights = (SRAM, core.resident) if core.resident else (MAIN, core.bandwidth)
-    for (memory, rate), bytes_ in ((weights, stored(core, one)), ((MAIN, core.bandwidth), spilled(core, one))):
+    weights, activations = stored(core, one), spilled(core, one)
+    on_die, main = (weights, activations) if core.resident else (0.0, weights + activations)
+    for memory, rate, bytes_ in ((SRAM, core.resident, on_die), (MAIN, core.bandwidth, main)):
         if bytes_:
             cycles = ceil(bytes_ / rate)
             start, arrived = clock.fetch(memory, one.name, cycles, begun)
@@ -238,5 +239,3 @@ def cached(one: Move) -> int:
 def splits(most: float) -> tuple[int, ...]:
     """1 and the powers of two up to `most`."""
     return tuple(2**power for power in range(max(1, int(most)).bit_length()))
-
-
