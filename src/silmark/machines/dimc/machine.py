@@ -39,7 +39,7 @@ class InMemory(Machine):
     program: ClassVar[str] = "layer"
     options: ClassVar[Mapping[str, Option]] = {
         "cards": Option(1, "cards that share the program", low=1, high=64),
-        "weights": Option("sram", "where they lie: sram (performance mode) or main (capacity mode)", choices=("sram", "main")),
+        "weights": Option("sram", "where they lie: main is the vendor's capacity mode", choices=("sram", "main")),
         "clock_ghz": Option(0.0, "clock of the arrays; 0 for the chip's own", low=0, high=4),
         "execute": Option("blocks", "bits forms every sum one bit at a time", choices=("blocks", "bits")),
     }  # fmt: skip
@@ -105,7 +105,7 @@ def _too_large(facts: Facts, geometry: Geometry, plan: Schedule, lowered: Lowere
     needed = activations(geometry, lowered.instructions)
     if needed > stash:
         return Refusal(
-            f"activations of {si(needed, 'B')} > {si(stash, 'B')} of stash per group of {geometry.chain} cores"
+            f"activations of {si(needed, 'B')} > {si(stash, 'B')} of stash per group of cores; fewer rows at once"
         )
     caches = sum(one.elements for one in lowered.instructions if isinstance(one, Move) and one.layout == "append")
     cores = geometry.chiplets * geometry.cores

@@ -3,8 +3,8 @@
 A block of a row of activations and the block of a column of weights that it meets are 8-bit (or 4-bit) whole numbers
 under one power of two each. Their product is an integer below 2^20, which the array forms one bit of the activations
 per cycle; times both powers of two it is the exact product of the two blocks. Chains add blocks in float32, chain sums
-are added in float32, and what leaves is fp16 with subnormals flushed: `config_rules.BASIC` of dmx-compressor, d-Matrix's
-own hardware-equivalent rules (Apache-2.0, version 0.1.11), in which the order of the additions is not given.
+are added in float32, and what leaves is fp16 with subnormals flushed: `config_rules.BASIC` of dmx-compressor
+(Apache-2.0, version 0.1.11), d-Matrix's own hardware-equivalent rules, which do not say in what order blocks are added.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Where weights lie: tiles of an array's size, chained along the depth, on the cores of every chiplet.
 
-A product whose input every chiplet has is cut by columns: its results stay where they are made. One whose input lies cut
-that way is cut by rows instead: chiplets hold partial sums of everything, and an all-reduce follows. So a layer needs two
-exchanges, as tensor parallelism does (Shoeybi et al., arXiv:1909.08053, section 3).
+A product whose input every chiplet has is cut by columns: its results stay where they are made. One whose input lies
+cut that way is cut by rows instead: chiplets hold partial sums of everything, and an all-reduce follows. So a layer
+needs two exchanges, as tensor parallelism does (Shoeybi et al., arXiv:1909.08053, section 3).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Job:
 
     Attributes:
         batch: its entry.
-        left, right: what it multiplies, as slices of (m, k) and (k, n), the second axis of left being the first of right.
+        left, right: what it multiplies, as slices of (m, k) and (k, n).
     """
 
     batch: int

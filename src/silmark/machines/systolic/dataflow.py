@@ -2,8 +2,8 @@
 
 Every dataflow holds one operand still and streams the others past it (Samajdar et al., "SCALE-Sim: Systolic CNN
 Accelerator Simulator", arXiv:1811.02883, and "A Systematic Methodology for Characterizing Scalability of DNN
-Accelerators using SCALE-Sim", ISPASS 2020, equations 1 to 4): S_R and S_C are the sizes that lie on the array's rows and
-columns, T is what streams.
+Accelerators using SCALE-Sim", ISPASS 2020, equations 1 to 4): S_R and S_C are the sizes that lie on the array's rows
+and columns, T is what streams.
 
 | dataflow | S_R | S_C | T |
 |---|---|---|---|

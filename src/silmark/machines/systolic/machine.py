@@ -19,6 +19,7 @@ from silmark.machines.lowering import Lowered, MatMul, lower
 from silmark.machines.program import OWN_FORMAT, Program
 from silmark.machines.run import Refusal, Run, joules
 from silmark.machines.semantics import execute
+from silmark.machines.shapes import Shape, elements, weight_elements
 from silmark.machines.systolic import cells
 from silmark.machines.systolic.dataflow import DATAFLOWS, Dataflow
 from silmark.machines.systolic.floor import floorplan
@@ -51,8 +52,8 @@ class SystolicArray(Machine):
     program: ClassVar[str] = "layer"
     options: ClassVar[Mapping[str, Option]] = {
         "dataflow": Option("weight", "the operand that the arrays hold still", choices=DATAFLOWS),
-        "weights": Option("main", "where they lie when the program begins: sram for small models", choices=("main", "sram")),
-        "execute": Option("tiles", "registers moves every value cell by cell, for small programs", choices=("tiles", "registers")),
+        "weights": Option("main", "where they lie when the program begins", choices=("main", "sram")),
+        "execute": Option("tiles", "registers moves every value cell by cell", choices=("tiles", "registers")),
     }  # fmt: skip
 
     def run(self, program: Program, chip: Chip, **options: Value) -> Run | Refusal:
@@ -64,9 +65,9 @@ class SystolicArray(Machine):
             return Refusal(f"{chip.id} gives no rate for {format_}; it has {', '.join(own) or 'none that runs here'}")
         facts = Facts(self.name, chip)
         core = read(facts, format_, resident=options["weights"] == "sram")
-        lowered = lower(program)
-        if too_large := _too_large(facts, core, lowered):
+        if too_large := _too_large(facts, core, program.sizes()):
             return too_large
+        lowered = lower(program)
         inputs = sum(lowered.tensors[name].size for name in lowered.tensors if name.rpartition(".")[2] == "x")
         plan = schedule(core, lowered.instructions, inputs * core.activation_bytes, dataflow)
         how = arithmetic_of(chip, format_)
@@ -79,15 +80,15 @@ class SystolicArray(Machine):
             format=how.name,
             cycles=plan.cycles,
             clock_hz=clock,
-            energy_j=_energy(facts, plan, PLANNED[format_], plan.cycles / clock),
+            energy_j=energy(facts, plan, PLANNED[format_], plan.cycles / clock),
             utilisation={unit: busy / plan.cycles for unit, busy in plan.busy.items()},
             events=plan.events,
             facts={
                 "dataflow": f"{dataflow} stationary",
-                "arrays": f"{core.arrays} of {core.rows} x {core.columns}, {core.at_once} multiply-adds per cell and cycle",
+                "arrays": f"{core.arrays} of {core.rows} x {core.columns}",
+                "multiply_adds_per_cell_and_cycle": core.at_once,
                 "multiply_adds": plan.multiply_adds,
-                "cells_used": plan.multiply_adds
-                / (plan.cycles * core.rows * core.columns * core.arrays * core.at_once),
+                "cells_used": plan.multiply_adds / (plan.cycles * core.multiply_adds),
                 "main_memory_bytes": plan.main_bytes,
                 **unverified(chip, facts.of_chip(f"peak.{PLANNED[format_]}"), plan.cycles / clock),
             },
@@ -103,15 +104,14 @@ def read(facts: Facts, format_: str, *, resident: bool = False) -> Core:
     """A chip's sizes and rates in a format, per cycle of its clock."""
     rows, columns, arrays = (round(facts.of_chip(f"compute.{key}").value) for key in ("rows", "columns", "arrays"))
     clock, peak = facts.of_chip("compute.clock").value, facts.of_chip(f"peak.{PLANNED[format_]}").value
-    on_die = next(
-        (f"memory.{name}.capacity" for name in ("sram", "cache") if f"memory.{name}.capacity" in facts.chip.figures), ""
-    )
+    tiers = (f"memory.{tier}.capacity" for tier in ("sram", "cache"))
+    on_die = next((key for key in tiers if key in facts.chip.figures), "")
     bytes_ = formats.get(PLANNED[format_]).bytes
     return Core(
         rows=rows,
         columns=columns,
         arrays=arrays,
-        splits=splits(facts.of_chip("compute.splits").value),
+        splits=splits(facts.of_chip("compute.splits").value if "compute.splits" in facts.chip.figures else 1),
         at_once=max(1, round(peak / (2 * rows * columns * arrays * clock))),
         bandwidth=facts.of_chip("memory.main.bandwidth").value / clock,
         resident=facts.of_chip("memory.sram.bandwidth").value / clock if resident else 0.0,
@@ -132,13 +132,13 @@ def arithmetic_of(chip: Chip, format_: str) -> Arithmetic:
     return arithmetic.get(format_)
 
 
-def _too_large(facts: Facts, core: Core, lowered: Lowered) -> Refusal | None:
+def _too_large(facts: Facts, core: Core, shape: Shape) -> Refusal | None:
     """Everything has to lie in main memory; resident weights in the on-die memory."""
-    held = {name: value.size * core.weight_bytes for name, value in lowered.tensors.items()}
-    needs = [("memory.main.capacity", "weights, caches and inputs", sum(held.values()))]
+    needs = [("memory.main.capacity", "weights, caches and activations", elements(shape))]
     if core.resident:
-        needs.append(("memory.sram.capacity", "weights", sum(held[name] for name in lowered.weights)))
-    for key, what, bytes_ in needs:
+        needs.append(("memory.sram.capacity", "weights", weight_elements(shape)))
+    for key, what, count in needs:
+        bytes_ = count * core.weight_bytes
         if bytes_ > (room := facts.of_chip(key).value):
             place = "main" if "main" in key else "on-die"
             return Refusal(f"{what} of {si(bytes_, 'B')} > {si(room, 'B')} of {facts.chip.id}'s {place} memory")
@@ -168,7 +168,7 @@ def _execute(
     return execute(lowered, multiply, lambda kind, x: np.asarray(how.vector(x, kind)))
 
 
-def _energy(facts: Facts, plan: Schedule, planned: str, seconds: float) -> dict[str, Interval]:
+def energy(facts: Facts, plan: Schedule, planned: str, seconds: float) -> dict[str, Interval]:
     """Joules by part."""
     tdp, idle = facts.of_chip("power.tdp"), facts.of_chip("power.idle_share")
     waiting = (tdp.low * idle.low, tdp.value * idle.value, tdp.high * idle.high)

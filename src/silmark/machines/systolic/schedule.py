@@ -1,8 +1,8 @@
 """Which array does what when, and when the weights arrive: the schedule of a static compiler, made of whole cycles.
 
 Products run one after another, since each needs the one before. A product's folds are shared out to the arrays, or the
-streamed rows of each fold are, whichever is faster; an array that can be split is split where that helps. Weights stream
-from main memory in program order, one product ahead of the arrays at most; a fold waits for its own.
+streamed rows of each fold are, whichever is faster; an array that can be split is split where that helps. Weights
+stream from main memory in program order, one product ahead of the arrays at most; a fold waits for its own.
 """
 
 from __future__ import annotations
@@ -47,6 +47,11 @@ class Core:
     weight_bytes: float
     activation_bytes: float
     exponential: float
+
+    @property
+    def multiply_adds(self) -> int:
+        """Per cycle, all cells busy."""
+        return self.rows * self.columns * self.arrays * self.at_once
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,7 @@ def schedule(core: Core, instructions: Sequence[Instruction], inputs: float, dat
         dataflow: what the arrays hold still.
     """
     clock, layouts = _Clock(), {}
+    inputs = inputs if inputs <= core.staged else 0.0  # what cannot be held passes with the product that reads it
     main, sram, done, vector = inputs, 0.0, 0, 0.0
     _, clock.now = clock.fetch(MAIN, "inputs", ceil(inputs / core.bandwidth), 0)
     begun = 0
