@@ -75,6 +75,16 @@ class Geometry:
         """Per chiplet."""
         return self.groups * self.chain
 
+    @property
+    def all_cores(self) -> int:
+        """Of all cards."""
+        return self.chiplets * self.cores
+
+    @property
+    def multiply_adds(self) -> float:
+        """Per cycle, all arrays busy."""
+        return self.all_cores * self.rows * self.columns / self.vector_cycles
+
 
 def read(facts: Facts, bits: float, cards: int, clock: float) -> Geometry:
     """The geometry.

@@ -22,10 +22,14 @@ from silmark.machines.lowering import Lowered, MatMul, Move, lower
 from silmark.machines.program import Program
 from silmark.machines.run import Refusal, Run, joules
 from silmark.machines.semantics import execute
+from silmark.machines.shapes import weight_elements
 from silmark.numerics import formats
 
 PLANNED: Mapping[str, str] = {"bfp16-64": "mxint8", "bfp12-64": "mxint4"}
 """Format here -> the format under which a chip's file has its rate."""
+
+LINKS = "link.scale_up.latency"
+"""A chip whose file has no such figure is not joined with others."""
 
 
 class InMemory(Machine):
@@ -49,9 +53,14 @@ class InMemory(Machine):
         format_, facts = self.format(program), Facts(self.name, chip)
         if f"peak.{PLANNED[format_]}" not in chip.figures:
             return Refusal(f"{chip.id} gives no rate for {format_} ({PLANNED[format_]})")
-        lowered, streamed = lower(program), options["weights"] == "main"
-        clock, cards = 1e9 * float(options["clock_ghz"]), int(options["cards"])
+        if options["cards"] != 1 and LINKS not in chip.figures:
+            return Refusal(f"{chip.id} has no links to other cards; one card")
+        clock, cards, streamed = 1e9 * float(options["clock_ghz"]), int(options["cards"]), options["weights"] == "main"
         geometry = read(facts, formats.get(format_).bits, cards, clock)
+        weights = weight_elements(program.sizes()) * geometry.weight_bytes
+        if not streamed and (too_large := _beyond_sram("weights", weights / geometry.all_cores, geometry)):
+            return too_large  # before anything of that size is made
+        lowered = lower(program)
         plan = schedule(geometry, lowered.instructions, streamed=streamed)
         if too_large := _too_large(facts, geometry, plan, lowered, streamed=streamed):
             return too_large
@@ -62,7 +71,7 @@ class InMemory(Machine):
             format=format_,
             cycles=plan.now,
             clock_hz=geometry.clock,
-            energy_j=_energy(facts, geometry, plan, seconds),
+            energy_j=energy(facts, geometry, plan, seconds),
             utilisation={unit: busy / plan.now for unit, busy in plan.busy.items()},
             events=tuple(plan.events),
             facts=_facts(chip, facts.of_chip(f"peak.{PLANNED[format_]}"), geometry, plan),
@@ -75,12 +84,11 @@ class InMemory(Machine):
 
 
 def _facts(chip: Chip, rate: Figure, geometry: Geometry, plan: Schedule) -> dict[str, str | int | float]:
-    rate_of_arrays = geometry.chiplets * geometry.cores * geometry.rows * geometry.columns / geometry.vector_cycles
     return {
         "chiplets": geometry.chiplets,
-        "cores": geometry.chiplets * geometry.cores,
+        "cores": geometry.all_cores,
         "multiply_adds": plan.issued,
-        "multipliers_used": plan.issued / (plan.now * rate_of_arrays),
+        "multipliers_used": plan.issued / (plan.now * geometry.multiply_adds),
         "weights_per_core_bytes": plan.core_bytes,
         "sent_between_chiplets_bytes": sum(plan.sent),
         "waiting_for_links_s": plan.busy.get("links", 0) / geometry.clock,
@@ -108,22 +116,25 @@ def _too_large(facts: Facts, geometry: Geometry, plan: Schedule, lowered: Lowere
             f"activations of {si(needed, 'B')} > {si(stash, 'B')} of stash per group of cores; fewer rows at once"
         )
     caches = sum(one.elements for one in lowered.instructions if isinstance(one, Move) and one.layout == "append")
-    cores = geometry.chiplets * geometry.cores
-    held = needed / geometry.chain + caches * geometry.weight_bytes / cores
-    held += 0.0 if streamed else plan.core_bytes
-    if held > geometry.core_bytes:
-        cards = ceil(held / geometry.core_bytes * geometry.cards)
-        what = "caches and activations" if streamed else "weights, caches and activations"
-        return Refusal(
-            f"{what} of {si(held, 'B')} per core > {si(geometry.core_bytes, 'B')} on {geometry.cards} cards; "
-            f"about {cards} cards{'' if streamed else ', or weights=main'}"
-        )
-    if streamed and plan.main_bytes > (room := facts.of_chip("memory.main.capacity").value * geometry.cards):
-        return Refusal(f"weights of {si(plan.main_bytes, 'B')} > {si(room, 'B')} of LPDDR")
-    return None
+    held = needed / geometry.chain + caches * geometry.weight_bytes / geometry.all_cores
+    if streamed:
+        room = facts.of_chip("memory.main.capacity").value * geometry.cards
+        if plan.main_bytes > room:
+            return Refusal(f"weights of {si(plan.main_bytes, 'B')} > {si(room, 'B')} of LPDDR")
+        return _beyond_sram("caches and activations", held, geometry)
+    return _beyond_sram("weights, caches and activations", held + plan.core_bytes, geometry)
 
 
-def _energy(facts: Facts, geometry: Geometry, plan: Schedule, seconds: float) -> dict[str, Interval]:
+def _beyond_sram(what: str, held: float, geometry: Geometry) -> Refusal | None:
+    """Refuses what is more per core than it has, saying what would do."""
+    if held <= geometry.core_bytes:
+        return None
+    ways = [f"{ceil(held / geometry.core_bytes)} times the cores"]
+    ways += ["weights=main"] if what.startswith("weights") else []
+    return Refusal(f"{what} of {si(held, 'B')} per core > {si(geometry.core_bytes, 'B')}; {' or '.join(ways)}")
+
+
+def energy(facts: Facts, geometry: Geometry, plan: Schedule, seconds: float) -> dict[str, Interval]:
     """Joules by part; the energy of an operation follows the square of the voltage, and that the clock."""
     tdp, idle = facts.of_chip("power.tdp"), facts.of_chip("power.idle_share")
     faster = geometry.clock / facts.of_chip("compute.clock").value
