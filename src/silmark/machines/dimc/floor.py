@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil
 
 from silmark.machines.base import Facts, Tile
-from silmark.machines.dimc.schedule import ARRAYS, MAIN, VECTORS
+from silmark.machines.dimc.schedule import LINKS, MAIN, VECTORS, quad_name
 
 _SIDE, _GAP = 8.0, 1.0
 
@@ -22,11 +22,11 @@ def floorplan(facts: Facts) -> tuple[Tile, ...]:
         x, y = index % wide * (2 * _SIDE + 3 * _GAP), index // wide * (2 * _SIDE + 5 * _GAP)
         for quad in range(quads):
             place = (x + quad % 2 * (_SIDE + _GAP), y + quad // 2 * (_SIDE + _GAP))
-            tiles.append(Tile(f"{cores} arrays" if not index else "", ARRAYS, *place, _SIDE, _SIDE))
+            tiles.append(Tile(f"{cores} arrays" if not index else "", quad_name(index, quad), *place, _SIDE, _SIDE))
         top = y + ceil(quads / 2) * (_SIDE + _GAP)
         tiles.append(Tile("vector", VECTORS, x, top, _SIDE, 1.5 * _GAP))
         tiles.append(Tile("LPDDR", MAIN, x + _SIDE + _GAP, top, _SIDE, 1.5 * _GAP))
     if chiplets > 1:
         width = wide * (2 * _SIDE + 3 * _GAP) - _GAP
-        tiles.append(Tile("links between chiplets", "links", 0, -2 * _GAP, width, 1.5 * _GAP))
+        tiles.append(Tile("links between chiplets", LINKS, 0, -2 * _GAP, width, 1.5 * _GAP))
     return tuple(tiles)

@@ -39,6 +39,7 @@ class Geometry:
         chiplets: of all cards.
         cards: as it says.
         groups, chain: groups of cores per chiplet, and cores of a group, which can be chained.
+        quads: of a chiplet, each with its part of the groups.
         core_bytes: SRAM per core.
         stash_bytes: part of a group's SRAM that activations may take.
         vector: operations per cycle and chiplet.
@@ -59,6 +60,7 @@ class Geometry:
     cards: int
     groups: int
     chain: int
+    quads: int
     core_bytes: float
     stash_bytes: float
     vector: float
@@ -112,6 +114,7 @@ def read(facts: Facts, bits: float, cards: int, clock: float) -> Geometry:
         cards=cards,
         groups=groups,
         chain=chain,
+        quads=min(groups, facts.whole("package.quads")),
         core_bytes=facts.of_chip("memory.sram.capacity").value / arrays,
         stash_bytes=facts.own("memory.stash").value,
         vector=facts.of_chip("peak.vector").value / facts.of_chip("compute.clock").value / chiplets,

@@ -16,7 +16,7 @@ from silmark.machines.base import Facts, Machine, Option, Tile, Value
 from silmark.machines.dimc import numbers
 from silmark.machines.dimc.floor import floorplan
 from silmark.machines.dimc.geometry import Geometry, read
-from silmark.machines.dimc.schedule import MAIN, VECTORS, Schedule, activations, schedule
+from silmark.machines.dimc.schedule import LINKS, MAIN, VECTORS, Schedule, activations, schedule
 from silmark.machines.evidence import unverified
 from silmark.machines.lowering import Lowered, MatMul, Move, lower
 from silmark.machines.program import Program
@@ -28,7 +28,7 @@ from silmark.numerics import formats
 PLANNED: Mapping[str, str] = {"bfp16-64": "mxint8", "bfp12-64": "mxint4"}
 """Format here -> the format under which a chip's file has its rate."""
 
-LINKS = "link.scale_up.latency"
+JOINED = "link.scale_up.latency"
 """A chip whose file has no such figure is not joined with others."""
 
 
@@ -53,7 +53,7 @@ class InMemory(Machine):
         format_, facts = self.format(program), Facts(self.name, chip)
         if f"peak.{PLANNED[format_]}" not in chip.figures:
             return Refusal(f"{chip.id} gives no rate for {format_} ({PLANNED[format_]})")
-        if options["cards"] != 1 and LINKS not in chip.figures:
+        if options["cards"] != 1 and JOINED not in chip.figures:
             return Refusal(f"{chip.id} has no links to other cards; one card")
         clock, cards, streamed = 1e9 * float(options["clock_ghz"]), int(options["cards"]), options["weights"] == "main"
         geometry = read(facts, formats.get(format_).bits, cards, clock)
@@ -72,7 +72,7 @@ class InMemory(Machine):
             cycles=plan.now,
             clock_hz=geometry.clock,
             energy_j=energy(facts, geometry, plan, seconds),
-            utilisation={unit: busy / plan.now for unit, busy in plan.busy.items()},
+            utilisation=plan.utilisation(),
             events=tuple(plan.events),
             facts=_facts(chip, facts.of_chip(f"peak.{PLANNED[format_]}"), geometry, plan),
             figures=facts.used,
@@ -91,7 +91,8 @@ def _facts(chip: Chip, rate: Figure, geometry: Geometry, plan: Schedule) -> dict
         "multipliers_used": plan.issued / (plan.now * geometry.multiply_adds),
         "weights_per_core_bytes": plan.core_bytes,
         "sent_between_chiplets_bytes": sum(plan.sent),
-        "waiting_for_links_s": plan.busy.get("links", 0) / geometry.clock,
+        "dispatching_s": plan.dispatched * geometry.dispatch / geometry.clock,
+        "waiting_for_links_s": plan.busy.get(LINKS, 0) / geometry.clock,
         **unverified(chip, rate, plan.now / geometry.clock),
     }
 

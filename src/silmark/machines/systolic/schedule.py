@@ -2,7 +2,7 @@
 
 Products run one after another, since each needs the one before. A product's folds are shared out to the arrays, or the
 streamed rows of each fold are, whichever is faster; an array that can be split is split where that helps. Weights
-stream from main memory in program order, one product ahead of the arrays at most; a fold waits for its own.
+stream from main memory in program order, as far ahead as the on-die memory has room; a fold waits for its own.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Core:
         bandwidth: bytes from main memory.
         resident: bytes from the on-die memory where all weights lie there; 0 where they stream from main memory.
         vector: operations of the vector unit.
-        staged: bytes of activations that the on-die memory holds beside weights.
+        staged: bytes of activations that the on-die memory holds, and as many of weights that wait for their product.
         weight_bytes, activation_bytes: per element.
         exponential: operations of one.
     """
@@ -130,6 +130,8 @@ class _Clock:
     def __init__(self) -> None:
         self.now = 0  # every result so far is there
         self.fetched = {MAIN: 0, SRAM: 0}  # a memory is free from here on
+        self.waiting: list[tuple[int, float]] = []  # weights on the die: until when, bytes
+        self.freed = 0  # the last weights that had to leave the die for others left it then
         self.events: list[Event] = []
         self.busy: dict[str, int] = {MAIN: 0, VECTORS: 0}
 
@@ -145,6 +147,12 @@ class _Clock:
         self.fetched[memory] = start + cycles
         return start, start + cycles
 
+    def room(self, bytes_: float, capacity: float) -> int:
+        """From when on there is room for weights: products end in order, and free theirs."""
+        while self.waiting and sum(held for _, held in self.waiting) + bytes_ > capacity:
+            self.freed = self.waiting.pop(0)[0]
+        return self.freed
+
 
 def schedule(core: Core, instructions: Sequence[Instruction], inputs: float, dataflow: Dataflow) -> Schedule:
     """The schedule of a program.
@@ -159,12 +167,11 @@ def schedule(core: Core, instructions: Sequence[Instruction], inputs: float, dat
     inputs = inputs if inputs <= core.staged else 0.0  # what cannot be held passes with the product that reads it
     main, sram, done, vector = inputs, 0.0, 0, 0.0
     _, clock.now = clock.fetch(MAIN, "inputs", ceil(inputs / core.bandwidth), 0)
-    begun = 0
     for one in instructions:
         match one:
             case MatMul():
                 layout = layouts[one.name] = lay(core, one, dataflow)
-                begun = _product(clock, core, one, layout, begun)
+                _product(clock, core, one, layout)
                 main += spilled(core, one) + (0.0 if core.resident else stored(core, one))
                 sram, done = sram + passed(core, one, layout, dataflow), done + one.multiply_adds
             case Vector():
@@ -175,30 +182,27 @@ def schedule(core: Core, instructions: Sequence[Instruction], inputs: float, dat
                 sram += one.elements * (1 + len(one.inputs)) * core.activation_bytes
             case Move():
                 if bytes_ := cached(one) * core.activation_bytes:
-                    _, arrived = clock.fetch(MAIN, one.name, ceil(bytes_ / core.bandwidth), begun)
+                    _, arrived = clock.fetch(MAIN, one.name, ceil(bytes_ / core.bandwidth), 0)
                     clock.now, main = max(clock.now, arrived), main + bytes_
     return Schedule(clock.now, tuple(clock.events), clock.busy, layouts, done, vector, main, sram)
 
 
-def _product(clock: _Clock, core: Core, one: MatMul, layout: Layout, begun: int) -> int:
-    """Runs a product; returns the cycle in which its first fold began to enter.
-
-    Args:
-        begun: when the product before this one began: its weights had left the prefetch buffer, so that these may come.
-    """
+def _product(clock: _Clock, core: Core, one: MatMul, layout: Layout) -> None:
+    """Runs a product."""
     rounds = -(-layout.jobs // layout.units)
     entered, ended = clock.now, 0
     weights, activations = stored(core, one), spilled(core, one)
+    earliest = max(clock.room(weights, core.staged), clock.now if activations else 0)
     on_die, main = (weights, activations) if core.resident else (0.0, weights + activations)
     for memory, rate, bytes_ in ((SRAM, core.resident, on_die), (MAIN, core.bandwidth, main)):
         if bytes_:
             cycles = ceil(bytes_ / rate)
-            start, arrived = clock.fetch(memory, one.name, cycles, begun)
+            start, arrived = clock.fetch(memory, one.name, cycles, earliest)
             entered, ended = max(entered, start + ceil(cycles / rounds)), max(ended, arrived + layout.folds.alone)
     for array in range(core.arrays):
         clock.note(f"array {array}", f"{one.name} {_part(layout)}".strip(), entered, layout.busy(array))
     clock.now = max(entered + layout.cycles, ended)
-    return entered
+    clock.waiting.append((clock.now, weights))
 
 
 def stored(core: Core, one: MatMul) -> float:
