@@ -19,14 +19,14 @@ def floorplan(facts: Facts) -> tuple[Tile, ...]:
     wide = min(4, chiplets)
     tiles: list[Tile] = []
     for index in range(chiplets):
-        x, y = index % wide * (2 * _SIDE + 3 * _GAP), index // wide * (2 * _SIDE + 5 * _GAP)
+        x, y = index % wide * (2 * _SIDE + 3 * _GAP), index // wide * (2 * _SIDE + 7 * _GAP)
         for quad in range(quads):
             place = (x + quad % 2 * (_SIDE + _GAP), y + quad // 2 * (_SIDE + _GAP))
             tiles.append(Tile(f"{cores} arrays" if not index else "", quad_name(index, quad), *place, _SIDE, _SIDE))
         top = y + ceil(quads / 2) * (_SIDE + _GAP)
-        tiles.append(Tile("vector", VECTORS, x, top, _SIDE, 1.5 * _GAP))
-        tiles.append(Tile("LPDDR", MAIN, x + _SIDE + _GAP, top, _SIDE, 1.5 * _GAP))
+        tiles.append(Tile("vector", VECTORS, x, top, _SIDE, 3 * _GAP))
+        tiles.append(Tile("LPDDR", MAIN, x + _SIDE + _GAP, top, _SIDE, 3 * _GAP))
     if chiplets > 1:
         width = wide * (2 * _SIDE + 3 * _GAP) - _GAP
-        tiles.append(Tile("links between chiplets", LINKS, 0, -2 * _GAP, width, 1.5 * _GAP))
+        tiles.append(Tile("links between chiplets", LINKS, 0, -4 * _GAP, width, 3 * _GAP))
     return tuple(tiles)
