@@ -41,8 +41,6 @@ class SystolicArray(Machine):
     chips: ClassVar[tuple[str, ...]] = (
         "google-tpu-v5e",
         "google-tpu-v6e",
-        "google-tpu-7x",
-        "intel-gaudi-2-96gb",
         "intel-gaudi-3-128gb",
         "etched-sohu",
         "matx-one",
