@@ -146,6 +146,21 @@ def test_laws_of_the_schedule(m: int, n: int, k: int, batch: int, dataflow: Data
         layout.jobs for layout in plan.layouts.values()
     )
     assert batch > 1 or more.cycles >= plan.cycles
+    ends = {event.track: event.start + event.cycles for event in plan.events}
+    assert ends["array 0"] == plan.cycles
+    assert ends.get("main memory", 0) < plan.cycles  # no array is done before its last weights are there
+
+
+def test_shapes_that_do_not_tile_are_padded() -> None:
+    """A ragged product is right, and takes as long as one that fills its folds."""
+    ragged, full = (MatMul("w", "x", "w", "y", 7, n, k) for n, k in ((131, 97), (256, 128)))
+    for dataflow in DATAFLOWS:
+        found = distance(
+            ran(one := program(shape={"m": 7, "n": 131, "k": 97}), dataflow=dataflow).outputs, outputs(one)
+        )
+        assert found.snr_db is not None
+        assert found.snr_db > 45
+    assert lay(core("google-tpu-v5e"), ragged, "weight").cycles == lay(core("google-tpu-v5e"), full, "weight").cycles
 
 
 def test_weights_come_from_where_they_lie() -> None:

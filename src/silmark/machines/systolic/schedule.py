@@ -199,9 +199,10 @@ def _product(clock: _Clock, core: Core, one: MatMul, layout: Layout) -> None:
             cycles = ceil(bytes_ / rate)
             start, arrived = clock.fetch(memory, one.name, cycles, earliest)
             entered, ended = max(entered, start + ceil(cycles / rounds)), max(ended, arrived + layout.folds.alone)
-    for array in range(core.arrays):
-        clock.note(f"array {array}", f"{one.name} {_part(layout)}".strip(), entered, layout.busy(array))
     clock.now = max(entered + layout.cycles, ended)
+    begun = clock.now - layout.cycles  # as late as the last weights allow, so that no fold waits for its own
+    for array in range(core.arrays):
+        clock.note(f"array {array}", f"{one.name} {_part(layout)}".strip(), begun, layout.busy(array))
     clock.waiting.append((clock.now, weights))
 
 
