@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from silmark import chips
 from silmark.chips.mechanisms import Placement, build
+from silmark.errors import BadValue
 from silmark.formats import Precision
 from silmark.graph import Gemm
 from silmark.machines import Program, Refusal, Run, machine
@@ -168,6 +169,17 @@ def test_a_layer_executes(execute: str) -> None:
     assert all(np.array_equal(value, ran(one).outputs[name]) for name, value in run.outputs.items())
 
 
+def test_shapes_that_do_not_tile_are_padded() -> None:
+    """A ragged product is right, and takes as long as one that fills its tiles. Stated before: above 35 dB."""
+    ragged, full = (program(shape={"m": 7, "n": n, "k": k}) for n, k in ((131, 97), (192, 128)))
+    run = ran(ragged)
+    found = distance(run.outputs, outputs(ragged))
+    assert found.snr_db is not None
+    assert found.snr_db > 35
+    assert run.cycles == ran(full).cycles
+    assert run.facts["multiply_adds"] == 7 * 192 * 128
+
+
 @given(
     m=st.integers(1, 500), n=st.integers(1, 5000), k=st.integers(1, 5000), cards=st.sampled_from([1, 2, 3, 8, 64]),
     format_=st.sampled_from(tuple(PLANNED)), cut=st.booleans(), stored=st.booleans(), batch=st.integers(1, 20),
@@ -230,3 +242,18 @@ def test_what_it_cannot_hold(one: Program, chip: str, options: dict[str, Any], r
     answer = machine("dimc").ask(one, chips.load(chip), **options)
     assert isinstance(answer, Refusal)
     assert reason in answer.reason
+
+
+@pytest.mark.parametrize(
+    ("argument", "extra", "options"),
+    [
+        ("format", {"format": "int8"}, {}),
+        ("cards", {}, {"cards": 0}),
+        ("clock_mhz", {}, {"clock_mhz": 4001}),
+        ("weights", {}, {"weights": "disk"}),
+        ("option", {}, {"dataflow": "weight"}),
+    ],
+)
+def test_what_makes_no_sense(argument: str, extra: dict[str, str], options: dict[str, Any]) -> None:
+    with pytest.raises(BadValue, match=argument):
+        machine("dimc").ask(program(shape={"m": 8, "n": 64, "k": 64}, **extra), CORSAIR, **options)

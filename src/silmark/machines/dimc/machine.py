@@ -44,7 +44,7 @@ class InMemory(Machine):
     options: ClassVar[Mapping[str, Option]] = {
         "cards": Option(1, "cards that share the program", low=1, high=64),
         "weights": Option("sram", "where they lie: main is the vendor's capacity mode", choices=("sram", "main")),
-        "clock_ghz": Option(0.0, "clock of the arrays; 0 for the chip's own", low=0, high=4),
+        "clock_mhz": Option(0, "clock of the arrays; 0 for the chip's own", low=0, high=4000),
         "execute": Option("blocks", "bits forms every sum one bit at a time", choices=("blocks", "bits")),
     }  # fmt: skip
 
@@ -55,7 +55,7 @@ class InMemory(Machine):
             return Refusal(f"{chip.id} gives no rate for {format_} ({PLANNED[format_]})")
         if options["cards"] != 1 and JOINED not in chip.figures:
             return Refusal(f"{chip.id} has no links to other cards; one card")
-        clock, cards, streamed = 1e9 * float(options["clock_ghz"]), int(options["cards"]), options["weights"] == "main"
+        clock, cards, streamed = 1e6 * int(options["clock_mhz"]), int(options["cards"]), options["weights"] == "main"
         geometry = read(facts, formats.get(format_).bits, cards, clock)
         weights = weight_elements(program.sizes()) * geometry.weight_bytes
         if not streamed and (too_large := _beyond_sram("weights", weights / geometry.all_cores, geometry)):

@@ -40,14 +40,14 @@ def whole(x: Values, weights: Values) -> Values:
 def bit_serial(x: Values, weights: Values, bits: int) -> Values:
     """The same, one bit of the activations per cycle: a row of weights is added or not, then everything is doubled.
 
-    Two's complement: the first bit counts negative.
+    Two's complement: the first bit counts negative. All sums are whole numbers that float32 holds, as in `whole`.
     """
-    codes = x.astype(np.int64) & ((1 << bits) - 1)
-    held, sums = weights.astype(np.int64), np.zeros((*x.shape[:-1], weights.shape[-1]), np.int64)
+    codes = x.astype(np.int32) & ((1 << bits) - 1)
+    sums = np.zeros((*x.shape[:-1], weights.shape[-1]), np.float32)
     for bit in reversed(range(bits)):
-        added = ((codes >> bit) & 1) @ held
+        added = ((codes >> bit) & 1).astype(np.float32) @ weights
         sums = 2 * sums + (-added if bit == bits - 1 else added)
-    return sums.astype(np.float32)
+    return sums
 
 
 def multiply(name: str, left: Values, right: Values, chains: Sequence[range], *, serial: bool) -> Values:
