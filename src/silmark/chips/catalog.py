@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from silmark import formats
+from silmark.chips import ways
 from silmark.chips.host import HOST, host
 from silmark.chips.spec import Chip
 from silmark.errors import BadFile, UnknownName
@@ -19,7 +20,7 @@ EVIDENCE = ("measured", "published", "none")
 OPERATORS = ("gemm", "attention", "experts", "scan", "conv", "elementwise", "gibbs", "training")
 _TEXTS = ("id", "name", "vendor", "family", "status", "since", "system", "precision", "evidence", "stack")
 _LISTS = ("aliases", "purpose")
-_OTHERS = ("notes", "cannot", "generation")
+_OTHERS = ("notes", "cannot", "support", "generation")
 _TECHNOLOGIES = tuple(f"link.{role}.technology" for role in ("scale_up", "scale_out", "host"))
 _POSITIVE = ("peak", "achievable", "memory", "compute", "link")
 
@@ -85,7 +86,8 @@ def parse(path: Path, table: dict[str, Any]) -> Chip:
     lists = {key: _texts(path, table, key) for key in _LISTS}
     if "generation" in table:
         texts["generation"] = _text(path, table, "generation")
-    return Chip(notes=str(table.get("notes", "")), cannot=cannot, kinds=kinds, figures=figures, **texts, **lists)  # type: ignore[arg-type]
+    notes, support = str(table.get("notes", "")), ways.read_all(table.get("support", {}), path)
+    return Chip(notes=notes, cannot=cannot, support=support, kinds=kinds, figures=figures, **texts, **lists)  # type: ignore[arg-type]
 
 
 def _text(path: Path, table: dict[str, Any], key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from silmark.chips.ways import Way
 from silmark.errors import BadFile
 from silmark.figures import Figure
 from silmark.figures.tables import expected_unit
@@ -22,6 +23,7 @@ class Chip:
         evidence: measured | published | none - on what predictions for it were checked.
         system: id of its usual node, rack or appliance.
         cannot: operator kinds that it cannot run, each with the reason.
+        support: where its file says otherwise than its family's: how it runs a feature or takes a number format.
         kinds: names such as {"memory.main": "HBM3"}.
         generation: architecture that it shares with its siblings (`hopper`), empty where there is none; what was
             fitted on one of them holds for all.
@@ -42,6 +44,7 @@ class Chip:
     aliases: tuple[str, ...] = ()
     purpose: tuple[str, ...] = ()
     cannot: Mapping[str, str] = field(default_factory=dict)
+    support: Mapping[str, Way] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
 

@@ -1,15 +1,23 @@
-"""What a chip cannot run: operators its architecture lacks, formats it does not multiply."""
+"""What a chip runs, how, and what it cannot: operators its architecture lacks, formats it does not multiply."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal
 
 from silmark.chips import Chip
 from silmark.chips.mechanisms import family
-from silmark.formats import Precision
-from silmark.graph import Graph
+from silmark.chips.ways import FEATURES, Way, of_family
+from silmark.figures import Grade
+from silmark.formats import FORMATS, Precision
+from silmark.graph import Attention, Boundary, Conv, Graph, Op, Scan
 from silmark.models import Model
 from silmark.workloads import Step
+
+By = Literal["native", "fallback", "cannot"]
+ORDER: tuple[By, ...] = ("native", "fallback", "cannot")
+"""From good to bad: a model is supported as its worst operator is."""
 
 
 @lru_cache(maxsize=64)
@@ -23,12 +31,10 @@ def refusal(chip: Chip, graph: Graph, precision: Precision) -> str | None:
 
     The most telling operator that it cannot run is named, with the reason from its file.
     """
-    runs = family(chip.family).runs
     for op in sorted(graph, key=lambda op: list(_WORDS).index(op.kind) if op.kind in _WORDS else len(_WORDS)):
-        if op.kind in chip.cannot:
-            return f"cannot run: {_WORDS.get(op.kind, op.kind)} ({op.name}): {chip.cannot[op.kind]}"
-        if op.kind not in runs and op.kind != "boundary":
-            return f"cannot run: {_WORDS.get(op.kind, op.kind)} ({op.name}): no {chip.family} machine runs it"
+        reason = lacks(chip, op)
+        if reason is not None:
+            return f"cannot run: {_WORDS.get(op.kind, op.kind)} ({op.name}): {reason}"
     samples = all(op.kind in ("gibbs", "boundary") for op in graph)
     if not samples and precision.compute not in chip.formats:
         wide = next((name for name in ("bf16", "fp16") if name in chip.formats), "")
@@ -36,6 +42,109 @@ def refusal(chip: Chip, graph: Graph, precision: Precision) -> str | None:
         native = ", ".join(chip.formats) or "none"
         return f"cannot run: {precision.compute} matrix products; it multiplies {native}{advice}"
     return None
+
+
+def lacks(chip: Chip, op: Op) -> str | None:
+    """Why the chip cannot run an operator, from its own file or its family; None if it can."""
+    if op.kind in chip.cannot:
+        return chip.cannot[op.kind]
+    if op.kind not in family(chip.family).runs and not isinstance(op, Boundary):
+        return f"no {chip.family} machine runs it"
+    return None
+
+
+def feature(op: Op) -> str:
+    """What an operator asks of a chip: its kind, or the special case of it that chips run differently."""
+    match op:
+        case Attention() if op.scores_only:
+            return "indexer"
+        case Attention() if op.selected is not None:
+            return "sparse-attention"
+        case Attention() if op.kv_heads == 1 and op.qk_dim > op.v_dim:  # MLA as absorbed: latent and rope as one key
+            return "latent-attention"
+        case Attention() if op.window is not None:
+            return "window"
+        case Conv() if op.groups > 1:
+            return "grouped-conv"
+        case Scan() if op.chunk <= 1:
+            return "recurrence"
+        case Scan() if op.delta:
+            return "delta-rule"
+        case _:
+            return op.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a chip runs an operator: the way, or the reason why it has none."""
+
+    by: By
+    way: Way | None = None
+    reason: str = ""
+
+
+def verdict(chip: Chip, op: Op) -> Verdict:
+    """How the chip runs an operator; the special case's own way first, then that of its kind.
+
+    Of a chip that nobody ran anything on in public, what its family does is an assumption.
+    """
+    reason = lacks(chip, op)
+    if reason is not None:
+        return Verdict("cannot", reason=reason)
+    asked = feature(op)
+    usual = of_family(chip.family).runs
+    for key in (asked, FEATURES[asked]):
+        if key in chip.support:
+            own = chip.support[key]
+            return Verdict("fallback" if own.by == "fallback" else "native", own)
+        if key in usual:
+            way = usual[key]
+            if chip.evidence == "none":
+                way = replace(way, grade=Grade.ASSUMED)
+            return Verdict("fallback" if way.by == "fallback" else "native", way)
+    raise KeyError(f"data/support/{chip.family}.toml has no {asked}")
+
+
+@dataclass(frozen=True, slots=True)
+class FormatUse:
+    """What a chip does with a number format.
+
+    Attributes:
+        name: the format.
+        use: "computes" (multiplies it), "converts" (multiplies it, widened by the hardware), "stores" (weights only,
+            widened on the fly), "no".
+        rate: matrix peak in it relative to the chip's default format; None where it is not multiplied.
+        how, source, grade: the evidence; of a multiplied format that of its peak.
+    """
+
+    name: str
+    use: Literal["computes", "converts", "stores", "no"]
+    rate: float | None
+    how: str
+    source: str
+    grade: Grade
+
+
+def formats_of(chip: Chip) -> tuple[FormatUse, ...]:
+    """Every number format on one chip."""
+    return tuple(_format(chip, name) for name in FORMATS)
+
+
+def _format(chip: Chip, name: str) -> FormatUse:
+    own = chip.support.get(name)
+    if name in chip.formats:
+        peak = chip.figure(f"peak.{name}")
+        rate = peak.value / chip.si(f"peak.{chip.precision}")
+        if own is not None:
+            return FormatUse(name, "converts", rate, own.how, own.source, own.grade)
+        return FormatUse(name, "computes", rate, peak.note, peak.source, peak.grade)
+    way = own or of_family(chip.family).stores.get(name)
+    wider = [f for f in chip.formats if FORMATS[f].bits > FORMATS[name].bits]
+    if way is not None and wider:
+        into = chip.precision if chip.precision in wider else min(wider, key=lambda f: FORMATS[f].bits)
+        grade = Grade.ASSUMED if chip.evidence == "none" and own is None else way.grade
+        return FormatUse(name, "stores", None, f"{way.how}; multiplied as {into}", way.source, grade)
+    return FormatUse(name, "no", None, "", "", Grade.ASSUMED)
 
 
 _WORDS = {

@@ -37,6 +37,20 @@ def entries() -> dict[str, Entry]:
     return cast("dict[str, Entry]", packaged("models")["models"])
 
 
+class Architecture(TypedDict):
+    """A row of `architectures.toml`: a class of architectures and the model of the catalogue that stands for it."""
+
+    title: str
+    model: str
+    asks: str
+
+
+@cache
+def architectures() -> dict[str, Architecture]:
+    """Classes of architectures, by short name."""
+    return cast("dict[str, Architecture]", packaged("models")["architectures"])
+
+
 def names() -> list[str]:
     """Names of all models of the catalogue, sorted."""
     return sorted(entries())
