@@ -22,6 +22,7 @@ from silmark.cli.measure import measure
 from silmark.cli.moves import build_or_buy, port
 from silmark.cli.search import search, size
 from silmark.cli.serve_sim import serve_sim
+from silmark.cli.support import support
 from silmark.cli.sweep import sweep
 from silmark.cli.systems import systems_app
 from silmark.cli.trace import trace_app
@@ -40,7 +41,7 @@ app = typer.Typer(
 _ASK, _MONEY, _WIRES = "What would it do?", "What would it cost?", "Links and memory"
 _KNOW, _CHECK = "What is known?", "How wrong is it?"
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    _ASK: (compare, estimate, engine, search, size, serve_sim, capacity, sweep, train),
+    _ASK: (compare, support, estimate, engine, search, size, serve_sim, capacity, sweep, train),
     _MONEY: (cost, port, build_or_buy),
     _WIRES: (collective, channel, cable, memory),
     _KNOW: (models, schema),

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from silmark.chips import Chip
 from silmark.chips.mechanisms import AbstractMechanism, Placement, build
+from silmark.figures import Grade
 from silmark.formats import Precision
 from silmark.graph import Boundary, Experts, Gemm, Graph, Op, Scan, count
 from silmark.mapping.candidates import placements
@@ -37,14 +38,15 @@ class Reference:
     context: int = 2048
     batch: int = 32
 
-    @lru_cache(maxsize=64)  # noqa: B019 - a frozen value; the same models are asked of every chip
-    def graphs(self, model: Model) -> dict[str, Graph]:
-        """Operators by phase: a prompt and a decode step, or one pass."""
-        if model.kind == "decoder":
-            prompt = Step.prefill(1, self.context)
-            return {"prefill": model.lower(prompt), "decode": model.lower(Step.decode(self.batch, self.context))}
-        tokens = ENCODED if model.kind == "encoder" else 1
-        return {"forward": model.lower(Step.forward(self.batch, tokens))}
+
+@lru_cache(maxsize=64)
+def graphs_of(model: Model, reference: Reference) -> dict[str, Graph]:
+    """Operators by phase: a prompt and a decode step, or one pass."""
+    if model.kind == "decoder":
+        decode = Step.decode(reference.batch, reference.context)
+        return {"prefill": model.lower(Step.prefill(1, reference.context)), "decode": model.lower(decode)}
+    tokens = ENCODED if model.kind == "encoder" else 1
+    return {"forward": model.lower(Step.forward(reference.batch, tokens))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,27 @@ class Support:
             found[phase] = None if total is None else total / max(total - lost, total * 1e-6) if total else 1.0
         return found
 
+    @property
+    def most(self) -> float | None:
+        """The worst loss of any phase; None where it cannot run."""
+        known = [loss for loss in self.loss.values() if loss is not None]
+        return max(known) if known else None
+
+    @property
+    def rank(self) -> int:
+        """0 for native, then fallback, then cannot."""
+        return ORDER.index(self.by)
+
+    @property
+    def grade(self) -> Grade | None:
+        """The worst evidence among the ways of its operators; None where it cannot run."""
+        ways = [use.verdict.way for use in self.uses if use.verdict.way is not None]
+        return None if self.by == "cannot" else max(way.grade for way in ways)
+
 
 def supported(model: Model, chip: Chip, precision: Precision, reference: Reference) -> Support:
     """How a chip runs a model, operator by operator."""
-    graphs = reference.graphs(model)
+    graphs = graphs_of(model, reference)
     graph = next(reversed(graphs.values()))
     reason = refusal(chip, graph, precision)
     mechanism = _mechanism(chip, precision, model)

@@ -147,7 +147,9 @@ def page(kind: str, name: str) -> Page:
             "checked on": chip.evidence,
         }
         facts |= {f"cannot run {operator}": why for operator, why in chip.cannot.items()}
-        facts |= {f"runs {what}": f"{way.by}: {way.how} ({way.source}, {way.grade})" for what, way in chip.support.items()}
+        facts |= {
+            f"runs {what}": f"{way.by}: {way.how} ({way.source}, {way.grade})" for what, way in chip.support.items()
+        }
         facts |= {key if key.endswith(".technology") else f"kind of {key}": what for key, what in chip.kinds.items()}
         return Page(kind, {**facts, "notes": chip.notes}, chip.figures)
     if kind == "system":

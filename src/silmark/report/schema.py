@@ -20,6 +20,7 @@ from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocum
 from silmark.report.documents_engine import EngineDocument
 from silmark.report.documents_search import SearchDocument, SizeDocument
 from silmark.report.documents_serving import ServeSimDocument
+from silmark.report.documents_support import SupportDocument, SupportMatrixDocument
 from silmark.report.documents_sweep import SweepCheckDocument, SweepDocument
 from silmark.report.documents_training import SearchTrainDocument, TrainDocument
 
@@ -169,6 +170,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "search-train": SearchTrainDocument,
     "serve-sim": ServeSimDocument,
     "capacity": CapacityDocument,
+    "support": SupportDocument,
+    "support-matrix": SupportMatrixDocument,
     "sweep": SweepDocument,
     "sweep-check": SweepCheckDocument,
     "train": TrainDocument,
