@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from silmark.api.search import search, size
     from silmark.api.search_training import search_training
     from silmark.api.serve_sim import serve_sim
-    from silmark.api.support import support, support_matrix
+    from silmark.api.support import support, support_formats, support_matrix
     from silmark.api.sweep import sweep
     from silmark.api.system import system
     from silmark.api.trace import trace
@@ -41,7 +41,7 @@ __all__ = [
     "compare", "cost", "engine", "estimate", "machine", "memory", "port", "search", "search_training", "serve_sim",
     "size", "sweep", "system", "trace", "train",
     "compare", "cost", "engine", "estimate", "memory", "port", "search", "search_training", "serve_sim", "size",
-    "support", "support_matrix", "sweep", "system", "trace", "train",
+    "support", "support_formats", "support_matrix", "sweep", "system", "trace", "train",
 ]  # fmt: skip
 
 _WHERE = {
@@ -65,6 +65,7 @@ _WHERE = {
     "serve_sim": "silmark.api.serve_sim",
     "size": "silmark.api.search",
     "support": "silmark.api.support",
+    "support_formats": "silmark.api.support",
     "support_matrix": "silmark.api.support",
     "sweep": "silmark.api.sweep",
     "system": "silmark.api.system",

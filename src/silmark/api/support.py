@@ -1,4 +1,4 @@
-"""Whether and how chips run a model, and all of them classes of architectures."""
+"""Whether and how chips run a model or classes of architectures, and what they do with number formats."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from silmark.api import question
 from silmark.api.question import Count
 from silmark.chips import Chip
 from silmark.mapping.fallback import Reference, Support, supported
+from silmark.mapping.support import formats_of
 from silmark.models import Model
 from silmark.models.catalogue import architectures
-from silmark.report.support import SupportAnswer, SupportMatrix
+from silmark.report.support import SupportAnswer
+from silmark.report.support_matrix import FormatMatrix, SupportMatrix
 
 
 def support(
@@ -50,10 +52,15 @@ def support_matrix(
     question.known_format(precision)
     known = {name: models.load(entry["model"]) for name, entry in architectures().items()}
     rows = {
-        chip.id: {name: _asked(model, chip, precision, reference) for name, model in known.items()}
+        chip: {name: _asked(model, chip, precision, reference) for name, model in known.items()}
         for chip in question.chip_list(on)
     }
     return SupportMatrix(_said(on, precision, reference), architectures(), rows)
+
+
+def support_formats(on: str | Sequence[str] = "all") -> FormatMatrix:
+    """What chips do with every number format: multiply, convert, only store, nothing; `on` as of `support`."""
+    return FormatMatrix({"on": _on(on)}, {chip: formats_of(chip) for chip in question.chip_list(on)})
 
 
 def _reference(context: Count, batch: Count) -> Reference:
@@ -66,11 +73,15 @@ def _asked(model: Model, chip: Chip, precision: str, reference: Reference) -> Su
 
 def _said(on: str | Sequence[str], precision: str, reference: Reference) -> dict[str, Any]:
     return {
-        "on": on if isinstance(on, str) else ",".join(on),
+        "on": _on(on),
         "precision": precision,
         "context": reference.context,
         "batch": reference.batch,
     }
+
+
+def _on(on: str | Sequence[str]) -> str:
+    return on if isinstance(on, str) else ",".join(on)
 
 
 def _order(row: Support) -> tuple[int, float, str]:

@@ -7,7 +7,8 @@ What a chip cannot run at all stands in its table `[cannot]`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -40,6 +41,7 @@ class Way:
         on: the units.
         how: one sentence.
         source, grade: of that statement, as of a figure.
+        shown: generations, or patterns of ids, of the chips that the source is about; empty for all of the family.
     """
 
     by: By
@@ -47,6 +49,12 @@ class Way:
     how: str
     source: str
     grade: Grade
+    shown: tuple[str, ...] = ()
+
+    def on_chip(self, chip: str, generation: str, evidence: str) -> Way:
+        """The same as evidence for one chip: an assumption where it was shown on others, or nothing ran in public."""
+        here = not self.shown or generation in self.shown or any(fnmatch(chip, pattern) for pattern in self.shown)
+        return self if here and evidence != "none" else replace(self, grade=Grade.ASSUMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class Family:
 
     Attributes:
         runs: ways by feature.
-        stores: formats in which weights may lie although they are not multiplied, and how they are widened.
+        stores: formats in which weights may lie although they are not multiplied, with how they are widened.
     """
 
     runs: Mapping[str, Way]
@@ -69,12 +77,8 @@ def of_family(name: str) -> Family:
     table = packaged("support").get(name)
     if table is None:
         raise BadFile(path, "no such file; a family of mechanisms says in it how it runs operators")
-    stores = table["stores"]
-    widened = read({"by": "stored", "on": "", **{k: stores[k] for k in ("how", "source", "grade")}}, path, "stores")
-    known = {name: widened for name in stores["formats"] if name in formats.FORMATS}
-    if len(known) != len(stores["formats"]):
-        raise BadFile(path, f"known formats are {', '.join(formats.FORMATS)}", "stores.formats")
-    return Family(read_all(table["runs"], path, "runs"), known)
+    stored = {name: {"by": "stored", "on": "", **leaf} for name, leaf in table.get("stores", {}).items()}
+    return Family(read_all(table["runs"], path, "runs"), read_all(stored, path, "stores"))
 
 
 def read_all(table: object, path: Path, prefix: str = "support") -> dict[str, Way]:
@@ -90,10 +94,12 @@ def read_all(table: object, path: Path, prefix: str = "support") -> dict[str, Wa
 
 def read(leaf: Any, path: Path, key: str) -> Way:  # noqa: ANN401 - what a TOML file holds
     """One way; raises BadFile."""
-    if not isinstance(leaf, dict) or sorted(leaf) != sorted(_KEYS):
-        raise BadFile(path, f"expected a table with {', '.join(_KEYS)}", key)
-    if not all(isinstance(text, str) and len(text) <= _LONGEST for text in leaf.values()):
-        raise BadFile(path, f"expected texts of at most {_LONGEST} characters", key)
+    if not isinstance(leaf, dict) or sorted(leaf.keys() - {"shown"}) != sorted(_KEYS):
+        raise BadFile(path, f"expected a table with {', '.join(_KEYS)}, and perhaps shown", key)
+    shown = leaf.get("shown", [])
+    texts = [leaf[name] for name in _KEYS] + (shown if isinstance(shown, list) else [shown, None])
+    if not all(isinstance(text, str) and len(text) <= _LONGEST for text in texts):
+        raise BadFile(path, f"expected texts of at most {_LONGEST} characters, shown as a list of them", key)
     feature = key.rpartition(".")[2]
     allowed = ("native", "fallback") if feature in FEATURES else get_args(By)[2:]
     if leaf["by"] not in allowed:
@@ -101,7 +107,6 @@ def read(leaf: Any, path: Path, key: str) -> Way:  # noqa: ANN401 - what a TOML 
     try:
         grade = Grade.parse(leaf["grade"])
     except KeyError:
-        raise BadFile(
-            path, f"grade {leaf['grade'][:40]!r}; expected one of {', '.join(map(str, Grade))}", key
-        ) from None
-    return Way(leaf["by"], leaf["on"], leaf["how"], leaf["source"], grade)
+        known = ", ".join(map(str, Grade))
+        raise BadFile(path, f"grade {leaf['grade'][:40]!r}; expected one of {known}", key) from None
+    return Way(leaf["by"], leaf["on"], leaf["how"], leaf["source"], grade, tuple(shown))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from silmark.cli.options import Json, PrecisionName
+from silmark.cli.options import Json, Plot, PrecisionName
 from silmark.cli.output import print_json
 from silmark.errors import BadValue
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from silmark.mapping.fallback import Support
+    from silmark.report.support_matrix import FormatMatrix, SupportMatrix
 
 
 def support(
@@ -25,34 +27,32 @@ def support(
         str, typer.Option(help="all, or names and .toml files of chips, comma-separated; -name leaves one out")
     ] = "all",
     matrix: Annotated[bool, typer.Option("--matrix", help="classes of architectures in place of a model")] = False,
+    formats: Annotated[bool, typer.Option("--formats", help="number formats in place of a model")] = False,
     precision: PrecisionName = "default",
     context: Annotated[str, typer.Option(help="tokens of the prompt, and of each decoding sequence")] = "2048",
     batch: Annotated[str, typer.Option(help="decoding sequences, texts, images or samples")] = "32",
+    plot: Plot = None,
     json_: Json = False,
 ) -> None:
     """Which chips run a model: natively, by a fallback and at which cost, or not at all."""
-    if (model is None) == (not matrix):
-        raise BadValue("model", model, "a model, or --matrix, not both" if matrix else "a model, or --matrix")
+    if (model is not None) + matrix + formats != 1:
+        raise BadValue("model", model, "one of a model, --matrix and --formats")
+    if plot is not None and model is not None:
+        raise BadValue("plot", str(plot), "--matrix or --formats, of which there are pictures")
     from silmark.api import support as ask  # noqa: PLC0415
 
     if model is None:
-        whole = ask.support_matrix(on, precision=precision, context=context, batch=batch)
-        if json_:
-            print_json(whole.as_dict())
-            return
-    else:
-        answer = ask.support(model, on, precision=precision, context=context, batch=batch)
-        if json_:
-            print_json(answer.as_dict())
-            return
+        asked = {"precision": precision, "context": context, "batch": batch}
+        _table(ask.support_formats(on) if formats else ask.support_matrix(on, **asked), plot, json_)
+        return
+    answer = ask.support(model, on, precision=precision, context=context, batch=batch)
+    if json_:
+        print_json(answer.as_dict())
+        return
     from silmark.report import support as page  # noqa: PLC0415
     from silmark.report.table import console, grid  # noqa: PLC0415
 
     screen = console()
-    if model is None:
-        headers, lines = page.matrix(whole)
-        screen.print(grid(headers, lines))
-        return
     headers, lines = page.listing(answer)
     screen.print(f"{answer.question['model']}: {page.reference(answer)}\n", markup=False)
     screen.print(grid(headers, lines))
@@ -61,6 +61,21 @@ def support(
             _detail(screen, row)
     for note in answer.notes:
         screen.print(f"note: {note}", markup=False)
+
+
+def _table(answer: SupportMatrix | FormatMatrix, plot: Path | None, json_: bool) -> None:
+    """A table over chips, its document, its picture."""
+    if plot is not None:
+        from silmark.report.support_plot import draw  # noqa: PLC0415
+
+        draw(answer, plot)
+    if json_:
+        print_json(answer.as_dict())
+        return
+    from silmark.report.support_matrix import table  # noqa: PLC0415
+    from silmark.report.table import console, grid  # noqa: PLC0415
+
+    console().print(grid(*table(answer)))
 
 
 def _detail(screen: Console, row: Support) -> None:

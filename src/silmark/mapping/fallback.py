@@ -18,7 +18,7 @@ from silmark.figures import Grade
 from silmark.formats import Precision
 from silmark.graph import Boundary, Experts, Gemm, Graph, Op, Scan, count
 from silmark.mapping.candidates import placements
-from silmark.mapping.support import ORDER, By, Verdict, feature, lacks, refusal, verdict
+from silmark.mapping.support import ORDER, By, FormatUse, Verdict, feature, format_of, lacks, refusal, verdict
 from silmark.models import Model
 from silmark.workloads import Step
 
@@ -112,6 +112,11 @@ class Support:
         """The worst loss of any phase; None where it cannot run."""
         known = [loss for loss in self.loss.values() if loss is not None]
         return max(known) if known else None
+
+    @property
+    def weights(self) -> FormatUse:
+        """What the chip is known to do with weights of the format asked for."""
+        return format_of(self.chip, self.precision.weights)
 
     @property
     def rank(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
@@ -86,7 +86,7 @@ class Verdict:
 def verdict(chip: Chip, op: Op) -> Verdict:
     """How the chip runs an operator; the special case's own way first, then that of its kind.
 
-    Of a chip that nobody ran anything on in public, what its family does is an assumption.
+    What its family does is an assumption where the source is about other chips, or nothing of it ran in public.
     """
     reason = lacks(chip, op)
     if reason is not None:
@@ -98,9 +98,7 @@ def verdict(chip: Chip, op: Op) -> Verdict:
             own = chip.support[key]
             return Verdict("fallback" if own.by == "fallback" else "native", own)
         if key in usual:
-            way = usual[key]
-            if chip.evidence == "none":
-                way = replace(way, grade=Grade.ASSUMED)
+            way = usual[key].on_chip(chip.id, chip.generation, chip.evidence)
             return Verdict("fallback" if way.by == "fallback" else "native", way)
     raise KeyError(f"data/support/{chip.family}.toml has no {asked}")
 
@@ -127,10 +125,11 @@ class FormatUse:
 
 def formats_of(chip: Chip) -> tuple[FormatUse, ...]:
     """Every number format on one chip."""
-    return tuple(_format(chip, name) for name in FORMATS)
+    return tuple(format_of(chip, name) for name in FORMATS)
 
 
-def _format(chip: Chip, name: str) -> FormatUse:
+def format_of(chip: Chip, name: str) -> FormatUse:
+    """One number format on one chip."""
     own = chip.support.get(name)
     if name in chip.formats:
         peak = chip.figure(f"peak.{name}")
@@ -138,12 +137,12 @@ def _format(chip: Chip, name: str) -> FormatUse:
         if own is not None:
             return FormatUse(name, "converts", rate, own.how, own.source, own.grade)
         return FormatUse(name, "computes", rate, peak.note, peak.source, peak.grade)
-    way = own or of_family(chip.family).stores.get(name)
+    usual = of_family(chip.family).stores.get(name)
+    way = own or (usual.on_chip(chip.id, chip.generation, chip.evidence) if usual else None)
     wider = [f for f in chip.formats if FORMATS[f].bits > FORMATS[name].bits]
     if way is not None and wider:
         into = chip.precision if chip.precision in wider else min(wider, key=lambda f: FORMATS[f].bits)
-        grade = Grade.ASSUMED if chip.evidence == "none" and own is None else way.grade
-        return FormatUse(name, "stores", None, f"{way.how}; multiplied as {into}", way.source, grade)
+        return FormatUse(name, "stores", None, f"{way.how}; multiplied as {into}", way.source, way.grade)
     return FormatUse(name, "no", None, "", "", Grade.ASSUMED)
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from silmark.report.documents import Strict
 
 Status = Literal["native", "fallback", "cannot"]
+FormatWord = Literal["computes", "converts", "stores", "no"]
 GradeName = Literal["measured", "datasheet", "paper", "third-party", "derived", "claimed", "assumed"]
 
 
@@ -36,7 +37,7 @@ class SupportFormatDocument(Strict):
     """A number format on a chip."""
 
     format: str
-    use: Literal["computes", "converts", "stores", "no"] = Field(
+    use: FormatWord = Field(
         description="multiplied; multiplied but widened by the hardware; weights only, widened on the fly; nothing"
     )
     rate: float | None = Field(description="matrix peak relative to the chip's default format")
@@ -51,6 +52,7 @@ class SupportCellDocument(Strict):
     chip: str
     chip_status: Literal["shipping", "announced", "demonstrated", "withdrawn"]
     precision: str
+    weights: FormatWord = Field(description="what the chip is known to do with weights of that precision")
     status: Status = Field(description="as its worst operator is run")
     reason: str = Field(description="why it cannot run, else empty")
     grade: GradeName | None = Field(description="worst evidence among the ways of its operators")
@@ -110,3 +112,17 @@ class SupportMatrixDocument(Strict):
     question: SupportMatrixQuestion
     classes: dict[str, ArchitectureDocument]
     rows: dict[str, dict[str, SupportCellDocument]] = Field(description="chip -> class")
+
+
+class SupportFormatsQuestion(Strict):
+    """What was asked."""
+
+    on: str
+
+
+class SupportFormatsDocument(Strict):
+    """`silmark support --formats --json`."""
+
+    schema_: Literal["silmark.support-formats/1"] = Field(alias="schema")
+    question: SupportFormatsQuestion
+    rows: dict[str, list[SupportFormatDocument]] = Field(description="chip -> every number format")

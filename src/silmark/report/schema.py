@@ -20,7 +20,7 @@ from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocum
 from silmark.report.documents_engine import EngineDocument
 from silmark.report.documents_search import SearchDocument, SizeDocument
 from silmark.report.documents_serving import ServeSimDocument
-from silmark.report.documents_support import SupportDocument, SupportMatrixDocument
+from silmark.report.documents_support import SupportDocument, SupportFormatsDocument, SupportMatrixDocument
 from silmark.report.documents_sweep import SweepCheckDocument, SweepDocument
 from silmark.report.documents_training import SearchTrainDocument, TrainDocument
 
@@ -172,6 +172,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "capacity": CapacityDocument,
     "support": SupportDocument,
     "support-matrix": SupportMatrixDocument,
+    "support-formats": SupportFormatsDocument,
     "sweep": SweepDocument,
     "sweep-check": SweepCheckDocument,
     "train": TrainDocument,

@@ -1,16 +1,13 @@
-"""Support of models by chips: documents and tables, for one model and for classes of architectures."""
+"""Support of a model by chips: documents and tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from silmark.figures import Grade
 from silmark.figures.numbers import si, three
 from silmark.mapping.fallback import Spent, Support, Use
 from silmark.mapping.support import FormatUse, formats_of
-from silmark.models.catalogue import Architecture
 from silmark.report.wiring import Cells
 
 _PHASES = {"prefill": "prompt", "decode": "decode", "forward": "pass"}
@@ -40,44 +37,22 @@ class SupportAnswer:
             "notes": list(self.notes),
             "rows": [
                 {
-                    **_short(row),
+                    **short(row),
                     "operators": [_operators(use) for use in row.uses],
-                    "formats": [_format(use) for use in formats_of(row.chip)],
+                    "formats": [format_use(use) for use in formats_of(row.chip)],
                 }
                 for row in self.rows
             ],
         }
 
 
-@dataclass(frozen=True, slots=True)
-class SupportMatrix:
-    """Classes of architectures on chips.
-
-    Attributes:
-        question: what was asked, after defaults.
-        classes: by short name.
-        rows: chip -> class -> answer.
-    """
-
-    question: dict[str, Any]
-    classes: Mapping[str, Architecture]
-    rows: Mapping[str, Mapping[str, Support]]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The document of silmark.support-matrix/1."""
-        return {
-            "schema": "silmark.support-matrix/1",
-            "question": self.question,
-            "classes": {name: dict(entry) for name, entry in self.classes.items()},
-            "rows": {chip: {name: _short(answer) for name, answer in row.items()} for chip, row in self.rows.items()},
-        }
-
-
-def _short(row: Support) -> dict[str, Any]:
+def short(row: Support) -> dict[str, Any]:
+    """One model on one chip, for documents."""
     return {
         "chip": row.chip.id,
         "chip_status": row.chip.status,
         "precision": str(row.precision),
+        "weights": row.weights.use,
         "status": row.by,
         "reason": row.reason,
         "grade": None if row.grade is None else str(row.grade),
@@ -103,7 +78,8 @@ def _operators(use: Use) -> dict[str, Any]:
     }
 
 
-def _format(use: FormatUse) -> dict[str, Any]:
+def format_use(use: FormatUse) -> dict[str, Any]:
+    """A number format on one chip, for documents."""
     known = use.use != "no"
     return {
         "format": use.name,
@@ -144,18 +120,24 @@ def _headers(answer: SupportAnswer) -> list[str]:
 
 
 def _losses(row: Support) -> list[str]:
-    return ["-" if row.by == "cannot" else _times(loss) for loss in row.loss.values()]
+    return ["-" if row.by == "cannot" else times(loss) for loss in row.loss.values()]
 
 
-def _times(loss: float | None) -> str:
+def times(loss: float | None) -> str:
+    """A loss as a factor."""
     return "-" if loss is None else f"x{three(loss)}" if loss >= _WORTH else "x1"
 
 
 def _why(row: Support) -> str:
+    """What a line ends with: why the chip cannot, or what falls back, and how weights are widened."""
     if row.by == "cannot":
         return row.reason
     slow = [use for use in row.uses if use.verdict.by == "fallback"]
-    return ", ".join(f"{use.feature} on {use.verdict.way.on}" for use in slow if use.verdict.way)
+    told = [f"{use.feature} on {use.verdict.way.on}" for use in slow if use.verdict.way]
+    stored = row.weights
+    if stored.name != row.precision.compute:
+        told.append(f"{stored.name} weights: {stored.how or 'nothing is known of them here'}")
+    return ", ".join(told)
 
 
 def operators(row: Support) -> Cells:
@@ -187,17 +169,3 @@ def formats(row: Support) -> Cells:
         if use.use != "no"
     ]
     return ["format", "use", f"rate to {row.chip.precision}", "grade", ""], lines
-
-
-def matrix(answer: SupportMatrix) -> Cells:
-    """One line per chip, one column per class."""
-    lines = [[chip, *(cell(found) for found in row.values())] for chip, row in answer.rows.items()]
-    return ["chip", *answer.classes], lines
-
-
-def cell(row: Support) -> str:
-    """One answer in a few words; a question mark where it rests on an assumption."""
-    if row.by == "cannot":
-        return "cannot"
-    doubt = "?" if row.grade is Grade.ASSUMED else ""
-    return f"{row.by}{doubt}" if row.by == "native" else f"{row.by}{doubt} {_times(row.most)}"
