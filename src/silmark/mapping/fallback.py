@@ -116,7 +116,7 @@ class Support:
     @property
     def weights(self) -> FormatUse:
         """What the chip is known to do with weights of the format asked for."""
-        return format_of(self.chip, self.precision.weights)
+        return format_of(self.chip, self.precision.weights, self.precision.compute)
 
     @property
     def rank(self) -> int:

@@ -35,12 +35,10 @@ def refusal(chip: Chip, graph: Graph, precision: Precision) -> str | None:
         reason = lacks(chip, op)
         if reason is not None:
             return f"cannot run: {_WORDS.get(op.kind, op.kind)} ({op.name}): {reason}"
-    samples = all(op.kind in ("gibbs", "boundary") for op in graph)
-    if not samples and precision.compute not in chip.formats:
+    if chip.formats and precision.compute not in chip.formats:  # a sampler has none
         wide = next((name for name in ("bf16", "fp16") if name in chip.formats), "")
-        advice = f"; for weights alone ask for {precision.compute}:{wide}" if wide else ""
-        native = ", ".join(chip.formats) or "none"
-        return f"cannot run: {precision.compute} matrix products; it multiplies {native}{advice}"
+        advice = f"; for weights alone ask for {precision.weights}:{wide}" if wide else ""
+        return f"cannot run: {precision.compute} matrix products; it multiplies {', '.join(chip.formats)}{advice}"
     return None
 
 
@@ -128,8 +126,8 @@ def formats_of(chip: Chip) -> tuple[FormatUse, ...]:
     return tuple(format_of(chip, name) for name in FORMATS)
 
 
-def format_of(chip: Chip, name: str) -> FormatUse:
-    """One number format on one chip."""
+def format_of(chip: Chip, name: str, compute: str = "") -> FormatUse:
+    """One number format on one chip; what is only stored is multiplied in `compute`, else in the chip's default."""
     own = chip.support.get(name)
     if name in chip.formats:
         peak = chip.figure(f"peak.{name}")
@@ -141,7 +139,8 @@ def format_of(chip: Chip, name: str) -> FormatUse:
     way = own or (usual.on_chip(chip.id, chip.generation, chip.evidence) if usual else None)
     wider = [f for f in chip.formats if FORMATS[f].bits > FORMATS[name].bits]
     if way is not None and wider:
-        into = chip.precision if chip.precision in wider else min(wider, key=lambda f: FORMATS[f].bits)
+        usually = compute or chip.precision
+        into = usually if usually in wider else min(wider, key=lambda f: FORMATS[f].bits)
         return FormatUse(name, "stores", None, f"{way.how}; multiplied as {into}", way.source, way.grade)
     return FormatUse(name, "no", None, "", "", Grade.ASSUMED)
 
