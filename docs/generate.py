@@ -17,11 +17,16 @@ from typing import Any
 
 from quoted import has_traces, refreshed, run
 
+import silmark
 from silmark import chips, models, systems
+from silmark.chips.mechanisms import FAMILIES
+from silmark.chips.ways import of_family
 from silmark.figures import load_sources
 from silmark.figures.tables import packaged, schema
+from silmark.models.catalogue import architectures
 from silmark.planning.sweep.columns import COLUMNS
 from silmark.report import analog, catalogue, numerics, physical
+from silmark.report import catalogue, physical, support_matrix
 from silmark.report.schema import DOCUMENTS, json_schema
 from silmark.validation.kv_blocks import logged
 
@@ -29,6 +34,12 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 FOLDERS = ("chips", "systems", "models", "sources", "included")
 """Folders under docs/ that this script owns; `included` holds pieces of other pages."""
+KINDS = (
+    "a100,h100,b200,l4,mi300x,mi355x,intel-max-1550-128gb,tpu-v4,tpu-v6e,tpu-7x,gaudi-3,aws-inferentia-2,trainium-2,"
+    "maia-100,maia-200,sn40l,matx-one,sohu,groq,lp30,wse-3,corsair,rain-npu,lightmatter-envise-2021,"
+    "lightmatter-processor-2025,z1"
+)
+"""Chips that differ in what they run; a picture of all would repeat itself."""
 PICTURES = (
     "silmark compare llama-3.1-70b --chips=-host --plot docs/img/llama-3.1-70b.png",
     "silmark search llama-3.1-70b --on 32x:nvidia-h100-sxm5-80gb --plot docs/img/search.png",
@@ -39,6 +50,7 @@ PICTURES = (
     "silmark serve-sim llama-3.1-70b --on 8x:h100 --trace poisson:prompt=2048,output=256 --rate 1,2,4,8,16,24"
     " --limit 500 --slo ttft:1s,tpot:50ms --plot docs/img/serving.png",
     "silmark machine run tsu --program digits --plot docs/img/machine-tsu.png",
+    *(f"silmark support --{table} --on {KINDS} --plot docs/img/support-{table}.png" for table in ("matrix", "formats")),
 )
 TRAFFIC = (
     "silmark capacity llama-3.1-70b --on 8x:h100,8x:mi300x,8x:gaudi-3,768x:groq,4x:cs-3,corsair-server,8x:sohu "
@@ -187,6 +199,7 @@ def _included() -> Iterator[tuple[str, str]]:
     for name, file in packaged("engines").items():
         yield f"engine-{name}", "\n\n".join(_engine(file))
     yield "engine-blocks", _blocks()
+    yield from _support()
     for name, groups in packaged("economics").items():
         rows = [[f"`{key}`", *_leaf(leaf)] for key, leaf in _figures(groups)]
         yield f"economics-{name}", table(["key", "value", "interval", "grade", "source", "note"], rows)
@@ -202,6 +215,30 @@ def _engine(file: Mapping[str, Any]) -> Iterator[str]:
         settings = {key: value for key, value in rule.items() if key != "least_memory"}
         yield f"Where {'; '.join(_conditions(rule))}:"
         yield table(headers, [[f"`{key}`", *_leaf(leaf)] for key, leaf in _figures(settings)])
+
+
+def _support() -> Iterator[tuple[str, str]]:
+    """How families run what models ask for, the classes of architectures, and chips by class and by format."""
+    headers = ["feature", "runs", "on", "how", "shown on", "source", "grade"]
+    for family in FAMILIES:
+        known = of_family(family)
+        rows = [
+            [
+                f"`{key}`",
+                way.by,
+                way.on,
+                _plain(way.how),
+                ", ".join(way.shown) or "all",
+                f"`{way.source}`",
+                str(way.grade),
+            ]
+            for key, way in {**known.runs, **known.stores}.items()
+        ]
+        yield f"support-{family}", table(headers, rows)
+    classes = [[f"`{name}`", row["title"], f"`{row['model']}`", row["asks"]] for name, row in architectures().items()]
+    yield "support-classes", table(["class", "", "model", "what it asks beyond matrix products"], classes)
+    yield "support-matrix", table(*support_matrix.table(silmark.support_matrix("-host")))
+    yield "support-formats", table(*support_matrix.table(silmark.support_formats("-host")))
 
 
 def _blocks() -> str:

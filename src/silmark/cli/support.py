@@ -56,9 +56,8 @@ def support(
     headers, lines = page.listing(answer)
     screen.print(f"{answer.question['model']}: {page.reference(answer)}\n", markup=False)
     screen.print(grid(headers, lines))
-    if on != "all":
-        for row in answer.rows:
-            _detail(screen, row)
+    if len(answer.rows) == 1:
+        _detail(screen, answer.rows[0])
     for note in answer.notes:
         screen.print(f"note: {note}", markup=False)
 

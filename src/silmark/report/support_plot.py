@@ -17,7 +17,7 @@ COLOURS = {
     "no": "#ffffff",
 }
 """The word stands in the square too: colours only help to find it."""
-_SQUARE, _LINE = 0.95, 0.24
+_SQUARE, _LINE = 0.9, 0.22
 """Inches."""
 
 
