@@ -132,7 +132,7 @@ def format_of(chip: Chip, name: str, compute: str = "") -> FormatUse:
     if name in chip.formats:
         peak = chip.figure(f"peak.{name}")
         rate = peak.value / chip.si(f"peak.{chip.precision}")
-        if own is not None:
+        if own is not None and own.by == "converted":
             return FormatUse(name, "converts", rate, own.how, own.source, own.grade)
         return FormatUse(name, "computes", rate, peak.note, peak.source, peak.grade)
     usual = of_family(chip.family).stores.get(name)

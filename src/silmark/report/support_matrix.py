@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from silmark.chips import Chip
 from silmark.figures import Grade
 from silmark.figures.numbers import three
+from silmark.formats import FORMATS
 from silmark.mapping.fallback import Support
 from silmark.mapping.support import FormatUse
 from silmark.models.catalogue import Architecture
@@ -80,8 +81,8 @@ class FormatMatrix:
         }
 
     def squares(self) -> dict[Chip, dict[str, Square]]:
-        """Answers in short: chip -> format, without formats that none of these chips takes."""
-        taken = {use.name for row in self.rows.values() for use in row if use.use != "no"}
+        """Answers in short: chip -> format, without formats that none of these chips takes (samplers take none)."""
+        taken = {use.name for row in self.rows.values() for use in row if use.use != "no"} or FORMATS
         return {chip: {use.name: _takes(use) for use in row if use.name in taken} for chip, row in self.rows.items()}
 
 
