@@ -8,6 +8,7 @@ from typing import Any
 
 from silmark import formats
 from silmark.chips import ways
+from silmark.chips.arithmetic import rules
 from silmark.chips.host import HOST, host
 from silmark.chips.spec import Chip
 from silmark.errors import BadFile, UnknownName
@@ -21,6 +22,7 @@ OPERATORS = ("gemm", "attention", "experts", "scan", "conv", "elementwise", "gib
 _TEXTS = ("id", "name", "vendor", "family", "status", "since", "system", "precision", "evidence", "stack")
 _LISTS = ("aliases", "purpose")
 _OTHERS = ("notes", "cannot", "support", "generation")
+_OTHERS = ("notes", "cannot", "generation", "arithmetic")
 _TECHNOLOGIES = tuple(f"link.{role}.technology" for role in ("scale_up", "scale_out", "host"))
 _POSITIVE = ("peak", "achievable", "memory", "compute", "link")
 
@@ -88,6 +90,10 @@ def parse(path: Path, table: dict[str, Any]) -> Chip:
         texts["generation"] = _text(path, table, "generation")
     notes, support = str(table.get("notes", "")), ways.read_all(table.get("support", {}), path)
     return Chip(notes=notes, cannot=cannot, support=support, kinds=kinds, figures=figures, **texts, **lists)  # type: ignore[arg-type]
+    return Chip(
+        notes=str(table.get("notes", "")), arithmetic=rules(path, table.get("arithmetic", {})),
+        cannot=cannot, kinds=kinds, figures=figures, **texts, **lists,  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
 def _text(path: Path, table: dict[str, Any], key: str) -> str:

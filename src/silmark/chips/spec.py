@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from silmark.chips.ways import Way
+from silmark.chips.arithmetic import Rule
 from silmark.errors import BadFile
 from silmark.figures import Figure
 from silmark.figures.tables import expected_unit
@@ -27,6 +28,7 @@ class Chip:
         kinds: names such as {"memory.main": "HBM3"}.
         generation: architecture that it shares with its siblings (`hopper`), empty where there is none; what was
             fitted on one of them holds for all.
+        arithmetic: how it multiplies, by format, where its own file says so; `arithmetic.rule` adds its family's.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Chip:
     support: Mapping[str, Way] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     figures: Mapping[str, Figure] = field(default_factory=dict)
+    arithmetic: Mapping[str, Rule] = field(default_factory=dict)
 
     def figure(self, key: str) -> Figure:
         """The figure of that key; raises BadFile if the chip's file does not give it."""

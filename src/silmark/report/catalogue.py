@@ -8,6 +8,7 @@ from typing import Any
 
 from silmark import chips, models, systems
 from silmark.chips import Chip
+from silmark.chips.arithmetic import chip_rules
 from silmark.errors import UnknownName
 from silmark.figures import Figure, load_sources
 from silmark.figures.numbers import si
@@ -146,6 +147,7 @@ def page(kind: str, name: str) -> Page:
             "default format": chip.precision,
             "checked on": chip.evidence,
         }
+        facts |= {f"arithmetic in {name}": f"{one.name} ({one.grade})" for name, one in chip_rules(chip).items()}
         facts |= {f"cannot run {operator}": why for operator, why in chip.cannot.items()}
         facts |= {
             f"runs {what}": f"{way.by}: {way.how} ({way.source}, {way.grade})" for what, way in chip.support.items()
