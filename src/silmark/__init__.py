@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from silmark.api.machine import machine
     from silmark.api.memory import memory
     from silmark.api.port import port
+    from silmark.api.quality import output_quality
     from silmark.api.search import search, size
     from silmark.api.search_training import search_training
     from silmark.api.serve_sim import serve_sim
@@ -42,6 +43,8 @@ __all__ = [
     "size", "sweep", "system", "trace", "train",
     "compare", "cost", "engine", "estimate", "memory", "port", "search", "search_training", "serve_sim", "size",
     "support", "support_formats", "support_matrix", "sweep", "system", "trace", "train",
+    "compare", "cost", "engine", "estimate", "machine", "memory", "output_quality", "port", "search",
+    "search_training", "serve_sim", "size", "sweep", "system", "trace", "train",
 ]  # fmt: skip
 
 _WHERE = {
@@ -59,6 +62,7 @@ _WHERE = {
     "estimate": "silmark.api",
     "machine": "silmark.api.machine",
     "memory": "silmark.api.memory",
+    "output_quality": "silmark.api.quality",
     "port": "silmark.api.port",
     "search": "silmark.api.search",
     "search_training": "silmark.api.search_training",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from silmark import models, systems
@@ -17,6 +18,8 @@ from silmark.figures import Interval
 from silmark.figures.own import remark
 from silmark.mapping import Infeasible
 from silmark.models import Model
+from silmark.quality import HEADLINE, MEASURES, STANDIN_OF, STANDIN_TASKS, chosen
+from silmark.quality.ask import standin_quality
 from silmark.report.rows import Comparison, Row
 from silmark.workloads import Workload
 
@@ -52,6 +55,7 @@ def compare(
     precision: str = "default",
     maturity: Literal["own", "equal"] = "own",
     sort: str = "throughput",
+    quality: bool = False,
 ) -> Comparison:
     """What every chip would do for a model under a workload.
 
@@ -66,6 +70,7 @@ def compare(
         precision: a format, "weights:compute[:kv]", or "default" (16 bits where native).
         maturity: "own" software, or "equal" (every chip granted a mature stack).
         sort: throughput, ttft, tpot, energy, cost or chip.
+        quality: also what each plan's arithmetic does to outputs, those of a small model of the same kind.
 
     Raises:
         SilmarkError: a name that is unknown or a value that makes no sense.
@@ -93,7 +98,20 @@ def compare(
         "maturity": maturity,
         "sort": sort,
     }
-    return Comparison(said, tuple(rows), _notes(chips, loaded, asked), loaded.kind == "decoder")
+    notes, standin = _notes(chips, loaded, asked), ""
+    if quality:
+        standin = STANDIN_OF.get(loaded.kind, "smallcnn")
+        rows = _with_quality(rows, standin)
+        name = MEASURES[HEADLINE[STANDIN_TASKS[standin]]].words
+        notes = (*notes, f"outputs: {name} with fp32 of {standin}, a small model in place of {loaded.name}")
+    return Comparison(said, tuple(rows), notes, loaded.kind == "decoder", standin)
+
+
+def _with_quality(rows: Sequence[Row], standin: str) -> list[Row]:
+    """The rows with the outputs of a stand-in, computed in the formats of their plans."""
+    ways = [chosen(row.chip, str(row.estimate.step_model.plan.precision)).way if row.estimate else None for row in rows]
+    found = standin_quality(standin, [way for way in ways if way])
+    return [replace(row, quality=found[way]) if way else row for row, way in zip(rows, ways, strict=True)]
 
 
 def _row(model: Model, chip: Chip, asked: Workload, precision_name: str, maturity: Literal["own", "equal"]) -> Row:

@@ -20,6 +20,7 @@ from silmark.cli.links import cable, channel, groups, memory
 from silmark.cli.machine import machine_app
 from silmark.cli.measure import measure
 from silmark.cli.moves import build_or_buy, port
+from silmark.cli.quality import quality
 from silmark.cli.search import search, size
 from silmark.cli.serve_sim import serve_sim
 from silmark.cli.support import support
@@ -42,6 +43,7 @@ _ASK, _MONEY, _WIRES = "What would it do?", "What would it cost?", "Links and me
 _KNOW, _CHECK = "What is known?", "How wrong is it?"
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     _ASK: (compare, support, estimate, engine, search, size, serve_sim, capacity, sweep, train),
+    _ASK: (compare, estimate, quality, engine, search, size, serve_sim, capacity, sweep, train),
     _MONEY: (cost, port, build_or_buy),
     _WIRES: (collective, channel, cable, memory),
     _KNOW: (models, schema),

@@ -42,6 +42,9 @@ def compare(
     precision: PrecisionName = "default",
     maturity: Maturity = "own",
     sort: Annotated[str, typer.Option(help="throughput, ttft, tpot, energy, cost or chip")] = "throughput",
+    quality: Annotated[
+        bool, typer.Option("--quality", help="what the arithmetic does to outputs, on a small model of the same kind")
+    ] = False,
     json_: Json = False,
     explain: Explain = False,
     plot: Plot = None,
@@ -62,6 +65,7 @@ def compare(
         precision=precision,
         maturity=cast("Literal['own', 'equal']", maturity),
         sort=sort,
+        quality=quality,
     )
     if plot is not None:
         from silmark.report.plot import draw  # noqa: PLC0415

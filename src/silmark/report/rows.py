@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from silmark.chips import Chip
 from silmark.economics import Price
 from silmark.estimation import Estimate, Serving
 from silmark.figures import Figure, Interval
+from silmark.quality import MEASURES, Quality
 
 Status = Literal["ok", "infeasible", "cannot-run"]
 SCHEMA = "silmark.compare/1"
@@ -25,6 +27,8 @@ class Row:
             cannot-run (an operator or format that the chip lacks).
         reason: why not ok, else empty.
         estimate, price: the figures, None where there are none.
+        quality: what the chip's arithmetic does to the outputs of a stand-in model; None where not asked for, or
+            where nobody says how the chip computes in the plan's format.
     """
 
     chip: Chip
@@ -32,6 +36,7 @@ class Row:
     reason: str = ""
     estimate: Estimate | None = None
     price: Price | None = None
+    quality: Quality | None = None
 
     @property
     def tokens_per_s_user(self) -> Interval | None:
@@ -96,6 +101,7 @@ class Row:
             "speculation": None if answer is None else speculation_document(answer.serving),
             "offload": _offload(answer),
             "bound_by": dict(answer.bound_by) if answer else None,
+            "quality": self.quality.as_dict() if self.quality else None,
             "sources": self.sources(),
             "figures": [figure.as_dict(key) for key, figure in sorted(self.figures.items())] if explain else None,
         }
@@ -103,12 +109,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One question and every chip's answer, sorted as asked; `tokens` is False for models that make none."""
+    """One question and every chip's answer, sorted as asked; `tokens` is False for models that make none.
+
+    `standin` names the model whose outputs were compared where output quality was asked for.
+    """
 
     question: Mapping[str, Any]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = field(default=())
     tokens: bool = True
+    standin: str = ""
 
     def as_dict(self, explain: bool = False) -> dict[str, Any]:
         """The document of silmark.compare/1."""
@@ -157,3 +167,16 @@ def _plan(answer: Estimate | None) -> dict[str, Any] | None:
         "kv_in": plan.placement.kv,
         "region": plan.placement.region or None,
     }
+
+
+def standing(quality: Quality | None) -> str:
+    """The measure that stands for a task, in a cell of another table."""
+    if quality is None:
+        return "-"
+    name, value = quality.headline
+    return "no numbers" if value is None else printed(name, value)
+
+
+def printed(name: str, value: Interval) -> str:
+    """A measure in a cell."""
+    return "exact" if math.isinf(value.mid) else format(value.mid, MEASURES[name].form)

@@ -18,6 +18,7 @@ from silmark.report.documents_capacity import CapacityDocument
 from silmark.report.documents_collective import CollectiveDocument
 from silmark.report.documents_cost import BuildDocument, CostDocument, PortDocument
 from silmark.report.documents_engine import EngineDocument
+from silmark.report.documents_quality import MeasureBounds, QualityDocument
 from silmark.report.documents_search import SearchDocument, SizeDocument
 from silmark.report.documents_serving import ServeSimDocument
 from silmark.report.documents_support import SupportDocument, SupportFormatsDocument, SupportMatrixDocument
@@ -81,6 +82,7 @@ class RowDocument(Strict):
     speculation: SpeculationDocument | None
     offload: OffloadDocument | None
     bound_by: dict[str, str] | None = Field(description="phase -> resource that takes the largest share")
+    quality: dict[str, MeasureBounds] | None = Field(description="with --quality: of the stand-in that a note names")
     sources: list[str]
     figures: list[FigureDocument] | None = Field(description="with --explain: every input figure")
 
@@ -165,6 +167,7 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "collective": CollectiveDocument,
     "engine": EngineDocument,
     **documents_links.DOCUMENTS,
+    "quality": QualityDocument,
     "search": SearchDocument,
     "size": SizeDocument,
     "search-train": SearchTrainDocument,

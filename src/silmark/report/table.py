@@ -17,7 +17,7 @@ from silmark.figures import Figure
 from silmark.figures.numbers import shown, si
 from silmark.formats import FORMATS
 from silmark.report.catalogue import figure_cells
-from silmark.report.rows import Comparison, Row
+from silmark.report.rows import Comparison, Row, standing
 
 _MARKS = {"announced": "announced", "demonstrated": "demo only", "withdrawn": "withdrawn", "shipping": ""}
 
@@ -60,7 +60,7 @@ def comparison(answer: Comparison, stacked: bool = False) -> Table:
         answer: what to draw.
         stacked: intervals below their numbers instead of beside them.
     """
-    columns = (*_START, *(_TOKENS if answer.tokens else _ITEMS), *_END)
+    columns = (*_START, *(_TOKENS if answer.tokens else _ITEMS), *((_QUALITY,) if answer.standin else ()), *_END)
     rows = [[row.chip.id, *(_cell(cell, row) for _, cell in columns), _remark(row)] for row in answer.rows]
     if stacked:
         rows = [[_stack(text) if 2 < i < len(row) - 5 else text for i, text in enumerate(row)] for row in rows]
@@ -113,6 +113,7 @@ _ITEMS: _Columns = (
     ("J/item", lambda _, answer: shown(answer.joules, "J")),
     ("$/Mitem", lambda row, _: _usd(row)),
 )
+_QUALITY = ("outputs", lambda row, _: standing(row.quality))
 _END: _Columns = (
     ("paid as", lambda row, _: row.price.basis if row.price else "-"),
     ("batch", lambda _, answer: f"{answer.batch:,}"),

@@ -8,6 +8,7 @@ from silmark.claims.fields import Fields
 from silmark.claims.kinds.field import Field
 from silmark.claims.kinds.level import Level
 from silmark.claims.kinds.price import BreakEven
+from silmark.claims.kinds.quality import OutputQuality
 from silmark.claims.kinds.quotient import Quotient
 from silmark.claims.kinds.ratio import Ratio
 from silmark.claims.kinds.text import Text
@@ -22,6 +23,7 @@ KINDS: Mapping[str, Callable[[Fields], Test]] = {
     "field": Field.read,
     "training": Training.read,
     "training_ratio": TrainingRatio.read,
+    "quality": OutputQuality.read,
     "text": Text.read,
 }
 """By the name that `kind` gives in a claim's file."""
