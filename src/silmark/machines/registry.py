@@ -13,6 +13,7 @@ MACHINES: dict[str, str] = {
     "tsu": "silmark.machines.tsu:Tsu",
     "dimc": "silmark.machines.dimc:InMemory",
     "systolic": "silmark.machines.systolic:SystolicArray",
+    "wafer": "silmark.machines.wafer:WaferMesh",
 }
 """Name -> where its class is."""
 
