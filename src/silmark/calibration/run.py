@@ -9,7 +9,7 @@ from pathlib import Path
 from silmark.errors import BadValue, UnknownName, fitting
 from silmark.figures.own import refuse_to_write
 
-FITS = ("gpu", "gpu_sparse", "systolic", "streaming", "wafer", "dimc", "fabric", "exchange", "training")
+FITS = ("gpu", "gpu_sparse", "systolic", "streaming", "wafer", "mesh", "dimc", "fabric", "exchange", "training")
 """Families whose parameters are fitted; photonic and thermodynamic machines only have facts."""
 HOST = "host"
 """The user's own processor: fitted on rows of `silmark measure`, and written to the user's folder."""

@@ -81,13 +81,13 @@ def read(facts: Facts, clock: float = 0.0) -> Wafer:
     """
     fitted: Mapping[str, Figure] = coefficients.load("mesh")
     for name in FITTED:
-        facts.used[f"mesh.{name}"] = fitted[name]
+        facts.used[f"mesh.{name}"] = fitted[f"core.{name}"]
     return Wafer(
         core=Core(
             lanes=round(facts.of_chip("compute.macs_per_core").value),
             memory=facts.of_chip("compute.sram_per_core").value - facts.own("core.code").value,
             hop=facts.own("link.hop").value,
-            **{name: fitted[name].value for name in FITTED},
+            **{name: fitted[f"core.{name}"].value for name in FITTED},
         ),
         width=round(facts.of_chip("compute.mesh_width").value),
         height=round(facts.of_chip("compute.mesh_height").value),
