@@ -89,7 +89,9 @@ def live(
     """
     last = {name: index for index, one in enumerate(instructions) for name in inputs_of(one)}
     stored = {one.right for one in instructions if isinstance(one, MatMul) and one.stored}
-    always = sum(replace(sizes[name], spread=sizes[name].spread or name in stored).bytes(side, rows=rows) for name in inputs)
+    always = sum(
+        replace(sizes[name], spread=sizes[name].spread or name in stored).bytes(side, rows=rows) for name in inputs
+    )
     held: dict[str, int] = {}
     most = always
     for index, one in enumerate(instructions):

@@ -47,6 +47,8 @@ class WaferMesh(Machine):
                           choices=("auto", *PRODUCTS)),
         "reduce": Option("tree", "how sums meet over a line of cores", choices=WAYS),
         "levels": Option(2, "levels of the tree, WaferLLM's K", low=1, high=6),
+        "steps": Option("free", "together: every step of a product by tiles waits for all cores",
+                        choices=("free", "together")),
         "clock_ghz": Option(0.0, "clock; 0 for the chip's own", low=0, high=4),
     }  # fmt: skip
 
@@ -63,7 +65,9 @@ class WaferMesh(Machine):
         lowered = lower(program)
         products = AUTO if options["product"] == "auto" else (cast("Product", options["product"]),)
         way, levels = cast("Way", options["reduce"]), int(options["levels"])
-        chosen = _choose(wafer, lowered, [Plan(one, product, way, levels) for one in sides for product in products])
+        together = options["steps"] == "together"
+        plans = [Plan(one, product, way, levels, together) for one in sides for product in products]
+        chosen = _choose(wafer, lowered, plans)
         if isinstance(chosen, Refusal):
             return chosen
         values = _execute(lowered, chosen.plan)
@@ -75,7 +79,7 @@ class WaferMesh(Machine):
             energy_j=_energy(chosen, facts, wafer),
             utilisation=utilisation(chosen, wafer.core),
             events=tuple(chosen.events),
-            facts=_facts(chosen, wafer, lowered),
+            facts=_facts(chosen, wafer),
             figures=facts.used,
         )
 
@@ -87,9 +91,7 @@ class WaferMesh(Machine):
 def _choose(wafer: Wafer, lowered: Lowered, plans: list[Plan]) -> Schedule | Refusal:
     """The fastest of the plans that fit."""
     inputs = {name: value.shape for name, value in lowered.tensors.items()}
-    found = [
-        schedule(wafer.core, lowered.instructions, inputs, plan) for plan in plans if plan.colours <= wafer.routes
-    ]
+    found = [schedule(wafer.core, lowered.instructions, inputs, plan) for plan in plans if plan.colours <= wafer.routes]
     if not found:
         return Refusal(f"{min(plan.colours for plan in plans)} colours > {wafer.routes} that a router tells apart")
     fits = [one for one in found if one.bytes <= wafer.core.memory]
@@ -136,7 +138,7 @@ def _energy(done: Schedule, facts: Facts, wafer: Wafer) -> dict[str, Interval]:
     }
 
 
-def _facts(done: Schedule, wafer: Wafer, lowered: Lowered) -> dict[str, str | int | float]:
+def _facts(done: Schedule, wafer: Wafer) -> dict[str, str | int | float]:
     plan = done.plan
     return {
         "region": f"{plan.side} x {plan.side} cores of {wafer.width} x {wafer.height}",

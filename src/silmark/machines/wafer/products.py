@@ -48,7 +48,6 @@ class Cost:
         moving: the others.
         left, right: wavelets over each link of a row and of a column.
         buffers: bytes of a core beside operands and result.
-        colours: that routers must tell apart.
     """
 
     local: float
@@ -56,7 +55,6 @@ class Cost:
     left: float
     right: float
     buffers: int
-    colours: int
 
 
 def cut(side: int, m: int, k: int, n: int) -> Tiles:
@@ -92,27 +90,33 @@ def late(core: Core, tiles: Tiles, hops: int) -> float:
     return first + second
 
 
-def mesh(product: Product, core: Core, tiles: Tiles) -> Cost:
-    """A product whose tiles move."""
+def mesh(product: Product, core: Core, tiles: Tiles, *, together: bool = False) -> Cost:
+    """A product whose tiles move.
+
+    Args:
+        product: any but `meshgemv`.
+        core: of the mesh.
+        tiles: of one core.
+        together: every step begins when the one before has ended on all cores, as the analysis of PLMR counts.
+    """
     side, local = tiles.side, tiles.side * work(core, tiles)
     left, right = wavelets(tiles.left), wavelets(tiles.right)
     bytes_ = HALF_BYTES * (tiles.left + tiles.right)
     if side == 1:
-        return Cost(local, 0.0, 0.0, 0.0, 0, 0)
+        return Cost(local, 0.0, 0.0, 0.0, 0)
     match product:
         case "meshgemm" | "cannon":
             once = late(core, tiles, 2 if product == "meshgemm" else side - 1)
-            total = align(core, tiles) + side * step(core, tiles) + once
-            # Tiles pass every link on their way there, and those that come back pass it too.
-            return Cost(local, total - local, 2.0 * left * (side + side // 2), 2.0 * right * side, bytes_, 12)
+            total = align(core, tiles) + side * step(core, tiles) + once * (side if together else 1)
+            # Every link carries a tile forth and one back.
+            return Cost(local, total - local, 2.0 * left * (side + side // 2), 2.0 * right * side, bytes_)
         case "summa":
-            total = side * relay(core, tiles) + 4 * (side - 1) * (core.stage + core.hop)
-            return Cost(local, total - local, float(left * side), float(right * side), bytes_, 8)
+            farthest = sum(max(root, side - 1 - root) for root in range(side)) if together else 4 * (side - 1)
+            total = side * relay(core, tiles) + farthest * (core.stage + core.hop)
+            return Cost(local, total - local, float(left * side), float(right * side), bytes_)
         case _:
-            gathered = sum(
-                cycles(core, "ring", side, side * count, spread=False) for count in (left, right)
-            )
-            return Cost(local, gathered, 2.0 * left * side, 2.0 * right * side, (side - 1) * bytes_, 6)
+            gathered = sum(cycles(core, "ring", side, side * count, spread=False) for count in (left, right))
+            return Cost(local, gathered, 2.0 * left * side, 2.0 * right * side, (side - 1) * bytes_)
 
 
 def relay(core: Core, tiles: Tiles) -> float:

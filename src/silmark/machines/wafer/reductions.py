@@ -49,7 +49,7 @@ def tree(length: int, levels: int) -> tuple[tuple[Chain, ...], ...]:
         size = max(1, round(len(nodes) ** (1 - 1 / left)))
         bounds = [len(nodes) * group // size for group in range(size + 1)]
         level = []
-        for begin, end in zip(bounds, bounds[1:], strict=False):
+        for begin, end in pairwise(bounds):
             middle = begin + (end - begin) // 2
             level.append(Chain(nodes[middle], tuple(nodes[end - 1 : middle : -1]), tuple(nodes[begin:middle])))
         found.append(tuple(level))
@@ -112,7 +112,7 @@ def cycles(core: Core, way: Way, length: int, count: int, levels: int = 2, *, sp
 def _arrival(core: Core, side: Sequence[int], root: int, ready: Sequence[float]) -> float:
     """When the first wavelet of a chain reaches its root."""
     first = ready[side[0]] + core.stage
-    for before, here in zip(side, side[1:], strict=False):
+    for before, here in pairwise(side):
         first = max(ready[here], first + core.hop * abs(here - before)) + core.stage
     return first + core.hop * abs(root - side[-1])
 
@@ -145,17 +145,16 @@ def traffic(way: Way, length: int, count: int, levels: int = 2, *, spread: bool 
             for side in (chain.above, chain.below):
                 for here, there in pairwise((*side, chain.root)):
                     loads[min(here, there) : max(here, there)] += count
-    return loads + (count if spread else 0)
+    loads += count if spread else 0
+    return loads
 
 
-def reduce(
-    values: Values, way: Way, levels: int, add: Callable[[Values, Values], Values]
-) -> Values:
+def reduce(values: Values, way: Way, levels: int, add: Callable[[Values, Values], Values]) -> Values:
     """The sum of values (cores, elements), added in the order in which it moves."""
     length = len(values)
     if way == "ring":
         return _reduced_in_chunks(values, add)
-    held = list(values)
+    held: list[Values] = list(values)
     root = 0
     for level in levels_of(way, length, levels):
         for chain in level:
@@ -175,7 +174,7 @@ def _reduced_in_chunks(values: Values, add: Callable[[Values, Values], Values]) 
     order = ring(length)
     bounds = [elements * chunk // length for chunk in range(length + 1)]
     out = np.empty(elements, np.float32)
-    for chunk, (begin, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for chunk, (begin, end) in enumerate(pairwise(bounds)):
         moving = values[order[chunk], begin:end]
         for turn in range(1, length):
             moving = add(moving, values[order[(chunk + turn) % length], begin:end])

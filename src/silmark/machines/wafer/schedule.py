@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +38,14 @@ class Plan:
         side: cores per side of the region.
         product: algorithm of all products.
         way, levels: of sums over cores.
+        together: steps of products by tiles begin on all cores at once.
     """
 
     side: int
     product: Product
     way: Way = "tree"
     levels: int = 2
+    together: bool = False
 
     @property
     def rows(self) -> bool:
@@ -101,7 +104,9 @@ class Schedule:
         self.events.append(Event(kind, name, start, int(self.now) - start))
 
 
-def schedule(core: Core, instructions: Sequence[Instruction], inputs: Mapping[str, tuple[int, ...]], plan: Plan) -> Schedule:
+def schedule(
+    core: Core, instructions: Sequence[Instruction], inputs: Mapping[str, tuple[int, ...]], plan: Plan
+) -> Schedule:
     """All instructions on one region.
 
     Args:
@@ -120,7 +125,9 @@ def schedule(core: Core, instructions: Sequence[Instruction], inputs: Mapping[st
 class _Maker:
     """Walks the instructions once."""
 
-    def __init__(self, core: Core, instructions: Sequence[Instruction], sizes: Mapping[str, Extent], plan: Plan) -> None:
+    def __init__(
+        self, core: Core, instructions: Sequence[Instruction], sizes: Mapping[str, Extent], plan: Plan
+    ) -> None:
         self.core, self.instructions, self.sizes, self.plan = core, instructions, sizes, plan
         self.schedule = Schedule(plan)
         for axis in "xy":
@@ -168,7 +175,9 @@ class _Maker:
             if self.plan.rows:
                 self.schedule.add(MULTIPLY, one.name, turns * by_rows(self.core, side, one.m, one.k, one.n))
             else:
-                self._by_tiles(one.name, mesh(self.plan.product, self.core, tiles), side, turns)
+                self._by_tiles(
+                    one.name, mesh(self.plan.product, self.core, tiles, together=self.plan.together), side, turns
+                )
         if self.plan.rows:
             elements = sum(one.m * ceil(one.n / side) for one in some)
             read = any(one.out in self.read for one in some)
@@ -188,7 +197,7 @@ class _Maker:
         self.schedule.add(SUMS, name, turns * took)
         self._load(axis, traffic(plan.way, side, count, plan.levels, spread=spread), turns)
 
-    def _load(self, axis: str, load: NDArray[np.generic], turns: float) -> None:
+    def _load(self, axis: str, load: NDArray[Any], turns: float) -> None:
         """Loads of the links of one square's line, on all lines of all squares."""
         side, links = len(load) + 1, self.schedule.links[axis]
         for begin in range(0, self.plan.side - side + 1, side):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,8 +17,6 @@ from silmark.machines.wafer.products import Tiles, work
 from silmark.machines.wafer.reductions import Way, levels_of, ring
 
 Place = tuple[int, int]
-MOST_PLACES = 1 << 12
-"""Cores of a mesh that is simulated in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,73 +74,87 @@ class Outcome:
     waited: float
 
 
+class _Mesh:
+    """Events in order of time: wavelets that leave a router, and wavelets that reach one."""
+
+    def __init__(self, core: Core, programs: Mapping[Place, Sequence[Instruction]]) -> None:
+        self.core = core
+        self.states = {place: _State(deque(program)) for place, program in programs.items()}
+        self.events: list[tuple[float, int, bool, Route, int]] = []
+        self.queues: dict[tuple[Place, str], deque[float]] = defaultdict(deque)
+        self.free: dict[tuple[Place, Place], float] = defaultdict(float)
+        self.loads: dict[tuple[Place, Place], int] = defaultdict(int)
+        self.number = 0
+        self.waited = self.finish = 0.0
+
+    def run(self) -> Outcome:
+        for place in self.states:
+            self._advance(place)
+        while self.events:
+            time, _, reaches, route, index = heapq.heappop(self.events)
+            if reaches:
+                self._arrive(route, index, time)
+            else:
+                self._cross(route, index, time)
+        assert not any(state.program for state in self.states.values()), "cores wait for wavelets that nobody sends"
+        return Outcome(self.finish, dict(self.loads), self.waited)
+
+    def _at(self, time: float, route: Route, index: int, *, reaches: bool) -> None:
+        self.number += 1
+        heapq.heappush(self.events, (time, self.number, reaches, route, index))
+
+    def _cross(self, route: Route, index: int, now: float) -> None:
+        """A wavelet leaves the index-th router of its route when the link is free; a link takes one per cycle."""
+        link = (route.places[index], route.places[index + 1])
+        leaves = max(now, self.free[link])
+        self.waited += leaves - now
+        self.free[link] = leaves + 1.0
+        self.loads[link] += 1
+        self._at(leaves + self.core.hop, route, index + 1, reaches=True)
+
+    def _arrive(self, route: Route, index: int, now: float) -> None:
+        last = index == len(route.places) - 1
+        if last or route.every:
+            place = route.places[index]
+            self.queues[place, route.name].append(now)
+            self._advance(place)
+        if not last:
+            self._cross(route, index, now)
+
+    def _advance(self, place: Place) -> None:
+        """Lets a core do what it can with the wavelets that it has."""
+        state = self.states[place]
+        while state.program:
+            one = state.program[0]
+            if not one.count:
+                state.since += one.work
+            elif not self._stream(state, one, self.queues[place, one.receive]):
+                return
+            self.finish = max(self.finish, state.since)
+            state.program.popleft()
+
+    def _stream(self, state: _State, one: Instruction, queue: deque[float]) -> bool:
+        """Goes on with an instruction on wavelets; whether it ended."""
+        while state.done < one.count:
+            if one.receive and not queue:
+                return False
+            ready = state.last + self.core.stream if state.done else state.since + self.core.stage
+            if one.receive:
+                ready = max(ready, queue.popleft() + self.core.stage)
+            state.last, state.done = ready, state.done + 1
+            for route in one.send:
+                self._at(ready, route, 0, reaches=False)
+        state.since, state.done = state.last, 0
+        return True
+
+
 def run(core: Core, programs: Mapping[Place, Sequence[Instruction]]) -> Outcome:
     """Executes the programs of all cores.
 
     Raises:
         AssertionError: cores wait for wavelets that nobody sends.
     """
-    events: list[tuple[float, int, Callable[[float], None]]] = []
-    queues: dict[tuple[Place, str], deque[float]] = defaultdict(deque)
-    free: dict[tuple[Place, Place], float] = defaultdict(float)
-    loads: dict[tuple[Place, Place], int] = defaultdict(int)
-    states = {place: _State(deque(program)) for place, program in programs.items()}
-    number, waited, finish = 0, 0.0, 0.0
-
-    def at(time: float, what: Callable[[float], None]) -> None:
-        nonlocal number
-        number += 1
-        heapq.heappush(events, (time, number, what))
-
-    def cross(route: Route, index: int, now: float) -> None:
-        """A wavelet leaves the index-th router of its route."""
-        nonlocal waited
-        link = (route.places[index], route.places[index + 1])
-        leaves = max(now, free[link])
-        waited += leaves - now
-        free[link] = leaves + 1.0
-        loads[link] += 1
-        at(leaves + core.hop, lambda time: arrive(route, index + 1, time))
-
-    def arrive(route: Route, index: int, now: float) -> None:
-        last = index == len(route.places) - 1
-        if last or route.every:
-            place = route.places[index]
-            queues[place, route.name].append(now)
-            advance(place, now)
-        if not last:
-            cross(route, index, now)
-
-    def advance(place: Place, now: float) -> None:
-        """Lets a core do what it can at this time."""
-        nonlocal finish
-        state = states[place]
-        while state.program:
-            one = state.program[0]
-            if not one.count:
-                state.since += one.work
-            else:
-                queue = queues[place, one.receive]
-                while state.done < one.count:
-                    if one.receive and not queue:
-                        return
-                    ready = state.since + core.stage if not state.done else state.last + core.stream
-                    if one.receive:
-                        ready = max(ready, queue.popleft() + core.stage)
-                    state.last, state.done = ready, state.done + 1
-                    for route in one.send:
-                        at(ready, lambda time, route=route: cross(route, 0, time))  # type: ignore[misc]
-                state.since, state.done = state.last, 0
-            finish = max(finish, state.since)
-            state.program.popleft()
-
-    for place in states:
-        advance(place, 0.0)
-    while events:
-        time, _, what = heapq.heappop(events)
-        what(time)
-    assert not any(state.program for state in states.values()), "cores wait for wavelets that nobody sends"
-    return Outcome(finish, dict(loads), waited)
+    return _Mesh(core, programs).run()
 
 
 def line(begin: int, end: int) -> tuple[Place, ...]:
@@ -207,9 +219,11 @@ def relay(core: Core, tiles: Tiles) -> dict[Place, list[Instruction]]:
     for (x, y), program in programs.items():
         for root in range(side):
             for name, here, count in (("left", x, tiles.left), ("right", y, tiles.right)):
-                ways = [way for way in (1, -1) if 0 <= here + way < side and (here == root or (here > root) == (way > 0))]
+                ways = [way for way in (1, -1) if here == root or (here > root) == (way > 0)]
                 routes = tuple(
-                    Route(f"{name} {way}", ((x, y), (x + way, y) if name == "left" else (x, y + way))) for way in ways
+                    Route(f"{name} {way}", ((x, y), (x + way, y) if name == "left" else (x, y + way)))
+                    for way in ways
+                    if 0 <= here + way < side
                 )
                 source = "" if here == root else f"{name} {1 if here > root else -1}"
                 program.append(Instruction(source, routes, wavelets(count)))
