@@ -12,7 +12,7 @@ from math import ceil
 
 from silmark.machines.wafer.core import HALF_BYTES, Core, wavelets
 from silmark.machines.wafer.execute import Product
-from silmark.machines.wafer.reductions import COLOURS, Way, cycles
+from silmark.machines.wafer.reductions import cycles
 
 MESH_COLOURS = {"meshgemm": 12, "cannon": 12, "summa": 8, "allgather": 6}
 """Both axes: send, receive, pass, and the same for the first alignment in each direction; SUMMA hands tiles on through
@@ -129,8 +129,3 @@ def by_rows(core: Core, side: int, m: int, k: int, n: int) -> float:
     """Cycles of the local part of MeshGEMV: per row of the left, a vector instruction per row of the tile."""
     deep, wide = ceil(k / side), ceil(n / side)
     return m * (deep + 1) * core.vector(wide)  # one more to clear the sums
-
-
-def colours_of_sums(way: Way) -> int:
-    """Colours of reductions along both axes."""
-    return 2 * COLOURS[way]

@@ -25,10 +25,16 @@ from silmark.machines.wafer.core import Core
 
 Way = Literal["tree", "pipeline", "ring"]
 WAYS: tuple[Way, ...] = ("tree", "pipeline", "ring")
-COLOURS = {"tree": 10, "pipeline": 6, "ring": 3}
-"""Per axis. Tree: two of neighbours in each direction, which alternate, two of roots in each, one to send out in each;
-a pipeline has no roots; a ring of two-hop neighbours sends, receives and passes (WaferLLM's layouts)."""
 Values = NDArray[np.float32]
+
+
+def colours(way: Way, levels: int) -> int:
+    """Colours along one axis.
+
+    A tree has two per direction and level, since every core both takes and passes on, and one per direction to send
+    the sums out; a ring of two-hop neighbours sends, takes and lets pass (WaferLLM's layouts).
+    """
+    return {"tree": 4 * levels + 2, "pipeline": 6, "ring": 3}[way]
 
 
 @dataclass(frozen=True, slots=True)

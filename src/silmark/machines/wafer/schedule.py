@@ -24,8 +24,8 @@ from silmark.machines.vectors import operations
 from silmark.machines.wafer.core import Core, wavelets
 from silmark.machines.wafer.execute import Product
 from silmark.machines.wafer.layout import Extent, extents, inputs_of, live, squares
-from silmark.machines.wafer.products import MESH_COLOURS, Cost, by_rows, colours_of_sums, cut, mesh
-from silmark.machines.wafer.reductions import Way, cycles, traffic
+from silmark.machines.wafer.products import MESH_COLOURS, Cost, by_rows, cut, mesh
+from silmark.machines.wafer.reductions import Way, colours, cycles, traffic
 
 MULTIPLY, SUMS, TILES, VECTORS, LAYOUT = "multiply-adds", "sums", "tiles", "vectors", "layout"
 
@@ -57,8 +57,8 @@ class Plan:
         """Colours that routers tell apart; without products by rows sums run along one axis only."""
         if self.side == 1:
             return 0
-        sums = colours_of_sums(self.way)
-        return sums if self.rows else MESH_COLOURS[self.product] + sums // 2
+        sums = colours(self.way, self.levels)
+        return 2 * sums if self.rows else MESH_COLOURS[self.product] + sums
 
 
 @dataclass
