@@ -19,8 +19,10 @@ def floorplan() -> tuple[Tile, ...]:
     for x in range(CELLS):
         for y in range(CELLS):
             tiles.append(Tile("", CORES, 10 * x, 10 * y, 6, 6))
-            tiles.append(Tile("", f"links x {x}", 10 * x + 6, 10 * y + 2, 4, 2))
-            tiles.append(Tile("", f"links y {y}", 10 * x + 2, 10 * y + 6, 2, 4))
+            if x < CELLS - 1:
+                tiles.append(Tile("", f"links x {x}", 10 * x + 6, 10 * y + 2, 4, 2))
+            if y < CELLS - 1:
+                tiles.append(Tile("", f"links y {y}", 10 * x + 2, 10 * y + 6, 2, 4))
     return tuple(tiles)
 
 
@@ -35,7 +37,7 @@ def utilisation(done: Schedule, core: Core) -> dict[str, float]:
         "multipliers": done.multiply_adds / (done.now * side**2 * core.lanes),
     }
     for axis, loads in done.links.items():
-        for band, part in enumerate(np.array_split(loads, CELLS)):
+        for band, part in enumerate(np.array_split(loads, CELLS - 1)):
             if part.size:
                 found[f"links {axis} {band}"] = float(part.mean()) / (2 * side * done.now)
     return found
