@@ -182,8 +182,8 @@ def test_published_requests(row: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row["table"] == "6"], ids=lambda row: row["point"])
 def test_published_products_alone(row: dict[str, str]) -> None:
-    """WaferLLM, Table 6, not in the fit, region not stated. Stated after a first look: between a sum that stays with the
-    last root and one that is sent to all, 20 % either way."""
+    """WaferLLM, Table 6, not in the fit, region not stated. Stated after a first look: between a sum that stays with
+    the last root and one that is sent to all, 20 % either way."""
     size, measured = int(row["hidden"]), 1.1e6 * float(row["value"])
     kept, sent = (planned(1, size, size, 720, read_again=again).now for again in (False, True))
     assert 0.8 * kept < measured < 1.2 * sent

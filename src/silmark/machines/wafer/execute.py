@@ -103,7 +103,7 @@ def _step(sums: Values, x: Values, w: Values) -> None:
 
 def _by_rows(left: Values, right: Values, side: int, way: Way, levels: int) -> Values:
     """Every core multiplies its part of each row with its tile; sums meet over the cores of the depth."""
-    from silmark.machines.wafer.kernels import accumulate, add  # noqa: PLC0415 - numba
+    from silmark.machines.wafer.kernels import accumulate  # noqa: PLC0415 - numba
 
     rows, depth = left.shape
     deep = -(-depth // side)
@@ -119,5 +119,5 @@ def _by_rows(left: Values, right: Values, side: int, way: Way, levels: int) -> V
         w[:depth] = part
         sums = np.zeros((side, rows, part.shape[1]), np.float32)
         accumulate(sums, x, w.reshape(side, deep, -1))
-        out[:, begin : begin + wide] = reduce(sums.reshape(side, -1), way, levels, add).reshape(rows, -1)
+        out[:, begin : begin + wide] = reduce(sums.reshape(side, -1), way, levels).reshape(rows, -1)
     return out

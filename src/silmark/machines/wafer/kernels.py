@@ -37,8 +37,17 @@ def _add(a: Array, b: Array, out: Array) -> None:
         out[index] = half(a[index] + b[index])
 
 
+def _meet(values: Array, pairs: Array) -> None:
+    """Adds one core's vector to another's, pair by pair in turn: (cores, elements), (additions, 2)."""
+    for pair in range(len(pairs)):
+        source, target = pairs[pair]
+        for index in range(values.shape[1]):
+            values[target, index] = half(values[source, index] + values[target, index])
+
+
 _jit: Any = numba.njit
 accumulate = _jit(cache=True, error_model="numpy")(_accumulate)
+meet = _jit(cache=True, error_model="numpy")(_meet)
 _add_flat = _jit(cache=True, error_model="numpy")(_add)
 
 

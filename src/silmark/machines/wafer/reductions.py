@@ -12,7 +12,7 @@ stream is known by its first wavelet: the recurrences here are exact, and `simul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -155,34 +155,34 @@ def traffic(way: Way, length: int, count: int, levels: int = 2, *, spread: bool 
     return loads
 
 
-def reduce(values: Values, way: Way, levels: int, add: Callable[[Values, Values], Values]) -> Values:
-    """The sum of values (cores, elements), added in the order in which it moves."""
-    length = len(values)
-    if way == "ring":
-        return _reduced_in_chunks(values, add)
-    held: list[Values] = list(values)
+@cache
+def additions(way: Way, length: int, levels: int) -> tuple[int, NDArray[np.int64]]:
+    """The core that has the sum in the end, and who adds to whom in turn: (additions, 2), of a tree or a pipeline."""
+    pairs: list[tuple[int, int]] = []
     root = 0
     for level in levels_of(way, length, levels):
         for chain in level:
             root = chain.root
             for side in (chain.above, chain.below):
                 if side:
-                    moving = held[side[0]]
-                    for node in side[1:]:
-                        moving = add(moving, held[node])
-                    held[root] = add(moving, held[root])
-    return held[root]
+                    pairs += pairwise((*side, root))
+    return root, np.asarray(pairs, np.int64).reshape(-1, 2)
 
 
-def _reduced_in_chunks(values: Values, add: Callable[[Values, Values], Values]) -> Values:
-    """Chunk c begins at the c-th core of the ring and goes once round."""
-    length, elements = values.shape
-    order = ring(length)
-    bounds = [elements * chunk // length for chunk in range(length + 1)]
-    out = np.empty(elements, np.float32)
-    for chunk, (begin, end) in enumerate(pairwise(bounds)):
-        moving = values[order[chunk], begin:end]
-        for turn in range(1, length):
-            moving = add(moving, values[order[(chunk + turn) % length], begin:end])
-        out[begin:end] = moving
+def reduce(values: Values, way: Way, levels: int) -> Values:
+    """The sum of FP16 values (cores, elements), added in the order in which it moves; `values` is used up."""
+    from silmark.machines.wafer.kernels import add, meet  # noqa: PLC0415 - numba
+
+    if way != "ring":
+        root, pairs = additions(way, len(values), levels)
+        meet(values, pairs)
+        return np.asarray(values[root])
+    order = ring(len(values))
+    out = np.empty(values.shape[1], np.float32)
+    for chunk, columns in enumerate(np.array_split(np.arange(values.shape[1]), len(values))):
+        # Chunk c begins at the c-th core of the ring and goes once round.
+        moving = values[order[chunk]][columns]
+        for turn in range(1, len(values)):
+            moving = add(moving, values[order[(chunk + turn) % len(values)]][columns])
+        out[columns] = moving
     return out
