@@ -70,7 +70,7 @@ class Schedule:
         now: cycles so far.
         events: of the region, all cores doing the same.
         busy: cycles of each kind.
-        multiply_adds, operations: done by all cores, padding included; other vector operations.
+        multiply_adds, operations: done by all cores, padding and repeated rows included; other vector operations.
         links: wavelets over each link of a line, per axis x and y, both directions together, summed over the lines.
         bytes: of the fullest core.
     """
@@ -154,7 +154,7 @@ class _Maker:
         return self.axis.get(name, "y")
 
     def _together(self, one: MatMul) -> list[MatMul]:
-        """Other products of the same stored-weight kind that read the same tensor."""
+        """By rows: the other products of stored weights that read the same tensor."""
         if not (self.plan.rows and one.stored):
             return []
         return [
@@ -175,9 +175,8 @@ class _Maker:
             if self.plan.rows:
                 self.schedule.add(MULTIPLY, one.name, turns * by_rows(self.core, side, one.m, one.k, one.n))
             else:
-                self._by_tiles(
-                    one.name, mesh(self.plan.product, self.core, tiles, together=self.plan.together), side, turns
-                )
+                cost = mesh(self.plan.product, self.core, tiles, together=self.plan.together)
+                self._by_tiles(one.name, cost, side, turns)
         if self.plan.rows:
             elements = sum(one.m * ceil(one.n / side) for one in some)
             read = any(one.out in self.read for one in some)
@@ -211,7 +210,7 @@ class _Maker:
         plain = operations(one, 0) / one.elements
         exponentials = operations(one, 1) / one.elements - plain
         took = plain * self.core.vector(elements) + exponentials * elements * self.core.scalar
-        self.schedule.operations += operations(one, 1)
+        self.schedule.operations += (plain + exponentials) * elements * turns * self.plan.side**2
         self.schedule.add(VECTORS, one.name, turns * took)
         each = extent.rows if self.plan.rows else ceil(extent.rows / side)
         axis = self._axis(one.inputs[0]) if self.plan.rows else "x"
