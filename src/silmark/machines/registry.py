@@ -14,6 +14,7 @@ MACHINES: dict[str, str] = {
     "dimc": "silmark.machines.dimc:InMemory",
     "systolic": "silmark.machines.systolic:SystolicArray",
     "wafer": "silmark.machines.wafer:WaferMesh",
+    "photonic": "silmark.machines.photonic:Photonic",
 }
 """Name -> where its class is."""
 
