@@ -127,7 +127,7 @@ def _words(
         "tiles_written": round(done.counts.get("written", 0) / (floor.rows * floor.columns)),
         "multiply_adds": adds,
         "cells_used": done.counts["lit"] / (done.cycles * floor.multiply_adds),
-        "package": f"{si(package.mid / seconds, 'W')}, {si(package.mid / adds, 'J')} per multiply-add; no loss of lasers",
+        "package_power": f"{si(package.mid / seconds, 'W')}, {si(package.mid / adds, 'J')} per multiply-add",
     }
 
 

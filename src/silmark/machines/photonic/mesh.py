@@ -1,7 +1,7 @@
 """A core of Mars: W = U S V^H as two meshes of interferometers with attenuators between them.
 
-Amplitudes of light carry the vector. Phases are set in steps, with an error of each shifter that stays. Light is lost in
-every interferometer; the shot noise of what is left, found with a reference beam, is the noise of the result.
+Amplitudes of light carry the vector. Phases are set in steps, with an error of each shifter that stays. Light is lost
+in every interferometer; the shot noise of what is left, found with a reference beam, is the noise of the result.
 """
 
 from __future__ import annotations

@@ -16,8 +16,14 @@ from silmark.machines.vectors import operations
 
 
 def schedule(geometry: Geometry, lowered: Lowered, hours: float) -> Schedule:
-    """The schedule of a program that begins so many hours after a calibration."""
-    return _Scheduler(geometry, hours * 3600 * geometry.clock).schedule(lowered.instructions)
+    """The shorter of two schedules of a program that begins so many hours after a calibration.
+
+    Tiles that share out their vectors end sooner and hold up the installs of what follows: one schedule lets them
+    wherever that is quicker for the product, the other where it saves more than it holds up.
+    """
+    since = hours * 3600 * geometry.clock
+    found = [_Scheduler(geometry, since, held_up).schedule(lowered.instructions) for held_up in (1.0, 0.0)]
+    return min(found, key=lambda one: one.cycles)
 
 
 class _Core:
@@ -36,9 +42,9 @@ class _Core:
 class _Scheduler:
     """Fills a schedule."""
 
-    def __init__(self, geometry: Geometry, since: float) -> None:
-        """`since`: cycles since the last calibration."""
-        self._geometry = geometry
+    def __init__(self, geometry: Geometry, since: float, held_up: float) -> None:
+        """`since`: cycles since the last calibration; `held_up`: weight of what sharing costs others, see `jobs`."""
+        self._geometry, self._held_up = geometry, held_up
         self._cores = [_Core(geometry.planes) for _ in range(geometry.cores)]
         self._prefilled = {(core, plane) for core in range(geometry.cores) for plane in range(geometry.planes)}
         if not geometry.prefilled:
@@ -54,9 +60,9 @@ class _Scheduler:
     def schedule(self, instructions: Sequence[Instruction]) -> Schedule:
         """Everything in program order."""
         for one in instructions:
-            if max(self._now, *(core.light for core in self._cores)) >= self._due:
-                self._calibrate()
             if isinstance(one, MatMul) and on_optics(one, self._geometry):
+                if max(core.light for core in self._cores) >= self._due:
+                    self._calibrate()
                 end = self._product(one)
             else:
                 end = self._electronic(one)
@@ -65,12 +71,12 @@ class _Scheduler:
         return Schedule(tuple(self.steps), self._now)
 
     def _calibrate(self) -> None:
-        start = max(self._now, *(max(core.light, core.bus) for core in self._cores))
+        start = max(max(core.light, core.bus) for core in self._cores)
         self.steps.append(Calibrate(start, self._geometry.calibration))
         end = start + self._geometry.calibration
         self._cores = [_Core(self._geometry.planes, end) for _ in self._cores]
         self._prefilled.clear()
-        self._due, self._now = end + self._geometry.period, end
+        self._due = end + self._geometry.period
 
     def _inputs(self, one: Instruction) -> int:
         """When all operands of an instruction are there."""
@@ -79,7 +85,7 @@ class _Scheduler:
 
     def _product(self, one: MatMul) -> int:
         first, last, arrives = None, 0, self._inputs(one)
-        for tile, start, stop in jobs(one, self._geometry):
+        for tile, start, stop in jobs(one, self._geometry, self._held_up):
             fire = self._job(tile, start, stop, arrives)
             first = fire.start if first is None else min(first, fire.start)
             last = max(last, fire.start + fire.vectors + self._geometry.pipeline)
@@ -147,11 +153,16 @@ def on_optics(one: MatMul, geometry: Geometry) -> bool:
     return one.stored or geometry.optical_attention
 
 
-def jobs(one: MatMul, geometry: Geometry) -> Iterator[tuple[Tile, int, int]]:
+def jobs(one: MatMul, geometry: Geometry, held_up: float = 0.0) -> Iterator[tuple[Tile, int, int]]:
     """Tiles of a product with the vectors that each job takes.
 
     Full waves take a tile per core. Tiles of the last wave are fewer; each is installed on several cores, which share
-    its vectors, where that saves more time than the further installs take from the cores.
+    its vectors, where that ends sooner.
+
+    Args:
+        one: a product.
+        geometry: of the machine.
+        held_up: weight of the installs beyond a tile's first, whose time the next product's lack.
     """
     tiles = [
         Tile(one, batch, k, n)
@@ -160,18 +171,18 @@ def jobs(one: MatMul, geometry: Geometry) -> Iterator[tuple[Tile, int, int]]:
         for k in range(ceil(one.k / geometry.rows))
     ]
     left = len(tiles) % geometry.cores
+
+    def spent(share: int) -> float:
+        waves = ceil(left * share / geometry.cores)
+        further = (share - 1) * left * geometry.install / geometry.cores
+        return waves * (geometry.install + ceil(one.m / share)) + held_up * further
+
     ways = {1, geometry.cores // left, geometry.cores} if left else {1}
-    shares = min(ways, key=lambda share: (_spent(one.m, left, share, geometry), share))
+    shares = min(sorted(ways), key=spent)
     for number, tile in enumerate(tiles):
         size = ceil(one.m / (shares if number >= len(tiles) - left else 1))
         for first in range(0, one.m, size):
             yield tile, first, min(first + size, one.m)
-
-
-def _spent(m: int, tiles: int, shares: int, geometry: Geometry) -> float:
-    """Cycles of so many tiles, each on so many cores, and of installs beyond the first that others wait for."""
-    waves = ceil(tiles * shares / geometry.cores)
-    return waves * (geometry.install + ceil(m / shares)) + (shares - 1) * tiles * geometry.install / geometry.cores
 
 
 def work(one: Vector | MatMul, geometry: Geometry) -> float:
