@@ -48,6 +48,7 @@ PICTURES = (
     "silmark machine run dimc --plot docs/img/machine-dimc.png",
     "silmark machine run systolic --plot docs/img/machine-systolic.png",
     "silmark machine run wafer --plot docs/img/machine-wafer.png",
+    "silmark machine run photonic --set reload=rows --set buffers=2 --plot docs/img/machine-photonic.png",
     "silmark serve-sim llama-3.1-70b --on 8x:h100 --trace poisson:prompt=2048,output=256 --rate 1,2,4,8,16,24"
     " --limit 500 --slo ttft:1s,tpot:50ms --plot docs/img/serving.png",
     "silmark machine run tsu --program digits --plot docs/img/machine-tsu.png",

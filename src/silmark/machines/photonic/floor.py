@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from silmark.machines.base import Facts, Tile
 
-_EDGE, _GAP = 12.0, 10.0
+_EDGE, _GAP = 26.0, 12.0
 """Modulators, weight drivers and converters around the cells, in units of a cell."""
 
 
 def floorplan(facts: Facts) -> tuple[Tile, ...]:
-    """Cores beside each other, cell by cell to scale; the electronic dies below them."""
-    rows, columns, cores = (facts.of_chip(f"compute.{key}").value for key in ("rows", "columns", "arrays"))
-    pitch = columns + _EDGE + _GAP
+    """Cores two by two, cell by cell to scale; the electronic dies below them."""
+    rows, columns, cores = (round(facts.of_chip(f"compute.{key}").value) for key in ("rows", "columns", "arrays"))
+    wide = min(2, cores)
+    pitch, tall = columns + _EDGE + _GAP, rows + 2 * _EDGE + _GAP
     tiles: list[Tile] = []
-    for core in range(round(cores)):
-        x = core * pitch
+    for core in range(cores):
+        x, y, light = core % wide * pitch, core // wide * tall, f"core {core} light"
         tiles += [
-            Tile("modulators", f"core {core} light", x, _EDGE, _EDGE, rows),
-            Tile(
-                f"core {core}: {rows:.0f} x {columns:.0f} cells", f"core {core} light", x + _EDGE, _EDGE, columns, rows
-            ),
-            Tile("amplifiers, ADCs", f"core {core} light", x + _EDGE, 0, columns, _EDGE),
-            Tile("weights", f"core {core} weights", x + _EDGE, _EDGE + rows, columns, _EDGE),
+            Tile("modulators", light, x, y + _EDGE, _EDGE, rows),
+            Tile(f"core {core}\n{rows} x {columns} cells", light, x + _EDGE, y + _EDGE, columns, rows),
+            Tile("amplifiers, ADCs", light, x + _EDGE, y, columns, _EDGE),
+            Tile("weights", f"core {core} weights", x + _EDGE, y + _EDGE + rows, columns, _EDGE),
         ]
-    width = cores * pitch - _GAP
     names = (("digital unit", "digital unit"), ("SRAM", "SRAM"), ("host link", "host link"), ("lasers", ""))
-    part = (width - _GAP * (len(names) - 1)) / len(names)
+    part = (wide * pitch - _GAP * len(names)) / len(names)
     for number, (label, unit) in enumerate(names):
-        tiles.append(Tile(label, unit, number * (part + _GAP), -_GAP - rows / 2, part, rows / 2))
+        tiles.append(Tile(label, unit, number * (part + _GAP), -_GAP - 2 * _EDGE, part, 2 * _EDGE))
     return tuple(tiles)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -85,7 +86,7 @@ class Photonic(Machine):
             utilisation={unit: busy / done.cycles for unit, busy in done.busy.items()},
             events=done.events,
             facts=_words(lowered, floor, done, spent)
-            | _reload_words(facts, floor, options, lowered)
+            | _time_words(facts, floor, options, lowered)
             | (mesh.words(facts, floor.clock) if meshed else {}),
             figures=facts.used,
         )
@@ -131,19 +132,23 @@ def _words(
     }
 
 
-def _reload_words(
+def _time_words(
     facts: Facts, floor: Geometry, options: Mapping[str, Value], lowered: Lowered
 ) -> dict[str, str | int | float]:
-    """How long the program takes with the shortest and the longest time per tile that the figure allows."""
+    """How long the program takes with the times per tile that the figure allows, and with either way of attention."""
+
+    def time(one: Geometry) -> str:
+        return si(schedule(one, lowered, float(options["hours"])).cycles / one.clock, "s")
+
     figure = reload(facts, options, floor.rows)
-    shortest, longest = (
-        schedule(floor.reloading(bound / figure.value), lowered, float(options["hours"])).cycles / floor.clock
-        for bound in (figure.low, figure.high)
-    )
-    return {
-        "reload": f"{si(floor.install / floor.clock, 's')} per tile; "
-        f"as it is known the program takes {si(shortest, 's')} to {si(longest, 's')}"
+    shortest, longest = (time(floor.reloading(bound / figure.value)) for bound in (figure.low, figure.high))
+    found: dict[str, str | int | float] = {
+        "reload": f"{si(floor.install / floor.clock, 's')} per tile; as it is known {shortest} to {longest}"
     }
+    if any(isinstance(one, MatMul) and not one.stored for one in lowered.instructions):
+        digital, optical = (time(replace(floor, optical_attention=one)) for one in (False, True))
+        found["attention"] = f"{digital} with it on the electronic dies, {optical} by reloads"
+    return found
 
 
 def _too_large(lowered: Lowered, floor: Geometry, weights: int) -> Refusal | None:
