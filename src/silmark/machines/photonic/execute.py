@@ -23,6 +23,8 @@ from silmark.machines.run import Array, Event
 from silmark.machines.semantics import Multiply, Round, apply
 
 _HOUR_S = 3600.0
+_ROUNDING = 1 + 1e-9
+"""Rates per cycle are quotients of floating point."""
 
 
 class Fault(AssertionError):
@@ -189,7 +191,7 @@ class Executor:
         if step.start < self._arrived(step.one):
             raise Fault(f"operands of {step.one.name} are read before they are there")
         bytes_ = moved(step.one, self._geometry)
-        if step.cycles * self._geometry.sram < bytes_:
+        if step.cycles * self._geometry.sram * _ROUNDING < bytes_:
             raise Fault(f"{step.one.name} moves {bytes_:,.0f} B in {step.cycles} cycles")
         self._claim("SRAM", step.one.name, step)
         self._counts["sram"] += bytes_
@@ -199,7 +201,7 @@ class Executor:
         if step.start < self._arrived(step.one):
             raise Fault(f"{step.one.name} begins before its operands are there")
         operations = work(step.one, self._geometry)
-        if step.cycles * self._geometry.digital < operations:
+        if step.cycles * self._geometry.digital * _ROUNDING < operations:
             raise Fault(f"{step.one.name} is {operations:,.0f} operations in {step.cycles} cycles")
         self._claim("digital unit", step.one.name, step)
         self._counts["digital"] += operations

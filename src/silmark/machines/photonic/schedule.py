@@ -46,9 +46,8 @@ class _Scheduler:
         """`since`: cycles since the last calibration; `held_up`: weight of what sharing costs others, see `jobs`."""
         self._geometry, self._held_up = geometry, held_up
         self._cores = [_Core(geometry.planes) for _ in range(geometry.cores)]
-        self._prefilled = {(core, plane) for core in range(geometry.cores) for plane in range(geometry.planes)}
-        if not geometry.prefilled:
-            self._prefilled.clear()
+        cores = range(geometry.cores if geometry.prefilled else 0)
+        self._prefilled = {(core, plane) for core in cores for plane in range(geometry.planes)}
         self._ready: dict[str, int] = {}
         self._digital = self._sram = self._host = 0
         self._installs: list[int] = []
@@ -84,12 +83,10 @@ class _Scheduler:
         return max((self._ready.get(name, 0) for name in names), default=0)
 
     def _product(self, one: MatMul) -> int:
-        first, last, arrives = None, 0, self._inputs(one)
-        for tile, start, stop in jobs(one, self._geometry, self._held_up):
-            fire = self._job(tile, start, stop, arrives)
-            first = fire.start if first is None else min(first, fire.start)
-            last = max(last, fire.start + fire.vectors + self._geometry.pipeline)
-        return max(last, self._through_sram(one, first or 0))
+        arrives = self._inputs(one)
+        fires = [self._job(*job, arrives) for job in jobs(one, self._geometry, self._held_up)]
+        last = max(fire.start + fire.vectors for fire in fires) + self._geometry.pipeline
+        return max(last, self._through_sram(one, min(fire.start for fire in fires)))
 
     def _job(self, tile: Tile, first: int, last: int, arrives: int) -> Fire:
         """Installs a tile on the core on which its vectors can pass first, and lets them pass."""
@@ -132,9 +129,9 @@ class _Scheduler:
         return self._host
 
     def _electronic(self, one: Instruction) -> int:
-        start = max(self._digital, self._inputs(one))
         if isinstance(one, Move):
-            return self._through_sram(one, start)
+            return self._through_sram(one, self._inputs(one))
+        start = max(self._digital, self._inputs(one))
         cycles = ceil(work(one, self._geometry) / self._geometry.digital)
         self.steps.append(Digital(one, start, cycles))
         self._digital = start + cycles
