@@ -53,6 +53,7 @@ class Photonic(Machine):
         "clock_ghz": Option(0.0, "vectors per ns; 0 for the chip's own clock", low=0, high=10),
         "hours": Option(0.0, "since the last calibration", low=0, high=1e5),
         "every": Option(0.0, "hours between calibrations; 0 for the machine's own", low=0, high=1e6),
+        "gain": Option(0.0, "of the amplifiers before the converters; 0 for the machine's own", low=0, high=1000),
         "die": Option(0, "which die was made", low=0, high=1e6),
     }  # fmt: skip
 
@@ -71,7 +72,7 @@ class Photonic(Machine):
             return too_large
         hours = float(options["hours"])
         plan = schedule(floor, lowered, hours)
-        optics = _optics(facts, form, floor, int(options["die"]))
+        optics = _optics(facts, form, floor, options)
         executor = Executor(floor, lowered, optics, seed=program.seed, hours=hours)
         done = executor.run(plan, _multiply, lambda _, x: _BF16.left.quantize(x))
         if done.cycles != plan.cycles:
@@ -110,10 +111,14 @@ def _format(program: Program, chip: Chip, *, meshed: bool) -> str | Refusal:
     return program.format
 
 
-def _optics(facts: Facts, form: str, floor: Geometry, die: int) -> Optics:
+def _optics(facts: Facts, form: str, floor: Geometry, options: Mapping[str, Value]) -> Optics:
+    """The cores, with the amplifiers' gain that was asked for."""
+    gain, die = float(options["gain"]), int(options["die"])
     if form == MESH:
-        return mesh.InterferometerMesh(mesh.read(facts, floor.clock), die)
-    return Crossbar(analog.load(form), floor.rows, floor.columns, die)
+        devices = mesh.read(facts, floor.clock)
+        return mesh.InterferometerMesh(replace(devices, gain=gain or devices.gain), die)
+    known = analog.load(form)
+    return Crossbar(replace(known, gain=gain or known.gain), floor.rows, floor.columns, die)
 
 
 def _words(
