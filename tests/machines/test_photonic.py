@@ -305,6 +305,23 @@ def test_the_executor_finds_what_a_wrong_schedule_would_do() -> None:
         execute([step for step in plan.steps if not (isinstance(step, Fire) and step.tile.k == 3)])
 
 
+def test_memory_on_the_package_is_never_exceeded() -> None:
+    """Activations leave room for a few tiles on their way from the host, or for many."""
+    one = program("gemm", m=20000, n=384, k=640)
+    found = run(one, reload="rows")
+    assert 20000 * (640 * 2 + 384 * 4) < found.facts["memory_bytes"] <= CHIP.si("memory.sram.capacity")
+    geometry, lowered = floor(reload="rows", weights="main"), lower(program("gemm", m=4, n=384, k=640))
+    tight = replace(geometry, staging=4 * geometry.tile_bytes)
+    optics = Crossbar(analog.load("abfp-ideal"), 128, 128, 0)
+    for room in (geometry, tight):
+        plan = schedule(room, lowered, 0.0)
+        done = Executor(room, lowered, optics, seed=0, hours=0.0).run(plan, nothing_digital, lambda _, x: x)
+        assert done.staged_bytes <= room.staging
+    greedy, executor = schedule(geometry, lowered, 0.0), Executor(tight, lowered, optics, seed=0, hours=0.0)
+    with pytest.raises(Fault, match="B of tiles wait in"):
+        executor.run(greedy, nothing_digital, lambda _, x: x)
+
+
 # --- joules -----------------------------------------------------------------------------------------------------
 
 
@@ -396,7 +413,7 @@ def test_either_way_of_attention_is_told() -> None:
     ("one", "options", "reason"),
     [
         (program("gemm", m=1, n=16384, k=8192), {"weights": "sram"}, "weights of 134 MB > 64 MB of SRAM"),
-        (program("gemm", m=65536, n=256, k=256), {}, "> 64 MB of SRAM; fewer rows"),
+        (program("gemm", m=65536, n=256, k=256), {}, "of weights > 64 MB of SRAM; fewer rows"),
         (program("gemm", "abfp-ideal", m=1, n=64, k=64), {"optics": "mesh"}, "a mesh does not multiply in abfp-ideal"),
     ],
 )

@@ -9,7 +9,8 @@ from __future__ import annotations
 import zlib
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from math import isfinite
 from typing import Protocol
 
 import numpy as np
@@ -52,6 +53,7 @@ class Executed:
         cycles: of the last result, counted while stepping.
         busy: cycles of each unit.
         counts: of what costs energy.
+        staged_bytes: the most that tiles on their way from the host to their cells took.
         events: what the units did.
     """
 
@@ -59,6 +61,7 @@ class Executed:
     cycles: int
     busy: dict[str, int]
     counts: dict[str, float]
+    staged_bytes: int
     events: tuple[Event, ...]
 
 
@@ -82,6 +85,7 @@ class Executor:
         self._ready: dict[str, int] = defaultdict(int)
         self._planes: dict[tuple[int, int], _Plane] = {}
         self._fetched: dict[Tile, int] = {}
+        self._staged: list[tuple[int, int]] = []
         self._calibrated = -hours * _HOUR_S * geometry.clock
         self._claims: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self._events: list[Event] = []
@@ -99,6 +103,7 @@ class Executor:
                 case Fetch():
                     self._claim("host link", f"fetch {step.tile.product.name}", step)
                     self._fetched[step.tile] = step.start + step.cycles
+                    self._staged.append((step.start, 1))
                     self._counts["host"] += self._geometry.tile_bytes
                 case Install():
                     self._install(step)
@@ -114,8 +119,8 @@ class Executor:
                 case Calibrate():
                     self._calibrate(step)
         self._complete()
-        cycles = max(self._ready.values(), default=0)
-        return Executed(self._tensors, cycles, self._busy(), dict(self._counts), tuple(self._events))
+        cycles, most = max(self._ready.values(), default=0), self._most_staged()
+        return Executed(self._tensors, cycles, self._busy(), dict(self._counts), most, tuple(self._events))
 
     def _claim(self, unit: str, name: str, step: Fetch | Install | Store | Digital | Calibrate) -> None:
         self._occupy(unit, name, step.start, step.cycles)
@@ -143,9 +148,11 @@ class Executor:
             raise Fault(f"core {core} is written while light passes {before.tile.product.name}")
         if not tile.product.stored and step.start < self._ready[tile.product.right]:
             raise Fault(f"{tile.product.name} is installed before it is computed")
-        if step.cycles and step.start < self._fetched.get(tile, 0):
-            raise Fault(f"{tile.product.name} is installed before it was fetched")
         if step.cycles:
+            if tile.product.stored and isfinite(self._geometry.host):
+                if step.start < self._fetched.get(tile, step.start + 1):
+                    raise Fault(f"{tile.product.name} is installed before it was fetched")
+                self._staged.append((step.start + step.cycles, -1))
             self._counts["written"] += self._geometry.rows * self._geometry.columns
         self._claim(f"core {core} weights", f"install {tile.product.name}", step)
         if self._geometry.planes == 1:  # what is written gives no light
@@ -221,6 +228,13 @@ class Executor:
         for name, (tiles, done) in self._sums.items():
             if (done != tiles).any():
                 raise Fault(f"{name} is not summed over its {tiles} tiles")
+
+    def _most_staged(self) -> int:
+        """Bytes of tiles that were fetched and not yet written; raises Fault where there is no room for them."""
+        most = max(accumulate(change for _, change in sorted(self._staged)), default=0) * self._geometry.tile_bytes
+        if most > self._geometry.staging:
+            raise Fault(f"{most:,} B of tiles wait in {self._geometry.staging:,.0f} B")
+        return most
 
     def _busy(self) -> dict[str, int]:
         """Busy cycles of every unit; raises Fault where it is asked for twice at one cycle."""

@@ -30,6 +30,7 @@ class Geometry:
         exponential: operations of one.
         sram: bytes per cycle of the on-package memory.
         sram_bytes: its size.
+        staging: bytes of it for tiles between the host and their cells.
         host: bytes per cycle from the host's memory; infinite where weights lie on the package.
         prefilled: the cells hold the first tiles before the run.
         optical_attention: products of two computed operands run on the cores too.
@@ -48,6 +49,7 @@ class Geometry:
     exponential: float
     sram: float
     sram_bytes: float
+    staging: float
     host: float
     prefilled: bool
     optical_attention: bool
@@ -112,7 +114,8 @@ def _common(
         digital=facts.of_chip("compute.digital").value / clock,
         exponential=facts.own("digital.exponential").value,
         sram=facts.of_chip("memory.sram.bandwidth").value / clock,
-        sram_bytes=facts.of_chip("memory.sram.capacity").value,
+        sram_bytes=(room := facts.of_chip("memory.sram.capacity").value),
+        staging=room,
         host=inf if options["weights"] == "sram" else facts.of_chip("memory.main.bandwidth").value / clock,
         prefilled=options["cells"] == "first",
         optical_attention=options["attention"] == "optical",

@@ -68,8 +68,12 @@ class Photonic(Machine):
         if weights > floor.sram_bytes:
             return Refusal(f"weights of {si(weights, 'B')} > {si(floor.sram_bytes, 'B')} of SRAM; weights=main")
         lowered = lower(program)
-        if too_large := _too_large(lowered, floor, weights):
-            return too_large
+        held = _held(lowered) + weights
+        if held + floor.cores * floor.tile_bytes > floor.sram_bytes:
+            return Refusal(f"caches and activations of {si(held - weights, 'B')} with "
+                           f"{si(weights or floor.cores * floor.tile_bytes, 'B')} of weights > "
+                           f"{si(floor.sram_bytes, 'B')} of SRAM; fewer rows at once")  # fmt: skip
+        floor = replace(floor, staging=floor.sram_bytes - held)
         hours = float(options["hours"])
         plan = schedule(floor, lowered, hours)
         optics = _optics(facts, form, floor, options)
@@ -86,7 +90,8 @@ class Photonic(Machine):
             energy_j=spent,
             utilisation={unit: busy / done.cycles for unit, busy in done.busy.items()},
             events=done.events,
-            facts=_words(lowered, floor, done, spent)
+            facts={"memory_bytes": held + done.staged_bytes}
+            | _words(lowered, floor, done, spent)
             | _time_words(facts, floor, options, lowered)
             | (mesh.words(facts, floor.clock) if meshed else {}),
             figures=facts.used,
@@ -156,9 +161,9 @@ def _time_words(
     return found
 
 
-def _too_large(lowered: Lowered, floor: Geometry, weights: int) -> Refusal | None:
-    """Operands and result of any instruction have to lie on the package, with caches, and weights that start there."""
-    caches = sum(lowered.tensors[name].size for name in lowered.tensors if name.endswith(".cache"))
+def _held(lowered: Lowered) -> int:
+    """Bytes of caches, and of operands and result of the largest instruction: they have to lie on the package."""
+    caches = sum(values.size for name, values in lowered.tensors.items() if name.endswith(".cache"))
     largest = 0
     for one in lowered.instructions:
         match one:
@@ -170,11 +175,7 @@ def _too_large(lowered: Lowered, floor: Geometry, weights: int) -> Refusal | Non
             case Move():
                 needed = 2 * one.elements * ACTIVATION_BYTES
         largest = max(largest, needed)
-    held = largest + caches * ACTIVATION_BYTES + weights
-    if held <= floor.sram_bytes:
-        return None
-    what = "weights, caches and activations" if weights else "caches and activations"
-    return Refusal(f"{what} of {si(held, 'B')} > {si(floor.sram_bytes, 'B')} of SRAM; fewer rows at once")
+    return largest + caches * ACTIVATION_BYTES
 
 
 def _multiply(one: MatMul, tensors: Mapping[str, NDArray[Any]]) -> NDArray[Any]:

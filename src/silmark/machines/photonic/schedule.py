@@ -50,8 +50,8 @@ class _Scheduler:
         self._prefilled = {(core, plane) for core in cores for plane in range(geometry.planes)}
         self._ready: dict[str, int] = {}
         self._digital = self._sram = self._host = 0
-        self._installs: list[int] = []
-        self._staged = max(1, int(geometry.sram_bytes / 2 / geometry.tile_bytes))
+        self._installed: list[int] = []  # until when this tile and all before it are written
+        self._staged = max(1, int(geometry.staging / geometry.tile_bytes))
         self._due = geometry.period - since
         self._now = 0
         self.steps: list[Step] = []
@@ -102,7 +102,8 @@ class _Scheduler:
         else:
             start = max(core.planes[plane], core.bus, known, self._fetch(tile))
             ready = core.bus = start + self._geometry.install
-            self._installs.append(start)
+            if stored:
+                self._installed.append(max([*self._installed[-1:], ready]))
         self.steps.append(Install(tile, number, plane, start, ready - start))
         fire = Fire(tile, number, plane, first, last, max(ready, core.light, arrives))
         core.light = core.planes[plane] = fire.start + fire.vectors
@@ -118,11 +119,14 @@ class _Scheduler:
         return max(max(core.planes[plane], core.bus, known) + self._geometry.install, core.light, arrives)
 
     def _fetch(self, tile: Tile) -> int:
-        """Brings a stored tile from the host, as far ahead as half of the on-package memory holds; when it is there."""
+        """Brings a stored tile from the host, as far ahead as there is room to stage it; when it is there."""
         if not tile.product.stored or self._geometry.host == inf:
             return 0
-        behind = len(self._installs) - self._staged
-        start = max(self._host, self._installs[behind] if behind >= 0 else 0)
+        start = self._host
+        if (
+            len(self._installed) >= self._staged
+        ):  # in the room of the tile that many before, once all of those are written
+            start = max(start, self._installed[-self._staged])
         cycles = ceil(self._geometry.tile_bytes / self._geometry.host)
         self.steps.append(Fetch(tile, start, cycles))
         self._host = start + cycles
