@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from silmark.machines.lowering import Lowered, MatMul
 from silmark.machines.semantics import execute
 from silmark.numerics import arithmetic, formats
+from silmark.numerics.sums import Chunked
 
 Values = NDArray[Any]
 CHUNK = 160
 """Depth of a 16-bit product that is rounded once."""
 _INT8 = formats.get("int8-row")
+_CHUNKED = Chunked(CHUNK)
 
 
 def half(x: Values) -> Values:
@@ -40,21 +42,13 @@ def whole_sums(left: Values, right: Values) -> Values:
 
 
 def chunk_sums(left: Values, right: Values) -> Values:
-    """One chunk: products and sums in float64, of which 31 bits are spare, then one rounding to float32."""
-    return np.asarray((left.astype(np.float64) @ right.astype(np.float64)).astype(np.float32))
+    """One chunk: the exact sum of its products, rounded once to float32."""
+    return np.asarray(_CHUNKED(left, right))
 
 
 def scaled(sums: Values, rows: Values, columns: Values) -> Values:
     """Whole sums times both scales, in float32, as fp16."""
     return half(sums.astype(np.float32) * rows * columns)
-
-
-def _chunked(left: Values, right: Values) -> Values:
-    """Chunks in order of the depth, added in float32; equal to the arithmetic groq-fp16, by one BLAS call per chunk."""
-    total = chunk_sums(left[..., :CHUNK], right[..., :CHUNK, :])
-    for k in range(CHUNK, left.shape[-1], CHUNK):
-        total = total + chunk_sums(left[..., k : k + CHUNK], right[..., k : k + CHUNK, :])
-    return total
 
 
 def values(lowered: Lowered, exact: bool) -> dict[str, Values]:
@@ -69,9 +63,8 @@ def values(lowered: Lowered, exact: bool) -> dict[str, Values]:
 
     def product(one: MatMul, tensors: Mapping[str, Values]) -> Values:
         left, right = tensors[one.left], tensors[one.right]
-        if exact and one.stored:
-            return half(arithmetic.get("groq-int8").matmul(left, right))
-        return half(_chunked(half(left), half(right)))
+        ways = arithmetic.get("groq-int8" if exact and one.stored else "groq-fp16")
+        return half(ways.matmul(left, right))
 
     given = {n: v if n in lowered.weights else half(v) for n, v in lowered.tensors.items()}
     start = Lowered(lowered.instructions, given, lowered.weights, lowered.outputs)

@@ -20,25 +20,27 @@ from silmark.numerics.base import Arithmetic
 
 def names() -> list[str]:
     """All that `get` knows."""
-    return [*CHIPS, *(name for name in formats.FORMATS if name not in CHIPS)]
+    from silmark.numerics import analog  # noqa: PLC0415 - reads files, and needs this package's formats
+
+    return [*CHIPS, *analog.names(), *(name for name in formats.FORMATS if name not in CHIPS)]
 
 
 @lru_cache
 def get(name: str) -> Arithmetic:
-    """The arithmetic of that name; raises UnknownName with near matches."""
-    from silmark.numerics import analog  # noqa: PLC0415 - which reads files, and needs this package's formats
+    """The arithmetic of that name; raises UnknownName with near matches.
 
-    if name in ARITHMETICS:
-        return ARITHMETICS[name]
+    One that has only a format's name sums in float32 and leaves the sum in float32.
+    """
+    from silmark.numerics import analog  # noqa: PLC0415 - reads files, and needs this package's formats
+
+    if name in CHIPS:
+        return CHIPS[name]
     if name in analog.names():
         return analog.load(name)
-    if name in formats.FORMATS or name in formats.SHORT:
+    if name in formats.FORMATS or name in formats.PLANS:
         both = formats.get(name)
-        wide = both if name in ("bf16", "fp16") else formats.get("fp32")
-        return Digital(name=name, left=both, right=both, out=wide)
-    raise UnknownName(
-        "arithmetic", name, [*ARITHMETICS, *analog.names(), *formats.FORMATS], hint=f"known: {', '.join(ARITHMETICS)}"
-    )
+        return Digital(name=name, left=both, right=both, out=formats.get("fp32"))
+    raise UnknownName("arithmetic", name, names(), hint=f"known: {', '.join(names())}")
 
 
 __all__ = ["CHIPS", "Digital", "Factored", "get", "names"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from silmark.errors import UnknownName
 from silmark.numerics.base import NumberFormat
-from silmark.numerics.formats import affine, bfp, floats, integers, microexponents, mx, nvfp4, sbfp
-from silmark.numerics.formats import abfp, floats, integers
+from silmark.numerics.formats import abfp, affine, bfp, floats, integers, microexponents, mx, nvfp4, sbfp
 
 FORMATS: dict[str, NumberFormat] = {
     f.name: f
