@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from silmark.machines.tsu.jit import compiled
+from silmark.numerics.jit import compiled
 
 Sweeps = Callable[..., None]
 Values = Any

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from silmark.numerics.jit import compiled
 from silmark.numerics.sums.kernels import half
 
 Array = Any
@@ -45,10 +45,9 @@ def _meet(values: Array, pairs: Array) -> None:
             values[target, index] = half(values[source, index] + values[target, index])
 
 
-_jit: Any = numba.njit
-accumulate = _jit(cache=True, error_model="numpy")(_accumulate)
-meet = _jit(cache=True, error_model="numpy")(_meet)
-_add_flat = _jit(cache=True, error_model="numpy")(_add)
+accumulate = compiled(_accumulate)
+meet = compiled(_meet)
+_add_flat = compiled(_add)
 
 
 def add(a: Array, b: Array) -> Array:

@@ -9,22 +9,15 @@ not depend on how a product is cut into blocks or threads, and takes a sixth of 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
 from numpy import float32, uint32
 from numpy.typing import NDArray
 
-from silmark.figures.tables import cache_folder
+from silmark.numerics.jit import compiled
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 _Float = NDArray[np.float32]
 _Columns = tuple[_Float, _Float, _Float, _Float]
 _Settings = tuple[float, float, float]
-_CONFIG: Any = numba.config  # a module without types
 
 QUANTILE_BITS = 12
 """Bits of a hash that pick a quantile: 4,096 of them, which reach to 3.7 (normal) and 5.1 (logistic) deviations."""
@@ -34,19 +27,7 @@ _ONE = float32(1)  # a bare 1 would make everything around it float64
 _INL_PEAK = float32(3 * 3**0.5 / 2)  # u (1 - u^2) is largest at 1 / sqrt 3, where this makes it one
 
 
-def _compiled(function: _Function) -> _Function:
-    """Compiles a function when it is first called; later runs read the result from Silmark's cache folder."""
-    before = _CONFIG.CACHE_DIR
-    if "NUMBA_CACHE_DIR" not in os.environ:
-        _CONFIG.CACHE_DIR = str(cache_folder() / "compiled-numerics")
-    try:
-        jit: Any = numba.njit  # whose types do not know all of its options
-        return cast("_Function", jit(nogil=True, error_model="numpy", cache=True)(function))
-    finally:
-        _CONFIG.CACHE_DIR = before
-
-
-@_compiled
+@compiled
 def mixed(value: np.uint32) -> np.uint32:
     """A hash of 32 bits in which every bit depends on every bit (two rounds of xor, shift and odd factors)."""
     h = uint32(uint32(value ^ uint32(value >> uint32(16))) * uint32(0x7FEB352D))
@@ -54,14 +35,14 @@ def mixed(value: np.uint32) -> np.uint32:
     return uint32(h ^ uint32(h >> uint32(16)))
 
 
-@_compiled
+@compiled
 def draw_rows(key: int, table: _Float, deviations: _Float) -> None:
     """One deviate per row, into `deviations`."""
     for row in range(deviations.size):
         deviations[row] = table[uint32(mixed(uint32(uint32(key) ^ mixed(uint32(row)))) >> _SHIFT)]
 
 
-@_compiled
+@compiled
 def encode_rows(x: _Float, tile: int, limit: float, inl: float, codes: _Float, scales: _Float) -> None:
     """Codes of rows that share one bf16 scale per tile: `round(x / (scale / limit))`.
 
@@ -98,7 +79,7 @@ def encode_rows(x: _Float, tile: int, limit: float, inl: float, codes: _Float, s
                 codes[row, column] = code
 
 
-@_compiled
+@compiled
 def _add_rounded(line: _Float, bits: NDArray[np.uint32], sums: _Float) -> None:
     """Adds a line to sums, each element rounded to bf16 (ties to even); `bits` is the same memory."""
     for column in range(line.size):
@@ -108,7 +89,7 @@ def _add_rounded(line: _Float, bits: NDArray[np.uint32], sums: _Float) -> None:
         sums[column] += line[column]
 
 
-@_compiled
+@compiled
 def digitise(products: _Float, sums: _Float, columns: _Columns, row_scale: _Float, settings: _Settings) -> None:
     """One tile's products through a converter without noise, added to the sums of the tiles before.
 
@@ -134,7 +115,7 @@ def digitise(products: _Float, sums: _Float, columns: _Columns, row_scale: _Floa
         _add_rounded(line, bits, sums[row])
 
 
-@_compiled
+@compiled
 def digitise_noisy(
     products: _Float,
     sums: _Float,

@@ -6,14 +6,11 @@ Imported where such a sum is first asked for: numba takes half a second.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 
 from silmark.numerics.base import Array
-
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+from silmark.numerics.jit import compiled
 
 _COLUMNS = 128
 """Columns worked on at once, so that what is read of the right operand stays in cache for all rows of the left."""
@@ -23,11 +20,6 @@ _HALF_LEAST = np.int32((127 - 14) << 23)
 _HALF_SHIFT = np.int32((13 << 23) | (1 << 22))
 _HALF_OVER = np.float32(65520)
 _LEAST = np.float32(2.0**-100)
-
-
-def _compiled(function: _Function) -> _Function:
-    jit: Any = numba.njit  # whose types do not know all of its options
-    return cast("_Function", jit(cache=True, error_model="numpy")(function))
 
 
 def _half(x: np.float32) -> np.float32:
@@ -40,7 +32,7 @@ def _half(x: np.float32) -> np.float32:
     return rounded
 
 
-half = _compiled(_half)
+half = compiled(_half)
 
 
 def _halves(left: Array, right: Array, out: Array, each: int, fused: bool) -> None:
@@ -66,7 +58,7 @@ def _halves(left: Array, right: Array, out: Array, each: int, fused: bool) -> No
             out[row, start : start + width] = sums[0, :width]
 
 
-halves = _compiled(_halves)
+halves = compiled(_halves)
 
 
 def _aligned(left: Array, right: Array, out: Array, bits: int, group: int) -> None:
@@ -105,7 +97,7 @@ def _aligned(left: Array, right: Array, out: Array, bits: int, group: int) -> No
                 out[row, start + column] = np.trunc(total[column] * most[column]) / most[column]
 
 
-aligned = _compiled(_aligned)
+aligned = compiled(_aligned)
 
 
 def batched(kernel: Callable[..., None], left: Array, right: Array, *settings: float) -> Array:

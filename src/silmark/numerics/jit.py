@@ -1,0 +1,45 @@
+"""How inner loops are compiled: by numba, and kept in the package's cache folder.
+
+Imported where something compiled is first needed: numba takes half a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+
+from silmark.figures.tables import cache_folder
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+_CONFIG: Any = numba.config  # a module without types
+_SHARED = sorted(Path(__file__).parent.rglob("kernel*.py"))
+
+
+def compiled(function: _Function) -> _Function:
+    """Compiles a function when it is first called; later runs read the result from disk.
+
+    It may call others of its file, and compiled ones of numerics; threads of Python may run it side by side. No rule of
+    floating point is relaxed: equal inputs give equal bits on every machine.
+    """
+    before = _CONFIG.CACHE_DIR
+    if "NUMBA_CACHE_DIR" not in os.environ:  # read where a function is decorated; the setting is everybody's
+        _CONFIG.CACHE_DIR = str(cache_folder() / f"compiled-{_digest(inspect.getfile(function))}")
+    try:
+        jit: Any = numba.njit  # whose types do not know all of its options
+        return cast("_Function", jit(nogil=True, error_model="numpy", cache=True)(function))
+    finally:
+        _CONFIG.CACHE_DIR = before
+
+
+def _digest(file: str) -> str:
+    """Of the sources that a function may consist of: numba itself notices changes of its own file alone."""
+    digest = hashlib.sha256(numba.__version__.encode())
+    for source in (Path(file), *_SHARED):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
