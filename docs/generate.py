@@ -25,8 +25,7 @@ from silmark.figures import load_sources
 from silmark.figures.tables import packaged, schema
 from silmark.models.catalogue import architectures
 from silmark.planning.sweep.columns import COLUMNS
-from silmark.report import analog, catalogue, numerics, physical
-from silmark.report import catalogue, physical, support_matrix
+from silmark.report import analog, catalogue, numerics, physical, support_matrix
 from silmark.report.schema import DOCUMENTS, json_schema
 from silmark.validation.kv_blocks import logged
 

@@ -39,12 +39,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Depth", "SilmarkError", "__version__", "build_or_buy", "cable", "capacity", "channel", "check_claim", "collective",
-    "compare", "cost", "engine", "estimate", "machine", "memory", "port", "search", "search_training", "serve_sim",
-    "size", "sweep", "system", "trace", "train",
-    "compare", "cost", "engine", "estimate", "memory", "port", "search", "search_training", "serve_sim", "size",
-    "support", "support_formats", "support_matrix", "sweep", "system", "trace", "train",
     "compare", "cost", "engine", "estimate", "machine", "memory", "output_quality", "port", "search",
-    "search_training", "serve_sim", "size", "sweep", "system", "trace", "train",
+    "search_training", "serve_sim", "size", "support", "support_formats", "support_matrix", "sweep", "system", "trace",
+    "train",
 ]  # fmt: skip
 
 _WHERE = {

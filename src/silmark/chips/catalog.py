@@ -21,8 +21,7 @@ EVIDENCE = ("measured", "published", "none")
 OPERATORS = ("gemm", "attention", "experts", "scan", "conv", "elementwise", "gibbs", "training")
 _TEXTS = ("id", "name", "vendor", "family", "status", "since", "system", "precision", "evidence", "stack")
 _LISTS = ("aliases", "purpose")
-_OTHERS = ("notes", "cannot", "support", "generation")
-_OTHERS = ("notes", "cannot", "generation", "arithmetic")
+_OTHERS = ("notes", "cannot", "support", "generation", "arithmetic")
 _TECHNOLOGIES = tuple(f"link.{role}.technology" for role in ("scale_up", "scale_out", "host"))
 _POSITIVE = ("peak", "achievable", "memory", "compute", "link")
 
@@ -89,10 +88,9 @@ def parse(path: Path, table: dict[str, Any]) -> Chip:
     if "generation" in table:
         texts["generation"] = _text(path, table, "generation")
     notes, support = str(table.get("notes", "")), ways.read_all(table.get("support", {}), path)
-    return Chip(notes=notes, cannot=cannot, support=support, kinds=kinds, figures=figures, **texts, **lists)  # type: ignore[arg-type]
     return Chip(
-        notes=str(table.get("notes", "")), arithmetic=rules(path, table.get("arithmetic", {})),
-        cannot=cannot, kinds=kinds, figures=figures, **texts, **lists,  # type: ignore[arg-type]
+        notes=notes, arithmetic=rules(path, table.get("arithmetic", {})), cannot=cannot, support=support,
+        kinds=kinds, figures=figures, **texts, **lists,  # type: ignore[arg-type]
     )  # fmt: skip
 
 

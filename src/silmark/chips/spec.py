@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from silmark.chips.ways import Way
 from silmark.chips.arithmetic import Rule
+from silmark.chips.ways import Way
 from silmark.errors import BadFile
 from silmark.figures import Figure
 from silmark.figures.tables import expected_unit

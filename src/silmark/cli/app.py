@@ -42,8 +42,7 @@ app = typer.Typer(
 _ASK, _MONEY, _WIRES = "What would it do?", "What would it cost?", "Links and memory"
 _KNOW, _CHECK = "What is known?", "How wrong is it?"
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    _ASK: (compare, support, estimate, engine, search, size, serve_sim, capacity, sweep, train),
-    _ASK: (compare, estimate, quality, engine, search, size, serve_sim, capacity, sweep, train),
+    _ASK: (compare, support, quality, estimate, engine, search, size, serve_sim, capacity, sweep, train),
     _MONEY: (cost, port, build_or_buy),
     _WIRES: (collective, channel, cable, memory),
     _KNOW: (models, schema),

@@ -10,11 +10,11 @@ from silmark.machines.base import Machine
 
 MACHINES: dict[str, str] = {
     "tsp": "silmark.machines.tsp:Tsp",
-    "tsu": "silmark.machines.tsu:Tsu",
+    "wafer": "silmark.machines.wafer:WaferMesh",
     "dimc": "silmark.machines.dimc:InMemory",
     "systolic": "silmark.machines.systolic:SystolicArray",
-    "wafer": "silmark.machines.wafer:WaferMesh",
     "photonic": "silmark.machines.photonic:Photonic",
+    "tsu": "silmark.machines.tsu:Tsu",
 }
 """Name -> where its class is."""
 
