@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from silmark.errors import BadValue
@@ -75,6 +75,7 @@ def test_a_chunk_that_float64_cannot_decide_is_summed_as_integers():
 
 @pytest.mark.slow
 @given(seed=st.integers(0, 1000), core=st.integers(1, 20), fused=st.booleans())
+@example(seed=512, core=14, fused=True)  # a product that decides a tie between two FP16 values, and is lost to float32
 @few
 def test_halves_round_everything_to_fp16(seed, core, fused):
     left, right = operands("fp16", length=50, seed=seed)

@@ -15,7 +15,8 @@ class Halves:
 
     A core multiplies and adds with `@fmach` and `@faddh` and partial sums travel as FP16 (WaferLLM, OSDI 2025,
     arXiv:2502.04563). Sums of two FP16 values in float32, rounded to FP16, are sums rounded once: float32 has more
-    than 2 * 11 + 2 bits (Figueroa 1995). Whether the multiply-add rounds once or twice is not stated there.
+    than 2 * 11 + 2 bits (Figueroa 1995); a fused product and sum need float64 for that. Whether the multiply-add rounds
+    once or twice is not stated there.
 
     Attributes:
         each: elements of the sum that one core holds; WaferLLM spreads 4,096 over 420 to 750 cores.

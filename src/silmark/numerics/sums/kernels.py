@@ -19,6 +19,9 @@ _EXPONENT = np.int32(0x7F800000)
 _HALF_LEAST = np.int32((127 - 14) << 23)
 _HALF_SHIFT = np.int32((13 << 23) | (1 << 22))
 _HALF_OVER = np.float32(65520)
+_DOUBLE_EXPONENT = np.int64(0x7FF0000000000000)
+_DOUBLE_LEAST = np.int64((1023 - 14) << 52)
+_DOUBLE_SHIFT = np.int64((42 << 52) | (1 << 51))
 _LEAST = np.float32(2.0**-100)
 
 
@@ -35,6 +38,17 @@ def _half(x: np.float32) -> np.float32:
 half = compiled(_half)
 
 
+@compiled
+def _half_of_double(x: np.float64) -> np.float64:
+    """The float64 x rounded to FP16 in the same way."""
+    unit = max(np.float64(x).view(np.int64) & _DOUBLE_EXPONENT, _DOUBLE_LEAST)
+    shifter = np.int64(unit + _DOUBLE_SHIFT).view(np.float64)
+    rounded = (x + shifter) - shifter
+    if abs(x) >= _HALF_OVER:
+        rounded = np.float64(np.inf) if x > 0 else np.float64(-np.inf)
+    return rounded
+
+
 def _halves(left: Array, right: Array, out: Array, each: int, fused: bool) -> None:
     """See `silmark.numerics.sums.halves`."""
     rows, length = left.shape
@@ -47,8 +61,11 @@ def _halves(left: Array, right: Array, out: Array, each: int, fused: bool) -> No
             for k in range(length):
                 factor, total = left[row, k], sums[k // each]
                 for column in range(width):
-                    product = factor * right[k, start + column]
-                    total[column] = half(total[column] + (product if fused else half(product)))
+                    if fused:  # a product of 22 bits and a sum of 11: float32 would round before FP16 does
+                        product = np.float64(factor) * np.float64(right[k, start + column])
+                        total[column] = _half_of_double(np.float64(total[column]) + product)
+                    else:
+                        total[column] = half(total[column] + half(factor * right[k, start + column]))
             apart = 1
             while apart < cores:
                 for core in range(0, cores - apart, 2 * apart):
