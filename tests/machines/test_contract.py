@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+import silmark
 from silmark import chips
 from silmark.figures import Grade
 from silmark.figures.sources import load_sources
@@ -82,3 +87,17 @@ def test_its_floor_plan_shows_units_that_were_measured(name: str) -> None:
             beside = a.x + a.width <= b.x + 1e-9 or b.x + b.width <= a.x + 1e-9
             above = a.y + a.height <= b.y + 1e-9 or b.y + b.height <= a.y + 1e-9
             assert beside or above, (a, b)
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("tsp", "fp16"), ("wafer", "fp16"), ("systolic", None), ("dimc", "bfp16-64")]
+)
+def test_results_beyond_its_numbers_are_an_answer(name: str, form: str | None, tmp_path: Path) -> None:
+    """Weights near FP16's largest make sums that FP16 does not have and BF16 has."""
+    size = {"m": 2, "n": 64, "k": 64}
+    document = {"schema": "silmark.program/1", "operator": "gemm", "shape": size, "weights": "w.safetensors"}
+    (tmp_path / "p.json").write_text(json.dumps(document | ({"format": form} if form else {})))
+    save_file({"weight": np.full((64, 64), 6e4, np.float32)}, tmp_path / "w.safetensors")
+    answer = silmark.machine(name, str(tmp_path / "p.json"))
+    assert (answer.run is None) == (form is not None)
+    assert form is None or f"beyond the largest number of {form}" in answer.reason

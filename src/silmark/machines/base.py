@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
+import numpy as np
+
 from silmark.chips import Chip
 from silmark.errors import BadFile, BadValue
 from silmark.figures import Figure
@@ -118,7 +120,12 @@ class Machine(ABC):
             name: option.parse(name, options[name]) if name in options else option.default
             for name, option in self.options.items()
         }
-        return self.run(program, chip, **chosen)
+        found = self.run(program, chip, **chosen)
+        if isinstance(found, Run) and (
+            lost := sum(np.count_nonzero(~np.isfinite(one)) for one in found.outputs.values())
+        ):
+            return Refusal(f"{lost:,} results are beyond the largest number of {found.format} or of its sums")
+        return found
 
     def format(self, program: Program) -> str:
         """The format that a program runs in here."""
