@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from silmark import formats
 from silmark.errors import BadFile
-from silmark.figures.figure import Grade
-from silmark.figures.tables import packaged
+from silmark.figures import Grade
+from silmark.figures.tables import packaged, read_grade
 
 if TYPE_CHECKING:
     from silmark.chips.spec import Chip
@@ -58,12 +58,7 @@ def _rule(path: Path | str, name: str, leaf: object) -> Rule:
         raise BadFile(path, "expected { name = ..., source = ..., grade = ... } and perhaps a note", key)
     if not all(isinstance(text, str) and len(text) <= 400 for text in leaf.values()):
         raise BadFile(path, "name, source, grade and note must be texts of at most 400 characters", key)
-    try:
-        grade = Grade.parse(leaf["grade"])
-    except KeyError:
-        raise BadFile(
-            path, f"grade {leaf['grade'][:40]!r}; expected one of {', '.join(map(str, Grade))}", key
-        ) from None
+    grade = read_grade(path, key, leaf["grade"])
     return Rule(leaf["name"], leaf["source"], grade, leaf.get("note", ""))
 
 

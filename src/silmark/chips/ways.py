@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 from silmark import formats
 from silmark.errors import BadFile
 from silmark.figures import Grade
-from silmark.figures.tables import data_folder, packaged
+from silmark.figures.tables import data_folder, packaged, read_grade
 
 By = Literal["native", "fallback", "converted", "stored"]
 """Operators run natively or by a fallback; formats are multiplied natively, converted (multiplied, but widened by the
@@ -104,9 +104,5 @@ def read(leaf: Any, path: Path, key: str) -> Way:  # noqa: ANN401 - what a TOML 
     allowed = ("native", "fallback") if feature in FEATURES else get_args(By)[2:]
     if leaf["by"] not in allowed:
         raise BadFile(path, f"by {leaf['by'][:40]!r}; expected one of {', '.join(allowed)}", key)
-    try:
-        grade = Grade.parse(leaf["grade"])
-    except KeyError:
-        known = ", ".join(map(str, Grade))
-        raise BadFile(path, f"grade {leaf['grade'][:40]!r}; expected one of {known}", key) from None
+    grade = read_grade(path, key, leaf["grade"])
     return Way(leaf["by"], leaf["on"], leaf["how"], leaf["source"], grade, tuple(shown))

@@ -152,6 +152,14 @@ def walk(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield path, value
 
 
+def read_grade(path: Path | str, key: str, word: str) -> Grade:
+    """The grade of that name; raises BadFile."""
+    try:
+        return Grade.parse(word)
+    except KeyError:
+        raise BadFile(path, f"grade {word[:40]!r}; expected one of {', '.join(map(str, Grade))}", key) from None
+
+
 def read_figure(path: Path | str, key: str, leaf: Mapping[str, Any], si_unit: str | None = None) -> Figure:
     """Checks one leaf and returns it in SI; `si_unit` is the unit that the schema expects."""
     unknown = set(leaf) - _LEAF_KEYS
@@ -170,12 +178,7 @@ def read_figure(path: Path | str, key: str, leaf: Mapping[str, Any], si_unit: st
     rivals = leaf.get("alternatives", [])
     if not isinstance(rivals, list) or not all(isinstance(rival, dict) for rival in rivals):
         raise BadFile(path, "alternatives must be a list of tables", key)
-    try:
-        grade = Grade.parse(leaf["grade"])
-    except KeyError:
-        raise BadFile(
-            path, f"grade {leaf['grade'][:40]!r}; expected one of {', '.join(map(str, Grade))}", key
-        ) from None
+    grade = read_grade(path, key, leaf["grade"])
     value, low, high = (_number(path, key, n, leaf.get(n, leaf["value"])) for n in ("value", "low", "high"))
     if not low <= value <= high:
         raise BadFile(path, f"low {low:g} <= value {value:g} <= high {high:g} does not hold", key)
