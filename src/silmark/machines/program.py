@@ -46,6 +46,7 @@ class Program:
         weights: safetensors file with the weights, None where they are drawn.
         graph: of `graph` programs: the JSON object as it stands, at most `MOST_BYTES`; its machine checks it.
         note: a line for readers.
+        path: of its file, named in messages.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Program:
     weights: Path | None = None
     graph: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    path: Path | str = "program"
 
     def sizes(self) -> Shape:
         """The shape; raises BadValue for a graph, which has none."""
@@ -133,6 +135,7 @@ def parse(table: object, path: Path | str = "program") -> Program:
         weights=_weights(table, path),
         graph=_graph(table, operator, path),
         note=_text(table, "note", "", path),
+        path=path,
     )
     return _bounded(program, path)
 

@@ -131,9 +131,9 @@ def read(program: Program) -> tuple[Spec, Graph]:
         if first["type"] == "extra_forbidden":
             remedy = f"unknown key; a graph has {', '.join(Spec.model_fields)}"
         key = ".".join(["graph", *map(str, first["loc"])])
-        raise BadFile(program.name, remedy, key) from None
+        raise BadFile(program.path, remedy, key) from None
     except BadValue as wrong:
-        raise BadFile(program.name, str(wrong), "graph") from None
+        raise BadFile(program.path, str(wrong), "graph") from None
     weights = Weights(program.weights)
     couplings, biases = weights.vector("couplings", len(graph.edges)), weights.vector("biases", graph.spins)
     weights.close()
@@ -153,9 +153,9 @@ def denoiser(program: Program, spec: Spec, wiring: Graph) -> Denoiser | None:
     ):
         if {len(row) for row in rows} != {wanted} or not len(rows) == len(units) == spec.steps:
             problem = f"expected {wanted:,} numbers for each of {spec.steps} steps, and a unit for each step"
-            raise BadFile(program.name, problem, f"graph.denoise.{name}")
+            raise BadFile(program.path, problem, f"graph.denoise.{name}")
     if given.picture > spec.side:
-        raise BadFile(program.name, f"expected at most {spec.side}, the side of the lattice", "graph.denoise.picture")
+        raise BadFile(program.path, f"expected at most {spec.side}, the side of the lattice", "graph.denoise.picture")
     couplings = np.asarray(given.couplings, dtype=np.float64) * np.asarray(given.coupling_units)[:, None]
     biases = np.asarray(given.biases, dtype=np.float64) * np.asarray(given.bias_units)[:, None]
     return Denoiser(wiring, spread_pixels(spec.side, given.picture), couplings, biases, given.flips)
