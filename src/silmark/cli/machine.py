@@ -63,9 +63,9 @@ def run(
     from silmark.report.table import console, figures, grid  # noqa: PLC0415
 
     screen, found = console(), answer.run
-    screen.print(f"{answer.machine.title} as {answer.chip.id}\n", markup=False)
+    screen.print(f"{answer.machine.title} as {answer.chip.id}", markup=False)
     if found is None:
-        screen.print(answer.reason, markup=False)
+        screen.print(f"\n{answer.reason}", markup=False)
         return
     screen.print(grid(["", ""], page.summary(answer, found)))
     screen.print()
