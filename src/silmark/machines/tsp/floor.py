@@ -105,7 +105,6 @@ class Floor:
         self.sxm_out = {half: Line() for half in HALVES}
         self._turn = 0
         self._paths: dict[tuple[int, tuple[int, ...]], tuple[Candidate, ...]] = {}
-        self.carried = 0
 
     @property
     def used_bytes(self) -> int:

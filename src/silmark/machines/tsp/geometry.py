@@ -21,7 +21,6 @@ class Geometry:
 
     Attributes:
         lanes: elements of a vector, 20 superlanes of 16.
-        superlanes: an instruction reaches one after the other, a cycle each.
         planes: 8-bit arrays of lanes x lanes on both sides; two of a side join to one 16-bit array of half the depth.
         streams: per direction.
         slices, banks, words: memory slices per side, banks of each, vectors in each.
@@ -34,7 +33,6 @@ class Geometry:
     """
 
     lanes: int
-    superlanes: int
     planes: int
     streams: int
     slices: int
@@ -86,7 +84,6 @@ def geometry(facts: Facts) -> Geometry:
     link = facts.own("link.rate").value * facts.own("link.payload").value
     return Geometry(
         lanes=lanes,
-        superlanes=facts.whole("lanes.superlanes"),
         planes=round(facts.of_chip("compute.arrays").value),
         streams=facts.whole("streams.per_direction"),
         slices=slices,
