@@ -28,11 +28,10 @@ os.environ["SILMARK_HOME"] = _CACHE.name  # the user's own measurement of the ho
 
 _CORES = {
     "led": ("fleets", "pool"),
-    "sglang": ("sglang",),
-    "trtllm": ("trtllm", "told_apart"),
+    "others": ("sglang", "trtllm", "test_policies", "told_apart"),
     "vllm": ("serving", "replay", "traffic"),
 }
-"""Variants of the core, and what the names of tests that need them have in common."""
+"""Variants of the core (two of them under `others`), and what the names of tests that need them have in common."""
 
 
 class _ByCore(LoadScopeScheduling):  # type: ignore[misc]

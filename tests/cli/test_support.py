@@ -119,7 +119,7 @@ def test_pictures(words: tuple[str, ...], ending: str, run: Run, tmp_path: Path)
         (("--formats", "--plot", "a.gif"), ("plot", ".png")),
         (("--formats", "--plot", "/nowhere/a.png"), ("plot", "existing folder")),
         (("nowhere/config.json",), ("nowhere/config.json",)),
-        (("hf:nobody\x1b/nothing",), ("hf:",)),
+        (("hf:nobody\x1b/nothing",), ("hub",)),
     ],
 )
 def test_wrong_words_get_a_sentence(words: tuple[str, ...], expected: tuple[str, ...], run: Run) -> None:

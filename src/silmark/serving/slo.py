@@ -36,7 +36,9 @@ class Limit:
         return f"{self.metric}_s.p{self.percentile:g}"
 
     def __str__(self) -> str:
-        return f"{self.metric}:{si(self.seconds, 's').replace(' ', '')}@p{self.percentile:g}"
+        usual = 1e-6 <= self.seconds < 1000  # what is said can be asked again, in seconds, ms or us
+        time = si(self.seconds, "s").replace(" ", "") if usual else f"{self.seconds:g}s"
+        return f"{self.metric}:{time}@p{self.percentile:g}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from silmark.api.slo import slo
@@ -42,6 +42,8 @@ def test_no_promises() -> None:
 
 
 @settings(deadline=None)
+@example(text="ttft:1h")
+@example(text="tpot:1e-9us")
 @given(
     text=st.text(max_size=30) | st.from_regex(r"(ttft|tpot|e2el|itl):[0-9a-z.]{0,6}(@p?[0-9.]{0,5})?", fullmatch=True)
 )
