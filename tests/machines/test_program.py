@@ -125,6 +125,7 @@ def test_the_command(run: Callable[..., Any], tmp_path: Path) -> None:
         (("tsp", "--program", "no.json"), "no such file"),
         (("tsp", "--chip", "h100"), "one that tsp stands for"),
         (("tsp", "--set", "chips"), "name=value"),
+        (("tsp", "--precision", "fp3"), "one of int8, fp16 on tsp"),
         (("tsp", "--set", "chips=9"), "a whole number from 1 to 8"),
         (("tsp", "--set", "lanes=9"), "one of chips on tsp"),
         (("tsp", "--timeline", "/no/where.json"), "a file that can be written"),
@@ -133,4 +134,6 @@ def test_the_command(run: Callable[..., Any], tmp_path: Path) -> None:
         wrong = run("machine", "run", *words)
         assert wrong.code == 2
         assert said in wrong.err
+    other = json.loads(run("machine", "run", "tsp", "--program", "gemm", "--precision", "fp16", "--json").out)
+    assert (document["run"]["format"], other["run"]["format"]) == ("int8", "fp16")
     DOCUMENTS["machines"].model_validate(json.loads(run("machine", "list", "--json").out))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from silmark import chips as catalogue
 from silmark.chips import Chip
@@ -19,6 +20,7 @@ def machine(
     program: str | Program | None = None,
     *,
     chip: str | Chip | None = None,
+    precision: str | None = None,
     options: Mapping[str, str | float] | None = None,
     check: bool = True,
 ) -> MachineAnswer:
@@ -29,6 +31,7 @@ def machine(
         program: path of a `.json` file, a packaged program's name, or a Program; None for the one that shows the
             machine.
         chip: one that the machine stands for, by name or `.toml` file; None for its usual one.
+        precision: number format in place of the program's; None for that.
         options: the machine's own, by name, such as {"chips": 4}.
         check: compute the float64 reference as well, which takes about as long as the run.
 
@@ -37,6 +40,8 @@ def machine(
     """
     made = machine_of(name)
     asked = program if isinstance(program, Program) else load(made.program if program is None else program)
+    if precision is not None:
+        asked = replace(asked, format=precision)
     silicon = chip if isinstance(chip, Chip) else catalogue.load(made.chips[0] if chip is None else chip)
     found = made.ask(asked, silicon, **(options or {}))
     if isinstance(found, Refusal):

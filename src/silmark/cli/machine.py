@@ -40,6 +40,9 @@ def run(
     chip: Annotated[
         str | None, typer.Option(help="one that it stands for, or a .toml file (the usual one)", show_default=False)
     ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="a number format in place of the program's", show_default=False)
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="an option of the machine: chips=4", show_default=False)
     ] = None,
@@ -52,7 +55,7 @@ def run(
     """Execute a program: outputs against float64, cycles, joules, and how busy the units were."""
     from silmark.api.machine import machine, option_words  # noqa: PLC0415
 
-    answer = machine(name, program, chip=chip, options=option_words(set_ or []), check=check)
+    answer = machine(name, program, chip=chip, precision=precision, options=option_words(set_ or []), check=check)
     left_out = answer.timeline(timeline) if timeline is not None else ""
     if plot is not None:
         answer.plot(plot)
