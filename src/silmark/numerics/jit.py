@@ -5,7 +5,6 @@ Imported where something compiled is first needed: numba takes half a second.
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import os
 from collections.abc import Callable
@@ -14,11 +13,12 @@ from typing import Any, TypeVar, cast
 
 import numba
 
-from silmark.figures.tables import cache_folder
+from silmark.figures.compiled import compiled_folder
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _CONFIG: Any = numba.config  # a module without types
 _SHARED = sorted(Path(__file__).parent.rglob("kernel*.py"))
+"""Beside its own file, what a compiled function may call."""
 
 
 def compiled(function: _Function) -> _Function:
@@ -29,17 +29,9 @@ def compiled(function: _Function) -> _Function:
     """
     before = _CONFIG.CACHE_DIR
     if "NUMBA_CACHE_DIR" not in os.environ:  # read where a function is decorated; the setting is everybody's
-        _CONFIG.CACHE_DIR = str(cache_folder() / f"compiled-{_digest(inspect.getfile(function))}")
+        _CONFIG.CACHE_DIR = str(compiled_folder((Path(inspect.getfile(function)), *_SHARED)))
     try:
         jit: Any = numba.njit  # whose types do not know all of its options
         return cast("_Function", jit(nogil=True, error_model="numpy", cache=True)(function))
     finally:
         _CONFIG.CACHE_DIR = before
-
-
-def _digest(file: str) -> str:
-    """Of the sources that a function may consist of: numba itself notices changes of its own file alone."""
-    digest = hashlib.sha256(numba.__version__.encode())
-    for source in (Path(file), *_SHARED):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
