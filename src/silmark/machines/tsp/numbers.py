@@ -26,7 +26,7 @@ _CHUNKED = Chunked(CHUNK)
 
 
 def half(x: Values) -> Values:
-    """Rounded to fp16, ties to even; beyond the largest it saturates."""
+    """Rounded to fp16, ties to even; infinite beyond the largest."""
     return np.asarray(formats.get("fp16").quantize(np.asarray(x, dtype=np.float32)))
 
 

@@ -45,6 +45,11 @@ class Chain:
     above: tuple[int, ...]
     below: tuple[int, ...]
 
+    @property
+    def sides(self) -> tuple[tuple[int, ...], ...]:
+        """Those that have cores, in the order in which they are added."""
+        return tuple(side for side in (self.above, self.below) if side)
+
 
 @cache
 def tree(length: int, levels: int) -> tuple[tuple[Chain, ...], ...]:
@@ -99,10 +104,9 @@ def cycles(core: Core, way: Way, length: int, count: int, levels: int = 2, *, sp
     for level in levels_of(way, length, levels):
         for chain in level:
             root = chain.root
-            for side in (chain.above, chain.below):
-                if side:
-                    ready[root] = max(ready[root], _arrival(core, side, root, ready)) + core.stage
-                    ready[root] += core.passing(count)
+            for side in chain.sides:
+                ready[root] = max(ready[root], _arrival(core, side, root, ready)) + core.stage
+                ready[root] += core.passing(count)
     if not spread:
         return ready[root]
     ends = []
@@ -148,7 +152,7 @@ def traffic(way: Way, length: int, count: int, levels: int = 2, *, spread: bool 
         return loads
     for level in levels_of(way, length, levels):
         for chain in level:
-            for side in (chain.above, chain.below):
+            for side in chain.sides:
                 for here, there in pairwise((*side, chain.root)):
                     loads[min(here, there) : max(here, there)] += count
     loads += count if spread else 0
@@ -163,9 +167,8 @@ def additions(way: Way, length: int, levels: int) -> tuple[int, NDArray[np.int64
     for level in levels_of(way, length, levels):
         for chain in level:
             root = chain.root
-            for side in (chain.above, chain.below):
-                if side:
-                    pairs += pairwise((*side, root))
+            for side in chain.sides:
+                pairs += pairwise((*side, root))
     return root, np.asarray(pairs, np.int64).reshape(-1, 2)
 
 
