@@ -7,7 +7,7 @@ PEER ?= .peer
 # Measured rows live outside of the package; tests and fits that want them read this folder.
 export SILMARK_DATA ?= $(if $(wildcard ../shared/measurements),$(abspath ../shared),)
 
-.PHONY: demo test test-models lint bench docs calibrate refit clean
+.PHONY: demo test test-models explore lint bench docs calibrate refit clean
 
 demo: $(VENV)/.installed  ## the main job: one model in, every chip's answer out
 	$(BIN)/silmark compare llama-3.1-70b
@@ -17,6 +17,9 @@ test: lint  ## environment, lint, types, layers, tests
 
 test-models: $(VENV)/.models  ## the tests that skip without PyTorch, MiniLM's weights and thrml
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "torch or thermo"
+
+explore: $(VENV)/.dev  ## the laws of the catalogue on examples that no run before has tried
+	$(BIN)/python -m pytest -n 2 -m hypothesis --hypothesis-profile=fresh
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check src tests benchmarks docs

@@ -14,6 +14,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from silmark.figures.tables import data_folder
@@ -24,6 +25,11 @@ if "NUMBA_CACHE_DIR" not in os.environ:  # what takes minutes to compile is kept
 _CACHE = tempfile.TemporaryDirectory(prefix="silmark-tests-")
 os.environ["SILMARK_CACHE"] = _CACHE.name  # before any test module loads a chip
 os.environ["SILMARK_HOME"] = _CACHE.name  # the user's own measurement of the host must not decide a test
+
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.register_profile("same", _PATIENT, derandomize=True, database=None)
+settings.register_profile("fresh", _PATIENT, print_blob=True)
+settings.load_profile("same")  # whether a change passes must not depend on luck; `make explore` draws fresh examples
 
 
 _CORES = {

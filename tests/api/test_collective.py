@@ -93,7 +93,7 @@ def test_wrong_words_get_a_sentence(run: Run, words: tuple[str, ...], said: str)
     assert "Traceback" not in found.err
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     st.sampled_from([*PATTERNS, "x"]),
     st.one_of(st.sampled_from(names()), st.text(max_size=6)),

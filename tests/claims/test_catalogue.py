@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from silmark import claims
@@ -169,8 +169,7 @@ _values = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None,
-          suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
+@settings(max_examples=150)
 @given(st.data())
 def test_any_change_to_a_file_gives_a_claim_or_a_sentence(data: st.DataObject) -> None:
     wrong = copy.deepcopy(table())

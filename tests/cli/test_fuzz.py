@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from silmark import api
@@ -27,10 +27,6 @@ SEEDS = ("nvidia-h100-sxm5-80gb", "groq-groqchip-1", "cerebras-wse-3", "dmatrix-
 def bounded(examples: int) -> settings:
     return settings(
         max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from silmark.report.schema import DOCUMENTS
@@ -122,8 +122,7 @@ words = st.one_of(
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None, derandomize=True, database=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])  # fmt: skip
+@settings(max_examples=40)
 @given(first=words, second=words, third=words)
 def test_any_words_get_an_answer_or_a_sentence(first: str, second: str, third: str, run: Run) -> None:
     for command in (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import silmark
@@ -174,13 +174,7 @@ ways = st.dictionaries(st.sampled_from(["by", "on", "how", "source", "grade", "s
 
 
 @given(st.dictionaries(st.sampled_from(["scan", "gemm", "fp8", "spin"]), st.one_of(ways, leaves), max_size=3))
-@settings(
-    max_examples=40,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=40)
 def test_any_table_is_an_answer_or_a_sentence(h100_toml: str, tmp_path: Path, table: dict[str, Any]) -> None:
     def toml(value: Any) -> str:
         if isinstance(value, dict):

@@ -123,7 +123,7 @@ def test_the_command_says_from_which_volume(run: Run) -> None:
     assert "building pays from" in ran.out or "no volume pays" in ran.out
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@settings(max_examples=100)
 @given(key=st.sampled_from(list(nre.defaults())), value=st.floats(0, 1e9),
        unit=st.sampled_from(["", "USD@2026", "USD/GB@2026", "USD/W@2026", "mm2", "1/cm2", "year"]))  # fmt: skip
 def test_random_words_give_an_answer_or_a_sentence(key: str, value: float, unit: str) -> None:

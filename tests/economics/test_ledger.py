@@ -43,7 +43,7 @@ def ledgers(draw_: st.DrawFn) -> Ledger:
     return Ledger(tuple(lines), {key: draw_(intervals()) for key in sorted(used)})
 
 
-laws = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+laws = settings(max_examples=60)
 
 
 @laws

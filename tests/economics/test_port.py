@@ -123,7 +123,7 @@ def test_the_command_says_what_it_costs(run: Run) -> None:
 MOVES = [*porting.work(), *(f"{name}.{key}" for name, stack in porting.stacks().items() for key in stack.figures)]
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@settings(max_examples=100)
 @given(
     key=st.sampled_from(MOVES), value=st.floats(0, 1e9), unit=st.sampled_from(["", "month", "USD/year@2026", "1/year"])
 )

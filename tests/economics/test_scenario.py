@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import silmark
@@ -170,8 +170,7 @@ def toml(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
+@settings(max_examples=200)
 @given(table=tables)
 def test_random_files_are_read_or_refused(table: dict[str, Any], tmp_path: Path) -> None:
     path = written(tmp_path, "\n".join(f"{key} = {toml(value)}" for key, value in table.items()))
@@ -182,7 +181,7 @@ def test_random_files_are_read_or_refused(table: dict[str, Any], tmp_path: Path)
     json.dumps(found.as_dict(), allow_nan=False)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200)
 @given(key=st.sampled_from([*defaults(), "chip.price.purchase", "chip.price.cloud"]), value=st.floats(0, 1e12),
        unit=st.sampled_from(["", "USD@2026", "USD/kWh@2026", "USD/h@2026", "year", "%"]))  # fmt: skip
 def test_random_words_give_an_answer_or_a_sentence(key: str, value: float, unit: str) -> None:

@@ -51,7 +51,7 @@ def test_every_system_answers_with_blocks_or_a_reason(system: str, model: str) -
     assert 0 <= bounds.low <= bounds.mid <= bounds.high
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.floats(1.0, 4.0), st.sampled_from(["vllm", "sglang", "trtllm"]), st.sampled_from(["llama-3.1-8b", "gemma-2-9b"])
 )
@@ -71,7 +71,7 @@ def test_more_memory_never_means_fewer_blocks(more: float, policy: str, model: s
     assert counts[0] <= counts[1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0.4, 1.0), st.floats(0.4, 1.0), st.integers(1, 2048), st.integers(1, 2048))
 def test_a_larger_share_or_fewer_sequences_never_mean_fewer_blocks(a: float, b: float, few: int, many: int) -> None:
     def count(share: float, seqs: int) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from silmark.chips import catalog as chips
@@ -80,7 +80,7 @@ def test_wrong_networks_are_refused(key: str, wrong: object) -> None:
         network(**{key: wrong})
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(
     st.sampled_from(["topology", "in_network_reduction", "oversubscription", "leaf_ports", "hop_latency", "bandwidth"]),
     st.one_of(

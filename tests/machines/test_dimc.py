@@ -47,7 +47,6 @@ def ran(one: Program, chip: str = "dmatrix-corsair", **options: str | float) -> 
 
 
 @given(bits=st.sampled_from([4, 8]), m=st.integers(1, 5), k=st.integers(1, 64), seed=st.integers(0, 999))
-@settings(deadline=None)
 def test_one_bit_at_a_time_gives_the_same_whole_numbers(bits: int, m: int, k: int, seed: int) -> None:
     most = 2 ** (bits - 1)
     draw = np.random.default_rng(seed).integers
@@ -184,7 +183,7 @@ def test_shapes_that_do_not_tile_are_padded() -> None:
     m=st.integers(1, 500), n=st.integers(1, 5000), k=st.integers(1, 5000), cards=st.sampled_from([1, 2, 3, 8, 64]),
     format_=st.sampled_from(tuple(PLANNED)), cut=st.booleans(), stored=st.booleans(), batch=st.integers(1, 20),
 )  # fmt: skip
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_laws_of_placement(
     m: int, n: int, k: int, cards: int, format_: str, cut: bool, stored: bool, batch: int
 ) -> None:

@@ -82,7 +82,7 @@ def _executed(
     return {name: done.tensors[name] for name in lowered.outputs}
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=20)
 @given(m=st.integers(1, 300), n=st.integers(1, 400), k=st.integers(1, 900), planes=st.integers(1, 2))
 def test_tiles_on_cores_compute_what_numerics_computes(m: int, n: int, k: int, planes: int) -> None:
     """Without noise, to the last bit: tiles, shares of vectors and the order of sums do not show."""
@@ -291,7 +291,7 @@ def test_writing_cells_is_paid_per_tile() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_laws_hold_for_any_attention_and_any_option(data: st.DataObject) -> None:
     """The executor finds no fault, nothing happens outside the run, no unit is busy for more than all of it."""

@@ -37,7 +37,7 @@ def ran(m: int, n: int, k: int) -> tuple[Run, float]:
     return found, away
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(size=st.integers(1, 12), seed=st.integers(0, 2**32 - 1), real=st.booleans())
 def test_a_mesh_is_its_matrix(size: int, seed: int, real: bool) -> None:
     rng = np.random.default_rng(seed)

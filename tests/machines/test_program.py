@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
@@ -91,7 +91,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50)
 @given(
     key=st.sampled_from(["schema", "operator", "shape", "model", "format", "seed", "weights", "graph", "note"]),
     value=_JSON,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from silmark import chips
@@ -133,7 +133,6 @@ def test_an_array_is_split_where_that_helps() -> None:
     m=st.integers(1, 3000), n=st.integers(1, 3000), k=st.integers(1, 3000), batch=st.integers(1, 9),
     dataflow=st.sampled_from(DATAFLOWS),
 )  # fmt: skip
-@settings(deadline=None)
 def test_laws_of_the_schedule(m: int, n: int, k: int, batch: int, dataflow: Dataflow) -> None:
     made = core("google-tpu-v5e")
     one = MatMul("w", "x", "w", "y", m, n, k, batch=batch, stored=batch == 1)

@@ -44,7 +44,7 @@ sizes = st.integers(1, 7)
 
 
 @given(rows=sizes, columns=sizes, depth=st.integers(1, 12), folds=st.integers(1, 4), seed=st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_cells_take_the_cycles_of_the_formula(rows: int, columns: int, depth: int, folds: int, seed: int) -> None:
     """Double-buffered folds, each product right to the last bit: nothing overtakes anything."""
     draw = np.random.default_rng(seed).integers

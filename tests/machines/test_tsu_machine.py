@@ -102,7 +102,7 @@ def test_reading_outweighs_sampling_below_1250_sweeps(sweeps, longer):
     assert max(shares, key=shares.__getitem__) == longer
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(2, 12), st.integers(1, 300), st.integers(1, 40), st.integers(0, 20), st.sampled_from(TSU.chips))
 def test_conservation(side, samples, sweeps, warmup, chip):
     run = ran(chip, lattice="square", side=side, samples=samples, sweeps=sweeps, warmup=warmup, coupling=0.2)
@@ -228,7 +228,7 @@ values = st.recursive(
 KEYS = ("lattice", "side", "spins", "edges", "clamps", "biases", "coupling", "samples", "sweeps", "denoise", "periodic")
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.dictionaries(st.sampled_from(KEYS), values, min_size=1, max_size=4), st.booleans())
 def test_strange_graphs_are_refused_or_run(graph, sound):
     base = {"lattice": "square", "side": 4, "samples": 1, "sweeps": 1} if sound else {}

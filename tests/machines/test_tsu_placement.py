@@ -27,7 +27,7 @@ def graphs(draw):
     return make(np.linspace(-1, 1, spins), edges, np.linspace(0.1, 0.9, len(edges)))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(graphs(), st.integers(3, 16))
 def test_any_graph_is_held(graph, degree):
     placed = place(graph, degree, 2.0)

@@ -258,11 +258,11 @@ def test_a_slower_clock_takes_as_many_cycles() -> None:
     m=st.integers(1, 300), n=st.integers(1, 3000), k=st.integers(1, 3000), side=st.integers(1, 200),
     product=st.sampled_from(PRODUCTS),
 )  # fmt: skip
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_laws_of_the_schedule(m: int, n: int, k: int, side: int, product: Product) -> None:
     made, more = planned(m, n, k, side, product), planned(2 * m, n, k, side, product)
     assert m * n * k <= made.multiply_adds <= made.now * side**2 * CORE.lanes
-    assert made.now <= more.now
+    assert made.now <= more.now * (1 + 1e-12)  # sums of the same costs in another order
     assert made.bytes <= more.bytes
     assert made.bytes >= 2 * (n * k + m * k) / side**2
     for load_ in made.links.values():

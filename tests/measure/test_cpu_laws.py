@@ -34,7 +34,7 @@ def _gemm(chip: Chip, m, n: int, k: int, fmt: str = "bf16"):
 
 @each_chip
 @given(m=st.integers(1, 2000), n=st.integers(1, 9000), k=st.integers(1, 9000), fmt=st.sampled_from(["fp32", "bf16"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_product_beats_peak_or_bandwidth(chip, m, n, k, fmt):
     seconds = float(_gemm(chip, m, n, k, fmt))
     assert seconds >= 2.0 * m * n * k / chip.si(f"peak.{fmt}")
@@ -43,7 +43,7 @@ def test_no_product_beats_peak_or_bandwidth(chip, m, n, k, fmt):
 
 @each_chip
 @given(n=st.integers(1, 9000), k=st.integers(1, 9000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_more_work_never_takes_less_time(chip, n, k):
     rows = np.arange(1.0, 400.0)
     assert np.all(np.diff(_gemm(chip, rows, n, k)) >= 0)

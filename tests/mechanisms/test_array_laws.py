@@ -63,7 +63,7 @@ tokens = st.integers(1, 5000)
 
 
 @pytest.mark.parametrize("name", CHIPS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(m=tokens, n=sizes, k=sizes, past=st.integers(0, 100_000))
 def test_cost_is_a_sum_of_shares(name, m, n, k, past):
     for machine in _machines(name):
@@ -78,7 +78,7 @@ def test_cost_is_a_sum_of_shares(name, m, n, k, past):
 
 
 @pytest.mark.parametrize("name", CHIPS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(m=tokens, n=sizes, k=sizes, past=st.integers(0, 100_000))
 def test_no_faster_than_peak_and_bandwidth(name, m, n, k, past):
     chip = catalog.load(name)
@@ -100,7 +100,7 @@ def test_no_faster_than_peak_and_bandwidth(name, m, n, k, past):
 
 
 @pytest.mark.parametrize("name", CHIPS)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(m=tokens, n=sizes, k=sizes, more=st.integers(1, 600))
 def test_more_tokens_are_never_faster(name, m, n, k, more):
     for machine in _machines(name):
@@ -112,7 +112,7 @@ _KNOBS = ("peak.", "memory.", "compute.clock", "compute.digital", "link.host.ban
 
 
 @pytest.mark.parametrize("name", CHIPS)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(m=tokens, n=sizes, k=sizes, factor=st.floats(1.01, 8))
 def test_a_faster_part_never_slows_the_chip(name, m, n, k, factor):
     chip = catalog.load(name)
@@ -128,7 +128,7 @@ def test_a_faster_part_never_slows_the_chip(name, m, n, k, factor):
 
 
 @pytest.mark.parametrize("name", CHIPS)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(ms=st.lists(tokens, min_size=2, max_size=6), n=sizes, k=sizes)
 def test_arrays_equal_single_shapes(name, ms, n, k):
     machine = build(catalog.load(name), Precision.of(catalog.load(name).precision), Placement())

@@ -18,7 +18,7 @@ from silmark.graph import Attention, Conv, Elementwise, Experts, Gemm, Gibbs, Op
 
 CHIPS = tuple(name for name in catalog.names() if catalog.load(name).family == "gpu")
 TOLERANCE = 1 + 1e-9
-EXAMPLES = settings(max_examples=60, deadline=None)
+EXAMPLES = settings(max_examples=60)
 scale = st.floats(0.25, 8.0)
 
 

@@ -24,7 +24,7 @@ def _machine(name: str, **figures: float):
 
 @pytest.mark.parametrize("name", MACHINES)
 @given(waves=st.integers(1, 6), deep=st.integers(1, 6), vectors=st.integers(1, 10**7))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_schedule_of_full_waves(name, waves, deep, vectors):
     """t = ceil(T / arrays) * (install + B / f), for whole waves of tiles."""
     chip = catalog.load(name)

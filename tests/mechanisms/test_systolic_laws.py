@@ -25,7 +25,7 @@ def _compute(machine, m: float, n: int, k: int) -> float:
 
 
 @given(m=st.integers(1, 4000), n=st.integers(1, 4096), k=st.integers(1, 4096))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_both_weight_sides_are_padded_to_the_array(m, n, k):
     machine = _machine("google-tpu-v5e")
     side = 128
@@ -40,7 +40,7 @@ def test_tokens_are_padded_to_eight():
 
 
 @given(m=st.integers(1, 4000), n=st.integers(1, 5000), k=st.integers(1, 5000))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_splitting_never_hurts_and_small_matrices_gain(m, n, k):
     one = _machine("matx-one", "fp8", compute__splits=1)._passes(np.asarray(float(m)), n, k)
     four = _machine("matx-one", "fp8", compute__splits=4)._passes(np.asarray(float(m)), n, k)

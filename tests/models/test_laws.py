@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from silmark import models
@@ -19,7 +19,6 @@ few = st.integers(1, 512)
 decoders = st.sampled_from(DECODERS)
 
 
-@settings(deadline=None)
 @given(decoders, few, few, st.integers(2, 9))
 def test_matrix_flops_are_linear_in_tokens(name: str, seqs: int, new: int, factor: int) -> None:
     model = models.load(name)
@@ -28,7 +27,6 @@ def test_matrix_flops_are_linear_in_tokens(name: str, seqs: int, new: int, facto
     assert float(more) == pytest.approx(factor * float(once), rel=1e-12)
 
 
-@settings(deadline=None)
 @given(decoders, few, st.integers(0, 200_000))
 def test_decode_reads_at_most_the_full_cache(name: str, seqs: int, context: int) -> None:
     model = models.load(name)
@@ -43,14 +41,12 @@ def test_decode_reads_at_most_the_full_cache(name: str, seqs: int, context: int)
     assert (read < held * (1 - 1e-9)) == (context + 1 > least)
 
 
-@settings(deadline=None)
 @given(decoders, st.integers(0, 100_000), st.integers(1, 1000))
 def test_cache_grows_with_context(name: str, context: int, more: int) -> None:
     model = models.load(name)
     assert model.kv_elements(float(context)) <= model.kv_elements(float(context + more))
 
 
-@settings(deadline=None)
 @given(decoders, few, few, few)
 def test_prefill_in_two_parts_attends_as_in_one(name: str, first: int, second: int, seqs: int) -> None:
     model = models.load(name)
@@ -61,7 +57,6 @@ def test_prefill_in_two_parts_attends_as_in_one(name: str, first: int, second: i
     assert float(parts) == pytest.approx(float(whole), rel=1e-9)
 
 
-@settings(deadline=None)
 @given(decoders)
 def test_layers(name: str) -> None:
     values = json.loads((data_folder() / "models" / f"{name}.json").read_text())
@@ -73,7 +68,6 @@ def test_layers(name: str) -> None:
     assert sum(op.count for op in seams) == published
 
 
-@settings(deadline=None)
 @given(decoders)
 def test_weights_read_are_the_parameters(name: str) -> None:
     """With enough tokens to reach all experts, a step reads every matrix; what is left is tables, norms, biases."""

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from silmark import models
@@ -201,7 +201,6 @@ json_values = st.recursive(
 KEYS = sorted({key for values in PACKAGED.values() for key in [*values, *values.get("text_config", {})]})
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(models.names()), st.dictionaries(st.sampled_from(KEYS), json_values, max_size=4))
 def test_mutated_files_load_or_say_why(name: str, changes: dict[str, object]) -> None:
     """A file that anybody may have written either loads and can be counted, or raises an error of Silmark."""
@@ -219,21 +218,18 @@ def test_mutated_files_load_or_say_why(name: str, changes: dict[str, object]) ->
     assert model.weight_bytes(16) > 0 or model.parameters == 0
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes(raw: bytes) -> None:
     with pytest.raises(BadFile):
         catalogue.build(config.parse(raw, "config.json", "given"))
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_arbitrary_names(name: str) -> None:
     with suppress(SilmarkError):
         models.load(name)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(sorted(models.FAMILIES)), st.dictionaries(st.sampled_from(KEYS), json_values, max_size=12))
 def test_arbitrary_dictionaries(family: str, values: dict[str, object]) -> None:
     with suppress(SilmarkError):

@@ -121,7 +121,7 @@ def test_stacks_multiply_matrix_by_matrix() -> None:
     assert np.array_equal(QUIET.matmul(x, w[0, 0]), QUIET.matmul(x, np.broadcast_to(w[0, 0], w.shape)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.integers(-30, 30), st.integers(1, 40), st.integers(1, 300), st.integers(1, 40))
 def test_powers_of_two_and_signs_pass_through(seed: int, power: int, m: int, k: int, n: int) -> None:
     x, w = normal(seed, m, k), normal(seed + 1, k, n)
@@ -129,7 +129,7 @@ def test_powers_of_two_and_signs_pass_through(seed: int, power: int, m: int, k: 
     assert np.array_equal(QUIET.matmul(-x * np.float32(2.0**power), w), -once * np.float32(2.0**power))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 300))
 def test_formats_of_the_operands_are_what_the_array_multiplies(seed: int, m: int, k: int) -> None:
     """With a converter that loses nothing the product is that of the quantised operands."""

@@ -20,7 +20,7 @@ from silmark.numerics.analog import Cells, Converter, Drift, presets, sqnr_db
 from silmark.numerics.analog.noise import generator, keys, quantiles
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(2, 12), st.floats(0, 0.99))
 def test_a_converter_is_odd_monotone_and_clips(bits: int, inl: float) -> None:
     converter = Converter(bits, inl * ((1 << (bits - 1)) - 1) / 6)
@@ -176,7 +176,7 @@ def test_a_path_is_a_preset_and_what_is_wrong_in_it_is_named(tmp_path: Path) -> 
         analog.load("imc-pmc")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_no_damaged_file_gives_a_traceback(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     damaged = bytearray((data_folder() / "analog" / "lightmatter-2025-silicon.toml").read_bytes())

@@ -20,7 +20,7 @@ EXACT = [name for name in SYMMETRIC if not (isinstance(formats.get(name), TwoLev
          or (isinstance(formats.get(name), Real) and formats.get(name).scale_grid is None))]  # fmt: skip
 """Formats whose scales are powers of two or have few bits, so that scale times element is a float32."""
 BLOCKS = [name for name, f in formats.FORMATS.items() if f.block > 1]
-many = settings(max_examples=20, deadline=None)
+many = settings(max_examples=20)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -12,7 +12,7 @@ from silmark.numerics import analog, arithmetic, formats, sums
 
 from .conftest import assert_same_bits, wild
 
-few = settings(max_examples=10, deadline=None)
+few = settings(max_examples=10)
 
 
 def operands(name, rows=5, length=300, columns=4, seed=0, spread=3):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import site_packages
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from silmark.calibration import perf_files, perf_rows
@@ -128,7 +128,7 @@ def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         perf_rows.read(file)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(content=st.one_of(st.binary(max_size=300), st.text(alphabet=',\n"\0 mnk1e-.', max_size=200).map(str.encode)))
 def test_whatever_a_file_holds_the_error_is_ours(content: bytes, tmp_path: Path) -> None:
     for ending in ("txt", "parquet"):

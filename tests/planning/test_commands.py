@@ -92,7 +92,7 @@ def test_what_makes_no_sense_is_said_in_a_sentence(words: list[str], run: Run) -
     assert "Traceback" not in err
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=30))
 def test_any_rate_is_a_rate_or_a_sentence(text: str) -> None:
     said = ""

@@ -81,7 +81,7 @@ def test_every_plan_is_counted_once() -> None:
     assert "GB" in tally.refused["weights"][1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.randoms(use_true_random=False))
 def test_pools_keep_their_bounds_and_equal_the_exact_step(random: np.random.RandomState) -> None:
     answer = both()

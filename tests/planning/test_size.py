@@ -34,7 +34,7 @@ def curves() -> tuple[Curve, ...]:
     return tuple(evaluate(asked(), Tally()))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.floats(0.01, 1e5), st.floats(0.0, 3.0))
 def test_fleets_are_just_large_enough(rate: float, headroom: float) -> None:
     demand = Demand(rate, headroom)
@@ -75,7 +75,7 @@ def test_pools_on_several_units_pay_for_the_network_between_them() -> None:
     assert seen == {(1, False), (2, False), (2, True)}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0.1, 1e4), st.floats(1.01, 10.0))
 def test_more_demand_never_takes_fewer_chips(rate: float, factor: float) -> None:
     few = min(fleet.chips for fleet in fleets(asked(), Demand(rate, 0.25), curves()))

@@ -56,7 +56,7 @@ def faster(target: Target, key: str, factor: float) -> Target:
     return replace(target, system=replace(target.system, figures=scaled(target.system.figures)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(sorted(CASES)), st.floats(0, 1, exclude_max=True))
 def test_every_plan_is_what_train_says(name: str, where: float) -> None:
     answer = found(name)
@@ -120,7 +120,7 @@ def test_frontier_is_undominated_and_complete(name: str) -> None:
     "key",
     ["memory.main.capacity", "memory.main.bandwidth", "link.scale_up.bandwidth", "scale_out.bandwidth", "peak.bf16"],
 )
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(factor=st.floats(1.1, 4))
 def test_more_of_anything_never_hurts_the_best(key: str, factor: float) -> None:
     question = asked("dense", **SMALL)

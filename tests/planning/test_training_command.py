@@ -96,7 +96,7 @@ def test_options_of_the_other_search_are_refused(run: Callable[..., Any], words:
     assert "an option of a search with" in got.err
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(alphabet="tpdzero=,/0129-x ", max_size=20))
 def test_any_text_is_axes_or_a_sentence(text: str) -> None:
     with contextlib.suppress(SilmarkError):

@@ -116,7 +116,7 @@ def test_searches_without_end_are_refused(run: Callable[..., Any]) -> None:
 words = st.text(st.sampled_from("0123456789,.:+-abcehnost \x00é"), max_size=24)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.sampled_from(["cp", "chunk", "kv_in", "offload", "reuse", "think", "precision", "acceptance", "mode"]), words)
 def test_any_word_is_an_answer_or_a_sentence(option: str, word: str) -> None:
     said = ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from silmark import models, systems
@@ -44,21 +44,18 @@ def best(name: str, ratio: float) -> Best:
 NAMES = st.sampled_from([one.name for one in OBJECTIVES])
 
 
-@settings(deadline=None)
 @given(NAMES, st.floats(1.0, 4.0))
 def test_it_does_not_matter_which_plan_is_asked_about(name: str, ratio: float) -> None:
     first, second = plans("h100")
     assert alike(best(name, ratio), first, second) == alike(best(name, ratio), second, first)
 
 
-@settings(deadline=None)
 @given(NAMES, st.floats(1.0, 1.05))
 def test_small_differences_are_not_told_apart(name: str, ratio: float) -> None:
     first, second = plans("h100")
     assert alike(best(name, ratio), first, second)
 
 
-@settings(deadline=None)
 @given(NAMES, st.floats(2.0, 100.0))
 def test_a_factor_of_two_on_a_measured_gpu_is(name: str, ratio: float) -> None:
     first, second = plans("h100")

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'silmark[torch]'")
 transformers = pytest.importorskip("transformers", reason="needs transformers: pip install 'silmark[torch]'")
 
-from hypothesis import HealthCheck, given, settings  # noqa: E402
+from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
 import silmark  # noqa: E402
@@ -107,7 +107,7 @@ def test_configurations_that_ask_for_too_much(copy: Path, change: dict[str, obje
     _refused(copy, said)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(st.binary(max_size=64), st.integers(0, 120))
 def test_any_bytes_in_place_of_a_header_are_refused_or_counted(copy: Path, noise: bytes, at: int) -> None:
     path = copy / "noise.safetensors"

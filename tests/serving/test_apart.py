@@ -170,7 +170,7 @@ def test_requests_that_drive_each_other_out_for_ever_are_found() -> None:
     assert _simulate(replace(options, reserve_full_isl=True), requests).answered.size == 3
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.randoms(use_true_random=False), st.booleans())
 def test_what_happens_at_the_same_time_happens_in_order(draw: random.Random, ahead: bool) -> None:
     """Bunches of equal requests reach the scheduler together: they start in the order in which they came."""

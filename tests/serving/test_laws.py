@@ -26,7 +26,7 @@ from silmark.serving.simulate import Fleet, Simulation, simulate
 from silmark.workloads.requests import REQUEST, SEGMENT, Requests
 
 STEP_NS = 1000
-SOME = settings(max_examples=20, deadline=None)
+SOME = settings(max_examples=20)
 KINDS = st.sampled_from(scenarios.KINDS)
 SEEDS = st.integers(1000, 1 << 30)
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from silmark.serving.histogram import Histogram
@@ -146,7 +146,6 @@ requests = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(drawn=st.lists(requests, min_size=1, max_size=30))
 def test_peaks_against_counting_every_token(drawn: list[tuple[float, float, float, float, int, int]]) -> None:
     """vLLM's loops; tokens that lie evenly differ from tokens at even distances by at most one at each end."""
@@ -163,7 +162,6 @@ def test_peaks_against_counting_every_token(drawn: list[tuple[float, float, floa
     assert abs((found["peak_output_tokens_per_s"] or 0.0) - tokens.max()) <= 2 * len(drawn)
 
 
-@settings(deadline=None)
 @given(
     durations=st.lists(st.integers(1, 10**12), min_size=1, max_size=200),
     percents=st.lists(st.floats(0, 100), min_size=1, max_size=5),
@@ -178,7 +176,6 @@ def test_the_histogram_against_numpy(durations: list[int], percents: list[float]
     np.testing.assert_allclose(found.percentiles_s(np.array(percents)), exact, rtol=WIDTH - 1)
 
 
-@settings(deadline=None)
 @given(drawn=st.lists(requests, min_size=2, max_size=30), cuts=st.lists(st.integers(1, 29), max_size=3))
 def test_pieces_count_as_the_whole(drawn: list[tuple[float, float, float, float, int, int]], cuts: list[int]) -> None:
     """Wherever the requests are cut, if the first piece has the one that was sent first."""

@@ -88,7 +88,7 @@ def _run(options: EngineOptions, trace: _Trace, **more: bool) -> Simulation:
 
 @pytest.mark.parametrize("policy", ["vllm", "sglang", "trtllm"])
 @given(data=st.data(), seed=st.integers(0, 1 << 20), pace=st.sampled_from([1e5, 3e6, 2e7]))
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_runs_of_steps_are_steps_one_by_one(policy: str, data: st.DataObject, seed: int, pace: float) -> None:
     options, trace = data.draw(_options(policy)), _trace(seed, 40, pace)
     fast, slow = _run(options, trace), _run(options, trace, one_by_one=True)
@@ -100,7 +100,7 @@ def test_runs_of_steps_are_steps_one_by_one(policy: str, data: st.DataObject, se
 
 @pytest.mark.parametrize("policy", ["vllm", "sglang", "trtllm"])
 @given(data=st.data(), seed=st.integers(0, 1 << 20))
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_tokens_blocks_and_budgets(policy: str, data: st.DataObject, seed: int) -> None:
     options, trace = data.draw(_options(policy)), _trace(seed, 40, 3e6)
     done = _run(options, trace, one_by_one=True)

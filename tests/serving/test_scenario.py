@@ -78,7 +78,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from([*PLAIN, "watermark", "policy", "requests.0.segments", "requests.0.out", "requests.0"]), JSON)
 def test_any_value_in_any_place_is_an_error_with_a_name_or_fine(path: str, value: Any) -> None:
     try:

@@ -65,7 +65,7 @@ def running(chip_name: str, model_name: str) -> StepModel:
 
 
 pairs = pytest.mark.parametrize(("chip_name", "model_name"), PAIRS)
-few = settings(max_examples=8, deadline=None, derandomize=True)
+few = settings(max_examples=8)
 
 
 @pairs

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from silmark.api.sweep import prepare
@@ -112,7 +112,6 @@ sizes = st.integers(1, 4)
     blocks=st.lists(st.tuples(*[sizes] * 5), min_size=1, max_size=3),
     rows=st.integers(1, 40),
 )
-@settings(deadline=None, derandomize=True, database=None)
 def test_every_point_lies_in_one_shard_in_order(blocks: list[tuple[int, ...]], rows: int) -> None:
     names = ("on", "tp", "batch", "prompt", "output")
     made = []
@@ -149,8 +148,7 @@ keys = st.one_of(texts, st.sampled_from([*PLAN_AXES, *POINT_AXES, "grid", "resul
 
 @given(changes=st.dictionaries(keys, values, max_size=4), results=st.dictionaries(
     st.sampled_from(["folder", "columns", "rows_per_file", "other"]), values, max_size=2))  # fmt: skip
-@settings(max_examples=300, deadline=None, derandomize=True, database=None,
-          suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
+@settings(max_examples=300)
 def test_any_table_is_a_grid_or_a_sentence(changes: dict[str, Any], results: dict[str, Any]) -> None:
     try:
         grid = parse("g", LEAST | {"results": results} | changes)

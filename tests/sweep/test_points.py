@@ -46,7 +46,7 @@ def replica(request: pytest.FixtureRequest) -> Any:
     ),
     chunk=st.sampled_from([None, 256, 2048]),
 )
-@settings(max_examples=15, deadline=None, derandomize=True, database=None)
+@settings(max_examples=15)
 def test_arrays_of_points_are_the_estimates_of_each(
     replica: Any, points: list[tuple[int, int, int]], chunk: int | None
 ) -> None:

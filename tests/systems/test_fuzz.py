@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from silmark import api
@@ -24,8 +24,7 @@ values = st.sampled_from([
     '{ value = 1e29, unit = "s", source = "a", grade = "paper" }',
 ])  # fmt: skip
 bounded = settings(
-    max_examples=80, deadline=None, derandomize=True, database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=80,
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import silmark
@@ -162,7 +162,7 @@ def test_tables_without_links_are_refused(hgx_toml: str, own_file: Own) -> None:
         systems.load(own_file(hgx_toml + '\n[[memory]]\nname = "cxl"\nkind = "cxl"\npart = "astera-leo"\n'))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(lanes=st.integers(1, 16), rate=st.sampled_from(["pcie-3", "pcie-4", "pcie-5"]))
 def test_more_lanes_or_a_faster_rate_never_hurt(lanes: int, rate: str, box_toml: str, own_file: Own) -> None:
     plain = box_toml.replace('name = "slot"\n', f'name = "slot"\nlanes = {lanes}\n')

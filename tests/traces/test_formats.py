@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trace_files as files
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from silmark.workloads import traces
@@ -168,14 +168,12 @@ def cells(texts: list[str]) -> Cells:
 decimals = st.decimals(0, 10**7, places=9).map(lambda one: format(one.normalize(), "f"))
 
 
-@settings(deadline=None, derandomize=True, database=None)
 @given(st.lists(st.one_of(decimals, st.integers(-(10**9), 10**9).map(str), st.floats(0, 1e6).map(str)), min_size=1))
 def test_numbers_are_exact(texts: list[str]) -> None:
     expected = [int(Decimal(text).scaleb(9)) for text in texts]
     assert fixed(cells(texts), 9).tolist() == expected
 
 
-@settings(deadline=None, derandomize=True, database=None)
 @given(st.lists(st.text("0123456789.eE+-: nafi", max_size=25), min_size=1))
 def test_what_is_no_number_is_not_read_as_one(texts: list[str]) -> None:
     for text, found in zip(texts, fixed(cells(texts), 0).tolist(), strict=True):
@@ -187,7 +185,6 @@ def test_what_is_no_number_is_not_read_as_one(texts: list[str]) -> None:
         assert found == (int(number) if whole_number else UNREAD), text
 
 
-@settings(deadline=None, derandomize=True, database=None)
 @given(st.lists(st.tuples(st.datetimes(), st.integers(0, 9999999), st.sampled_from(["", "Z", "+00:00"])), min_size=1))
 def test_dates_by_arrays_are_those_one_by_one(moments: list[tuple[object, int, str]]) -> None:
     texts = [f"{moment:%Y-%m-%d %H:%M:%S}.{part:07d}{zone}".rjust(27, "0") for moment, part, zone in moments]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trace_files as files
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from silmark.errors import SilmarkError
@@ -21,10 +21,6 @@ from silmark.workloads.workload import MAX_TOKENS
 def bounded(examples: int) -> settings:
     return settings(
         max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
 
 

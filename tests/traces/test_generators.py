@@ -108,7 +108,7 @@ def test_a_day_has_its_rate_at_every_hour(whole: Whole) -> None:
     assert most > 6 * least
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@settings(max_examples=30)
 @given(low=st.integers(1, 500), more=st.integers(0, 500), ratio=st.floats(0, 0.99), mean=st.integers(1, 1000))
 def test_lengths_stay_within_their_words(low: int, more: int, ratio: float, mean: int, whole: Whole) -> None:
     rows = whole(traces.open(f"constant:rate=9,prompt={low}..{low + more},output={mean}~{ratio:.2f}")).rows

@@ -46,7 +46,7 @@ def runs(tokens: list[int]) -> list[tuple[int, int]]:
     return found
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300)
 @given(prompts, st.booleans())
 def test_the_tree_knows_the_longest_common_beginning(texts: list[list[int]], merged: bool) -> None:
     tree = Tree()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import silmark
@@ -128,13 +128,7 @@ options = st.dictionaries(
 )  # fmt: skip
 
 
-@settings(
-    max_examples=80,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+@settings(max_examples=80)
 @given(drawn=options)
 def test_any_words_get_an_answer_or_a_sentence(drawn: dict[str, str], run: Run) -> None:
     usual = {"limit": "20", "draws": "0"}

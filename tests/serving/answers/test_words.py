@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from silmark.api.slo import slo
@@ -41,7 +41,6 @@ def test_no_promises() -> None:
     assert slo(None).limits == ()
 
 
-@settings(deadline=None)
 @example(text="ttft:1h")
 @example(text="tpot:1e-9us")
 @given(

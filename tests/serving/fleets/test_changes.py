@@ -47,7 +47,7 @@ def leads(draw: st.DrawFn) -> Led:
 
 @pytest.mark.slow
 @given(leads(), st.booleans(), st.booleans(), st.sampled_from([130, 800]), st.sampled_from([0, 6]), st.integers(0, 99))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nothing_is_lost_or_double_whatever_happens(
     led: Led, split: bool, ahead: bool, blocks: int, prefixes: int, seed: int
 ) -> None:
