@@ -13,6 +13,7 @@ from numba.extending import overload
 
 from silmark.serving.kept import compiled_folder
 from silmark.serving.kernel.words import MARKS, SGLANG, TRTLLM
+from silmark.serving.linking import Parts, Wholes
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -25,7 +26,7 @@ if "NUMBA_CACHE_DIR" not in os.environ:
 
 LED = 64
 """Bits of the type of `State.led` where a fleet is led."""
-_OPTIONS: Any = {"_nrt": False, "error_model": "numpy", "no_cpython_wrapper": True}
+_OPTIONS: Any = {"_nrt": False, "error_model": "numpy", "no_cpython_wrapper": True, "pipeline_class": Parts}
 
 
 def compiled(function: _Function) -> _Function:
@@ -34,15 +35,15 @@ def compiled(function: _Function) -> _Function:
     Arrays belong to the caller in Python and compiled functions make none of their own, so that references need no
     counting (twenty times as fast: a fleet's state is forty arrays, and every call would count each of them).
     """
-    return _jit(function, cache=True)
+    return _jit(function, cache=True, pipeline_class=Wholes)
 
 
 def inner(function: _Function) -> _Function:
     """The same for what only compiled functions call: without a door for Python it compiles in half the time."""
-    return _jit(function, cache=False, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return _jit(function, cache=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, pipeline_class=Parts)
 
 
-def _jit(function: _Function, **more: bool) -> _Function:
+def _jit(function: _Function, **more: object) -> _Function:
     jit: Any = numba.njit  # whose types do not know all of its options
     return cast("_Function", jit(error_model="numpy", _nrt=False, **more)(function))
 
