@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -116,11 +115,3 @@ def test_conditions_are_split_by_what_was_measured(scored: Scored) -> None:
     found = conditions(scored.outcomes)
     assert {"engine", "sequences", "prompt", "chips of a replica"} <= {what for _, what, _, _ in found}
     assert all(np.isfinite(group(rows).ratio) for *_, rows in found)
-
-
-def test_the_command_prints_json(run) -> None:
-    ran = run("validate", "--only", "models", "--json")
-    assert ran.code == 0
-    document = json.loads(ran.out)
-    assert document["schema"] == "silmark.validate/1"
-    assert {"targets", "groups", "chips", "classes", "conditions", "skipped"} <= set(document)

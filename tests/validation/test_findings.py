@@ -321,8 +321,11 @@ def test_progress_is_silent_when_quick_and_speaks_when_slow(capsys: pytest.Captu
 @pytest.mark.slow
 def test_measured_rows_make_a_report(run: Run, tmp_path: Path) -> None:
     """The real tables; progress appears since it takes longer than two seconds."""
-    ran = run("validate", "--only", "models", "--html", str(tmp_path))
+    ran = run("validate", "--only", "models", "--html", str(tmp_path), "--json")
     assert ran.code == 0
+    document = json.loads(ran.out)
+    assert document["schema"] == "silmark.validate/1"
+    assert {"targets", "groups", "chips", "classes", "conditions", "skipped"} <= set(document)
     assert " s  predicting " in ran.err
     assert len(list(tmp_path.glob("*.png"))) == 3
     assert (tmp_path / "index.html").stat().st_size > 20_000
