@@ -35,7 +35,6 @@ class _Whole(JITCodeLibrary):
         parts = [one for one in linked if isinstance(one, _Part)]
         self._linking_libraries = [one for one in linked if not isinstance(one, _Part)]
         for part in parts:
-            self._reload_init.update(part._reload_init)
             self._final_module.link_in(part._final_module, preserve=True)
         for part in parts:  # only now: what nothing refers to yet would not be linked
             for function in part._final_module.functions:
