@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from silmark.serving.jit import compiled
+from silmark.serving.jit import inner
 from silmark.serving.options import EngineOptions
 
 Ints = NDArray[np.int64]
@@ -72,7 +72,7 @@ class Clock(NamedTuple):
     request_ns: Ints
 
 
-@compiled
+@inner
 def _area(clock: Clock, table: Floats, kind: int, decoders: int, context: int) -> float:
     """Attention's integral up to a context, in the unit of the table."""
     cell = min((context // decoders) >> clock.shift[kind], clock.segment.shape[1] - 1)
@@ -83,19 +83,19 @@ def _area(clock: Clock, table: Floats, kind: int, decoders: int, context: int) -
     )
 
 
-@compiled
+@inner
 def _between_ns(clock: Clock, table: Floats, kind: int, decoders: int, first: int, last: int) -> int:
     """Attention's integral between two contexts, both ends in whole nanoseconds."""
     return int(_area(clock, table, kind, decoders, last)) - int(_area(clock, table, kind, decoders, first))
 
 
-@compiled
+@inner
 def _between_j(clock: Clock, table: Floats, kind: int, decoders: int, first: int, last: int) -> float:
     """The same in joules."""
     return _area(clock, table, kind, decoders, last) - _area(clock, table, kind, decoders, first)
 
 
-@compiled
+@inner
 def _chunk(clock: Clock, table: Floats, kind: int, new: int, past: int) -> float:
     """One prompt's chunk, read from a table by new and cached tokens."""
     row = clock.row[kind, min(new, clock.row.shape[1] - 1)]
@@ -109,19 +109,19 @@ def _chunk(clock: Clock, table: Floats, kind: int, new: int, past: int) -> float
     return float(near + (next_ - near) * far)
 
 
-@compiled
+@inner
 def chunk_ns(clock: Clock, kind: int, new: int, past: int) -> float:
     """Attention of `new` tokens of one prompt after `past` cached ones, nanoseconds."""
     return _chunk(clock, clock.prompt_ns, kind, new, past)
 
 
-@compiled
+@inner
 def chunk_j(clock: Clock, kind: int, new: int, past: int) -> float:
     """The same in joules above idle."""
     return _chunk(clock, clock.prompt_j, kind, new, past)
 
 
-@compiled
+@inner
 def step_ns(clock: Clock, kind: int, tokens: int, sequences: int, decoders: int, context: int, chunks_ns: float) -> int:
     """Duration of one step.
 
@@ -143,7 +143,7 @@ def step_ns(clock: Clock, kind: int, tokens: int, sequences: int, decoders: int,
     return int(clock.body_ns[kind, tokens] + clock.head_ns[kind, sequences] + attention)
 
 
-@compiled
+@inner
 def step_j(clock: Clock, kind: int, tokens: int, sequences: int, decoders: int, context: int, chunks_j: float) -> float:
     """Joules above idle of one step; arguments as of `step_ns`."""
     if tokens == decoders * clock.width[kind]:
@@ -155,21 +155,21 @@ def step_j(clock: Clock, kind: int, tokens: int, sequences: int, decoders: int, 
     return float(clock.body_j[kind, tokens] + clock.head_j[kind, sequences] + attention)
 
 
-@compiled
+@inner
 def run_ns(clock: Clock, kind: int, decoders: int, context: int, steps: int) -> int:
     """Duration of `steps` steps of nothing but decodes, one after the other: what `step_ns` adds up to."""
     attention = _between_ns(clock, clock.area_ns, kind, decoders, context, context + steps * decoders)
     return int(steps * clock.alone_ns[kind, decoders] + attention)
 
 
-@compiled
+@inner
 def run_j(clock: Clock, kind: int, decoders: int, context: int, steps: int) -> float:
     """Joules above idle of the same."""
     attention = _between_j(clock, clock.area_j, kind, decoders, context, context + steps * decoders)
     return float(steps * clock.alone_j[kind, decoders] + attention)
 
 
-@compiled
+@inner
 def steps_until(clock: Clock, kind: int, decoders: int, context: int, limit_ns: int, most: int) -> int:
     """The fewest steps of decodes that take `limit_ns` together, at most `most`."""
     if limit_ns <= 0 or most <= 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from silmark.serving.jit import compiled, inner
+from silmark.serving.jit import inner
 from silmark.serving.kernel.clock import step_ns
 from silmark.serving.kernel.state import State
 
@@ -16,7 +16,7 @@ BINS = 48 << _BITS
 """Up to 2^48 ns, three days."""
 
 
-@compiled
+@inner
 def bin_of(gap_ns: int) -> int:
     """The bin of a gap; gaps below 1 ns count as 1 ns."""
     bits = np.float64(max(gap_ns, 1)).view(np.int64)
