@@ -35,7 +35,7 @@ Watch = Callable[[int, int | None], None]
 """Told now and then: requests answered so far in the run under way, and in all if that is known."""
 
 _MOST_RATES = 100
-_COMPILING_S = 25
+_COMPILING_S = 15
 """Seconds of one core that the first run on a machine spends on it."""
 _log = logging.getLogger(__name__)
 

@@ -27,6 +27,7 @@ if "NUMBA_CACHE_DIR" not in os.environ:
 LED = 64
 """Bits of the type of `State.led` where a fleet is led."""
 _OPTIONS: Any = {"_nrt": False, "error_model": "numpy", "no_cpython_wrapper": True, "pipeline_class": Parts}
+_INNER: Any = {"cache": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": Parts}
 
 
 def compiled(function: _Function) -> _Function:
@@ -40,7 +41,12 @@ def compiled(function: _Function) -> _Function:
 
 def inner(function: _Function) -> _Function:
     """The same for what only compiled functions call: without a door for Python it compiles in half the time."""
-    return _jit(function, cache=False, no_cpython_wrapper=True, no_cfunc_wrapper=True, pipeline_class=Parts)
+    return _jit(function, **_INNER)
+
+
+def small(function: _Function) -> _Function:
+    """The same for the few lines that run for every request of every step: they become part of their callers."""
+    return _jit(function, **_INNER, forceinline=True)
 
 
 def _jit(function: _Function, **more: object) -> _Function:

@@ -12,4 +12,4 @@ _HERE = Path(__file__).parent
 def compiled_folder() -> Path:
     """A folder for this version of the core."""
     parts = [source for part in ("kernel", "policies") for source in sorted(_HERE.glob(f"{part}/*.py"))]
-    return compiled.compiled_folder((_HERE / "jit.py", _HERE / "linking.py", *parts))
+    return compiled.compiled_folder((*(_HERE / f"{name}.py" for name in ("bundles", "jit", "linking")), *parts))

@@ -9,12 +9,11 @@ import numpy as np
 
 from silmark.errors import BadValue
 from silmark.serving.kernel.apart import tell_apart
-from silmark.serving.kernel.arenas import pack_tables, tables_suffice
-from silmark.serving.kernel.batch import complete, newest
+from silmark.serving.kernel.arenas import pack_tables
 from silmark.serving.kernel.clock import even
 from silmark.serving.kernel.make import make, more_places
 from silmark.serving.kernel.state import HELD, PENDING, PREEMPTED, QUEUED, State
-from silmark.serving.kernel.stepping import arrive, begin
+from silmark.serving.kernel.stepping import arrive, begin, end, has_room, next_batch
 from silmark.serving.replay_kv import Journal, kept, led, longest
 from silmark.serving.scenario import Scenario
 
@@ -60,7 +59,7 @@ def decisions(scenario: Scenario) -> Iterator[tuple[State, Step]]:
         while coming and steps[coming[-1]] <= number:
             at = coming.pop()
             transfers.note(state, arrive(state, rows.rows, rows.segments, rows.bounds, at, steps[at]))
-        if not tables_suffice(state, 0):
+        if not has_room(state):
             state = pack_tables(state)
         step: Step = {"step": number} | _decide(state, scenario.names)
         if loading := transfers.begun(state, number):
@@ -99,7 +98,7 @@ def _arrivals(scenario: Scenario) -> list[int]:
 
 def _decide(state: State, names: tuple[str, ...]) -> Step:
     """One decision, and how things stand after it."""
-    engine, place = state.engines[0], newest(state, 0)
+    engine, place = state.engines[0], next_batch(state)
     before = state.running[0, : engine["running"]].tolist()
     size = begin(state)
     members = state.members[0, place, :size]
@@ -134,7 +133,7 @@ def _return(state: State, names: tuple[str, ...]) -> tuple[dict[str, int], list[
     batch = state.members[0, place, : state.batches["size"][0, place]]["live"].copy()
     batch = batch[~np.isin(state.live["status"][batch], (HELD, PENDING))]  # who has ended makes nothing more
     rows, done, left = state.live["name"][batch], state.live["done"][batch], int(state.totals["answered"][0])
-    complete(state, 0)
+    end(state)
     made = (state.live["done"][batch] - done).tolist()
     finished = state.answered["name"][left : int(state.totals["answered"][0])].tolist()
     finished += kept(state, batch)

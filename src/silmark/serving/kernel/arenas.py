@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from silmark.serving.jit import compiled, inner
+from silmark.serving.jit import inner
 from silmark.serving.kernel.blocks import blocks_for
 from silmark.serving.kernel.state import ABSENT, GONE, State
 
@@ -24,7 +24,7 @@ def seat(state: State, request: int) -> None:
     totals["tables"] += one["room"]
 
 
-@compiled
+@inner
 def tables_suffice(state: State, replica: int) -> bool:
     """Whether all that the next step may admit find room for their block tables."""
     engine, totals = state.engines[replica], state.totals[0]

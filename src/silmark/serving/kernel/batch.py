@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from silmark.serving.jit import compiled, inner
+from silmark.serving.jit import inner
 from silmark.serving.kernel.blocks import cache_full
 from silmark.serving.kernel.charges import prefilled
 from silmark.serving.kernel.clock import chunk_j, chunk_ns, step_j, step_ns
@@ -19,7 +19,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
 
-@compiled
+@inner
 def newest(state: State, replica: int) -> int:
     """Place in the ring of the batch that is being scheduled: behind those in flight."""
     engine = state.engines[replica]
@@ -104,7 +104,7 @@ def send_empty(state: State, replica: int) -> None:
     engine["flying"] += 1
 
 
-@compiled
+@inner
 def complete(state: State, replica: int) -> None:
     """Takes the oldest batch back: its requests get their tokens, and those that have all of them leave."""
     engine = state.engines[replica]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from silmark.serving.jit import inner
+from silmark.serving.jit import inner, small
 from silmark.serving.kernel.state import NONE, State
 from silmark.serving.kernel.tokens import SEED, digest_of
 
@@ -202,7 +202,7 @@ def extend(state: State, replica: int, request: int, count: int) -> None:
         one["held"] += 1
 
 
-@inner
+@small
 def cache_full(state: State, replica: int, request: int, tokens: int) -> None:
     """Makes the full blocks among a request's first `tokens` tokens known to the prefix cache."""
     one = state.live[request]

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from silmark.serving.bundles import bundle
 from silmark.serving.jit import inner
 from silmark.serving.options import EngineOptions
 
@@ -27,6 +28,7 @@ Floats = NDArray[np.float64]
 _ROUNDS = 3
 
 
+@bundle
 class Clock(NamedTuple):
     """Tables of engines, the first axis of all: kind of replica. Times in nanoseconds, energies in joules above idle.
 

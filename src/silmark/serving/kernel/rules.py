@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from silmark.serving.bundles import bundle
+
 ROUND_ROBIN, RANDOM, POWER_OF_TWO, LEAST_REQUESTS, LEAST_TOKENS, LEAST_KV, SESSION, KV, SCORES = (
     0,
     1,
@@ -89,6 +91,7 @@ CHANGE = np.dtype(
 """From a time on a replica is of this kind, works (1) or not (0), and its transfers take so many times as long."""
 
 
+@bundle
 class Links(NamedTuple):
     """What moving KV costs, by kind of replica.
 

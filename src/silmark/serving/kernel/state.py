@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from silmark.serving.bundles import bundle
 from silmark.serving.kernel.clock import Clock
 from silmark.serving.kernel.rules import Links
 
@@ -364,6 +365,7 @@ steps are kept. one_by_one: steps are never run together.
 """
 
 
+@bundle
 class State(NamedTuple):
     """The arrays. Two-dimensional ones have a row per engine; `members` a row per engine and batch.
 

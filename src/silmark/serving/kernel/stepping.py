@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silmark.serving.jit import compiled
-from silmark.serving.kernel.batch import newest
+from silmark.serving.kernel.arenas import tables_suffice
+from silmark.serving.kernel.batch import complete, newest
 from silmark.serving.kernel.dispatch import arrived, let_go
 from silmark.serving.kernel.fleet import load
 from silmark.serving.kernel.requests import enqueue
@@ -40,6 +41,24 @@ def release(state: State, request: int) -> None:
     """What an ended request kept for others has been read."""
     let_go(state, request)
     state.totals[0]["open"] -= 1
+
+
+@compiled
+def has_room(state: State) -> bool:
+    """Whether all that the next step may admit find room for their block tables."""
+    return bool(tables_suffice(state, 0))
+
+
+@compiled
+def next_batch(state: State) -> int:
+    """Place in the ring of the batch that `begin` will write."""
+    return int(newest(state, 0))
+
+
+@compiled
+def end(state: State) -> None:
+    """Takes the oldest batch back."""
+    complete(state, 0)
 
 
 @compiled

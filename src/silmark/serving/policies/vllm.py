@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from silmark.serving.jit import inner
+from silmark.serving.jit import inner, small
 from silmark.serving.kernel.arenas import seat
 from silmark.serving.kernel.batch import newest
 from silmark.serving.kernel.blocks import adopt, blocks_for, cache_full, extend, find_prefix, idle_hits, unclaimed
@@ -144,7 +144,7 @@ def _lacks(one: np.void, settings: np.void, new: int) -> int:
     return int(blocks_for(tokens, settings["block"]) - one["held"])
 
 
-@inner
+@small
 def _grant(state: State, replica: int, request: int, new: int, lacks: int) -> None:
     """Hands out the blocks that it lacks, and makes known those that the new tokens fill."""
     one = state.live[request]
