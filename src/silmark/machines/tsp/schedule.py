@@ -9,21 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from silmark.machines.tsp.bursts import Part
+from silmark.machines.tsp.exchange import Exchange
 from silmark.machines.tsp.floor import Floor, Out, Plane, Tile
 from silmark.machines.tsp.geometry import Geometry
 from silmark.machines.tsp.instructions import (
     Burst,
     Compute,
-    Instruction,
     Load,
     Multiply,
-    Read,
-    Send,
-    Values,
     Work,
-    Write,
 )
-from silmark.machines.tsp.lines import Line
 from silmark.machines.tsp.resources import Candidate, Need, NoRoom, place
 
 _SUM_BYTES = 4
@@ -60,65 +56,12 @@ class _Placed:
     half: int
 
 
-@dataclass(slots=True)
-class _Part:
-    """Needs of one burst among others, and where its choices will be found."""
-
-    first: int
-    tile: Tile | None
-    flow: int
-    halves: tuple[int, ...]
-    offset: int
-
-
-class Scheduler:
+class Scheduler(Exchange):
     """Places instructions on the floors of one or several chips."""
 
     def __init__(self, geometry: Geometry, chips: int) -> None:
-        self.geometry = geometry
-        self.floors = tuple(Floor(geometry, chip) for chip in range(chips))
-        self.links = {(a, b): Line() for a in range(chips) for b in range(chips) if a != b}
-        self.instructions: list[Instruction] = []
-        self.cycles = 0
+        super().__init__(geometry, chips)
         self._copies: list[Tile] = []
-
-    def _taken(self, floor: Floor, tile: Tile, target: int, offset: int, rows: int) -> tuple[_Part, list[Need]]:
-        """Needs of reading a tile towards the VXM (target 0) or the outer end of a half."""
-        flow = target or -tile.half
-        halves = (tile.half,) if target in (0, tile.half) else (tile.half, target)
-        width = len(tile.banks)
-        part = _Part(0, tile, flow, halves, offset)
-        streams = Need(floor.path(flow, halves, high=True), offset, rows, count=width)
-        return part, [streams, *floor.reading(tile, flow, offset, rows)]
-
-    def _given(self, floor: Floor, out: Out, half: int, flow: int, offset: int) -> list[Need]:
-        """Needs of writing a tile on one half: streams first, then banks."""
-        streams = Need(floor.path(flow, (half,), high=True), offset, out.rows, count=out.width)
-        if out.words:
-            return [streams, *floor.writing_in_turn(half, flow, offset, out.words)]
-        return [streams, *floor.writing(half, flow, offset, out)]
-
-    def _read(self, floor: Floor, name: str, part: _Part, chosen: list[Candidate], base: int, rows: int) -> Burst:
-        tile = part.tile
-        assert tile is not None
-        burst = floor.burst(part.flow, chosen, base + part.offset, rows, part.halves)
-        self.instructions.append(Read(name, tile.place, burst))
-        last = max(burst.at(bank.position) for bank in tile.banks) + rows
-        tile.last_read = max(tile.last_read, last)
-        return burst
-
-    def _write(self, name: str, out: Out, chosen: list[list[Candidate]], burst: Burst, half: int) -> Tile:
-        floor = self.floors[burst.chip]
-        banks = [one for ones in chosen for one in ones]
-        share = out.words
-        starts = [burst.at(one.bank.position) + n * share for n, one in enumerate(banks) if one.bank is not None]
-        tile = floor.written(banks, starts, half, share or out.rows, out.key)
-        self.instructions.append(Write(name, tile.place, burst, in_turn=share > 0))
-        self._until(max(tile.since) + tile.length - 1)
-        return tile
-
-    def _until(self, cycle: int) -> None:
-        self.cycles = max(self.cycles, cycle)
 
     def load(self, name: str, chip: int, tile: Tile, planes: Sequence[Plane]) -> None:
         """Brings a weight tile into the arrays that hold it together, unless they hold it."""
@@ -134,7 +77,7 @@ class Scheduler:
         needs += [Need((Candidate((plane.loading,)),), at, length) for plane in planes]
         earliest = max(tile.centre_from(flow, self.geometry.read), *(plane.started - at for plane in planes))
         base, chosen = place(needs, earliest)
-        part = _Part(0, tile, flow, halves, 0)
+        part = Part(0, tile, flow, halves, 0)
         burst = self._read(floor, name, part, chosen[0], base, length)
         self.instructions.append(Load(name, chip, tuple(plane.number for plane in planes), burst))
         for plane in planes:
@@ -161,7 +104,7 @@ class Scheduler:
         floor, geometry, rows = self.floors[task.chip], self.geometry, task.rows
         at = geometry.mxm_at
         middle = at + geometry.mxm + at  # from the VXM's position out to the MXM, through it and back
-        parts: list[_Part] = []
+        parts: list[Part] = []
         needs: list[Need] = []
         sums: list[int] = []
         earliest = 0
@@ -189,21 +132,13 @@ class Scheduler:
                 plane.free = max(plane.free, base + at + rows)
         return self._finish(task, base + middle, takes, outs, placed)
 
-    @staticmethod
-    def _add(needs: list[Need], parts: list[_Part], taken: tuple[_Part, list[Need]]) -> None:
-        """Joins the needs of one burst to those of others."""
-        part, more = taken
-        part.first = len(needs)
-        parts.append(part)
-        needs.extend(more)
-
     def vector(
         self, task: Task, tiles: Sequence[Tile], outs: Sequence[Out], earliest: int = 0
     ) -> tuple[list[Tile], int]:
         """Tiles side by side through a chain of ALUs; also the cycle behind the last vector, for what follows."""
         floor, geometry = self.floors[task.chip], self.geometry
         needs: list[Need] = []
-        parts: list[_Part] = []
+        parts: list[Part] = []
         for tile in self._apart(task, tiles):
             self._add(needs, parts, self._taken(floor, tile, 0, 0, task.rows))
             earliest = max(earliest, tile.centre_from(-tile.half, geometry.read))
@@ -265,79 +200,3 @@ class Scheduler:
         )
         self._until(cycle + task.rows + delay)
         return tiles
-
-    def send(self, name: str, link: tuple[int, int], tile: Tile) -> Tile:
-        """A tile to another chip: vectors leave at the link's pace on one stream, and are written as they come."""
-        near, far = (self.floors[chip] for chip in link)
-        geometry, width, at = self.geometry, len(tile.banks), self.geometry.sxm_at
-        vectors, half = tile.length * width, far.next_half()
-        cycles = vectors * geometry.c2c_vector
-        arrives = at + geometry.c2c_latency + at
-        needs = [
-            Need(near.path(tile.half, (tile.half,), high=True), 0, cycles),
-            *near.reading(tile, tile.half, 0, cycles),
-            Need((Candidate((self.links[link],)),), at, cycles),
-            Need(far.path(-half, (half,), high=True), arrives, cycles),
-            *far.writing(half, -half, arrives, Out(tile.key, cycles, width), tile.length),
-        ]
-        base, chosen = place(needs, tile.centre_from(tile.half, geometry.read))
-        burst = near.burst(tile.half, chosen[0], base, cycles, (tile.half,))
-        self.instructions.append(Read(name, tile.place, burst))
-        tile.last_read = max(tile.last_read, base + at + cycles)
-        out = far.burst(-half, chosen[-2], base + arrives, cycles, (half,))
-        self.instructions.append(Send(name, link, base + at, burst, out, vectors))
-        starts = [out.at(one.bank.position) + cycles - tile.length for one in chosen[-1] if one.bank is not None]
-        made = far.written(chosen[-1], starts, half, tile.length, tile.key)
-        self.instructions.append(Write(name, made.place, out))
-        self._until(max(made.since) + made.length - 1)
-        return made
-
-    def permute(self, name: str, chip: int, tiles: Sequence[Tile], outs: Sequence[Out], work: Work) -> list[Tile]:
-        """Tiles one after the other into an SXM, and the same values in another layout out of it.
-
-        What leaves is taken to wait for the last vector that comes in, which holds for a transposition only.
-        """
-        first = self.floors[chip].next_half()
-        for half in (first, -first):
-            try:
-                return self._permute(name, chip, half, tiles, outs, work)
-            except NoRoom:
-                continue
-        raise NoRoom
-
-    def _permute(
-        self, name: str, chip: int, half: int, tiles: Sequence[Tile], outs: Sequence[Out], work: Work
-    ) -> list[Tile]:
-        floor, at = self.floors[chip], self.geometry.sxm_at
-        held: dict[int, Values] = {}
-        unit, latest = f"SXM {'E' if half > 0 else 'W'}", 0
-
-        for order, tile in enumerate(tiles):
-
-            def keep(values: Sequence[Values], which: int = order) -> Sequence[Values]:
-                held[which] = values[0]
-                return ()
-
-            part, needs = self._taken(floor, tile, half, 0, tile.length)
-            needs.append(Need((Candidate((floor.sxm[half],)),), at, tile.length))
-            base, chosen = place(needs, tile.centre_from(half, self.geometry.read))
-            burst = self._read(floor, name, part, chosen[0], base, tile.length)
-            self.instructions.append(
-                Compute(name, chip, (f"{unit} in",), half * at, base + at, tile.length, (burst,), (), 0, keep)
-            )
-            latest = max(latest, base + at + tile.length)
-        made = []
-        for number, out in enumerate(outs):
-            needs = self._given(floor, out, half, -half, at)
-            needs.append(Need((Candidate((floor.sxm_out[half],)),), 0, out.rows))
-            base, chosen = place(needs, latest + self.geometry.sxm)
-            burst = floor.burst(-half, chosen[0], base + at, out.rows, (half,))
-
-            def give(_: Sequence[Values], which: int = number) -> Sequence[Values]:
-                return (work([held[n] for n in range(len(held))])[which],)
-
-            self.instructions.append(
-                Compute(name, chip, (f"{unit} out",), half * at, base, out.rows, (), (burst,), 0, give)
-            )
-            made.append(self._write(name, out, chosen[1:-1], burst, half))
-        return made
