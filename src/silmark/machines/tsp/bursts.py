@@ -45,7 +45,7 @@ class Bursts:
         """Needs of writing a tile on one half: streams first, then banks."""
         streams = Need(floor.path(flow, (half,), high=True), offset, out.rows, count=out.width)
         if out.words:
-            return [streams, *floor.writing_in_turn(half, flow, offset, out.words)]
+            return [streams, *floor.writing_in_turn(half, flow, offset, out)]
         return [streams, *floor.writing(half, flow, offset, out)]
 
     def _read(self, floor: Floor, name: str, part: Part, chosen: list[Candidate], base: int, rows: int) -> Burst:
@@ -61,7 +61,9 @@ class Bursts:
         floor = self.floors[burst.chip]
         banks = [one for ones in chosen for one in ones]
         share = out.words
-        starts = [burst.at(one.bank.position) + n * share for n, one in enumerate(banks) if one.bank is not None]
+        starts = [
+            burst.at(one.bank.position) + n // out.width * share for n, one in enumerate(banks) if one.bank is not None
+        ]
         tile = floor.written(banks, starts, half, share or out.rows, out.key)
         self.instructions.append(Write(name, tile.place, burst, in_turn=share > 0))
         self._until(max(tile.since) + tile.length - 1)

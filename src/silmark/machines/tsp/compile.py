@@ -16,7 +16,7 @@ from silmark.machines.tsp.floor import Out, Plane, Tile
 from silmark.machines.tsp.geometry import HALVES
 from silmark.machines.tsp.instructions import Schedule, Values
 from silmark.machines.tsp.layout import Layout
-from silmark.machines.tsp.moves import Where, moved, overlaps, regions, tiles_of
+from silmark.machines.tsp.moves import Where, batches, due, moved, tiles_of
 from silmark.machines.tsp.numbers import half, scaled
 from silmark.machines.tsp.schedule import Task
 from silmark.machines.tsp.tensors import (
@@ -281,28 +281,35 @@ class Compiler(Layout):
             after = max(ends) + self.geometry.sxm  # lanes of a row meet in an SXM
 
     def _move(self, one: Move) -> None:
-        """Each piece of the result through an SXM, from the tiles that hold it."""
+        """Tiles through an SXM; what it gives begins when the rows that it needs are there."""
         out, lanes = self._tensor(one.out, self.known[one.out]), self.geometry.lanes
         tensors = {name: self._here(name) for name in one.inputs}
-        for region in regions(one, out, lanes):
-            group, first, columns = region
-            sources = [
-                (tensor.name, key, tile)
-                for tensor in tensors.values()
-                for key, tile in tensor.tiles[VECTOR].items()
-                if overlaps(one, tensor, out, key, region, lanes)
-            ]
-            outs, places = tiles_of(out, columns, self.geometry)
+        for keys, some in batches(one, tensors, out, lanes).items():
+            tiles = [tensors[name].tiles[VECTOR][key] for name, key in keys]
+            cut = [(region, *tiles_of(one, out, region[2], self.geometry)) for region in some]
 
             def work(
                 parts: Sequence[Values],
-                keys: Sequence[tuple[str, Key]] = tuple((name, key) for name, key, _ in sources),
-                region_: Key = region,
-                places_: Sequence[Where] = tuple(places),
+                keys: Sequence[tuple[str, Key]] = keys,
+                cut: Sequence[tuple[Key, list[Out], list[Where]]] = cut,
             ) -> Sequence[Values]:
-                value = moved(one, tensors, dict(zip(keys, parts, strict=True)), region_)
-                return [self._as(f, out.name, value[r : r + rs, c : c + cs], r) for f, r, rs, c, cs in places_]
+                held = dict(zip(keys, parts, strict=True))
+                made = []
+                for region, _, places in cut:
+                    value = moved(one, tensors, held, region)
+                    made += [self._as(f, out.name, value[r : r + rs, c : c + cs], r) for f, r, rs, c, cs in places]
+                return made
 
-            made = self.schedule.permute(one.name, self._chip, [tile for *_, tile in sources], outs, work)
-            for tile, (form, row, _, column, _) in zip(made, places, strict=True):
-                out.tiles[form][group, row, first + column] = tile
+            def begin(
+                cycles: Sequence[int],
+                keys: Sequence[tuple[str, Key]] = keys,
+                cut: Sequence[tuple[Key, list[Out], list[Where]]] = cut,
+            ) -> Sequence[int]:
+                first = dict(zip(keys, cycles, strict=True))
+                return [cycle for region, _, places in cut for cycle in due(one, tensors, first, region, places, lanes)]
+
+            outs = [tile for _, more, _ in cut for tile in more]
+            made = iter(self.schedule.permute(one.name, self._chip, tiles, outs, work, begin))
+            for (group, first, _), _, places in cut:
+                for form, row, _, column, _ in places:
+                    out.tiles[form][group, row, first + column] = next(made)

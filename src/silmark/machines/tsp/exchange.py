@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from silmark.machines.tsp.bursts import Bursts
 from silmark.machines.tsp.floor import Out, Tile
 from silmark.machines.tsp.instructions import Compute, Read, Send, Values, Work, Write
 from silmark.machines.tsp.resources import Candidate, Need, NoRoom, place
+
+Due = Callable[[Sequence[int]], Sequence[int]]
 
 
 class Exchange(Bursts):
@@ -39,52 +41,63 @@ class Exchange(Bursts):
         self._until(max(made.since) + made.length - 1)
         return made
 
-    def permute(self, name: str, chip: int, tiles: Sequence[Tile], outs: Sequence[Out], work: Work) -> list[Tile]:
-        """Tiles one after the other into an SXM, and the same values in another layout out of it.
+    def permute(
+        self, name: str, chip: int, tiles: Sequence[Tile], outs: Sequence[Out], work: Work, due: Due
+    ) -> list[Tile]:
+        """Tiles into an SXM, and the same values in another layout out of it.
 
-        What leaves is taken to wait for the last vector that comes in, which holds for a transposition only.
+        Args:
+            name: of the instruction.
+            chip: on which.
+            tiles: each is read once, whatever it gives.
+            outs: tiles to write.
+            work: values of the tiles -> values of each of `outs`.
+            due: first cycle of each tile at the SXM -> of each of `outs`, if the SXM took no time.
         """
         first = self.floors[chip].next_half()
         for half in (first, -first):
             try:
-                return self._permute(name, chip, half, tiles, outs, work)
+                return self._permute(name, chip, half, tiles, outs, work, due)
             except NoRoom:
                 continue
         raise NoRoom
 
     def _permute(
-        self, name: str, chip: int, half: int, tiles: Sequence[Tile], outs: Sequence[Out], work: Work
+        self, name: str, chip: int, half: int, tiles: Sequence[Tile], outs: Sequence[Out], work: Work, due: Due
     ) -> list[Tile]:
-        floor, at = self.floors[chip], self.geometry.sxm_at
+        floor, at, unit = self.floors[chip], self.geometry.sxm_at, f"SXM {'E' if half > 0 else 'W'}"
+        ways, ways_out = ([Candidate((line,), tag=n) for n, line in enumerate(lines)] for lines in floor.sxm[half])
         held: dict[int, Values] = {}
-        unit, latest = f"SXM {'E' if half > 0 else 'W'}", 0
+        arrived: list[int] = []
+        for number, tile in enumerate(tiles):
 
-        for order, tile in enumerate(tiles):
-
-            def keep(values: Sequence[Values], which: int = order) -> Sequence[Values]:
+            def keep(values: Sequence[Values], which: int = number) -> Sequence[Values]:
                 held[which] = values[0]
                 return ()
 
             part, needs = self._taken(floor, tile, half, 0, tile.length)
-            needs.append(Need((Candidate((floor.sxm[half],)),), at, tile.length))
+            needs.append(Need(ways, at, tile.length, count=len(tile.banks)))
             base, chosen = place(needs, tile.centre_from(half, self.geometry.read))
             burst = self._read(floor, name, part, chosen[0], base, tile.length)
+            units = tuple(f"{unit} in {one.tag}" for one in chosen[-1])
+            arrived.append(base + at)
             self.instructions.append(
-                Compute(name, chip, (f"{unit} in",), half * at, base + at, tile.length, (burst,), (), 0, keep)
+                Compute(name, chip, units, half * at, base + at, tile.length, (burst,), (), 0, keep)
             )
-            latest = max(latest, base + at + tile.length)
-        made = []
-        for number, out in enumerate(outs):
+        made: list[Tile] = []
+        values: list[Values] = []
+        for number, (out, earliest) in enumerate(zip(outs, due(arrived), strict=True)):
             needs = self._given(floor, out, half, -half, at)
-            needs.append(Need((Candidate((floor.sxm_out[half],)),), 0, out.rows))
-            base, chosen = place(needs, latest + self.geometry.sxm)
+            needs.append(Need(ways_out, 0, out.rows, count=out.width))
+            base, chosen = place(needs, earliest + self.geometry.sxm)
             burst = floor.burst(-half, chosen[0], base + at, out.rows, (half,))
 
             def give(_: Sequence[Values], which: int = number) -> Sequence[Values]:
-                return (work([held[n] for n in range(len(held))])[which],)
+                if not values:
+                    values.extend(work([held[n] for n in range(len(held))]))
+                return (values[which],)
 
-            self.instructions.append(
-                Compute(name, chip, (f"{unit} out",), half * at, base, out.rows, (), (burst,), 0, give)
-            )
+            units = tuple(f"{unit} out {one.tag}" for one in chosen[-1])
+            self.instructions.append(Compute(name, chip, units, half * at, base, out.rows, (), (burst,), 0, give))
             made.append(self._write(name, out, chosen[1:-1], burst, half))
         return made

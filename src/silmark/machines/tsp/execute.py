@@ -163,10 +163,11 @@ class Executor:
         values = self._take(one.burst)
         share = one.place.words if one.in_turn else 0
         late = 0 if one.in_turn else one.burst.length - one.place.words  # a link delivers slower than it is read
-        starts = tuple(one.burst.at(p) + n * share + late for n, p in enumerate(one.place.positions))
+        wide = len(one.burst.streams)
+        starts = tuple(one.burst.at(p) + n // wide * share + late for n, p in enumerate(one.place.positions))
         written = tuple(start + self._geometry.write for start in starts)
         self._store(_Stored(one.place, values, written))
-        vectors = one.burst.length if one.in_turn else one.place.words * len(one.place.banks)
+        vectors = one.burst.length * wide if one.in_turn else one.place.words * len(one.place.banks)
         self.counts["write"] += vectors
         self.counts["hop"] += vectors * max(abs(p) for p in one.place.positions)
         self._until(max(written) + one.place.words - 1)
@@ -258,7 +259,7 @@ def _claims(one: Instruction, geometry: Geometry) -> Iterator[tuple[str, int, in
         early = geometry.read if isinstance(one, Read) else 0
         turn = isinstance(one, Write) and one.in_turn
         for number, (bank, position) in enumerate(zip(one.place.banks, one.place.positions, strict=True)):
-            shift = number * one.place.words if turn else 0
+            shift = number // len(one.burst.streams) * one.place.words if turn else 0
             yield (
                 f"{chip}/bank {bank}",
                 one.burst.at(position) - early + shift,

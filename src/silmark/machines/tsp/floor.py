@@ -72,8 +72,8 @@ class Out:
 
     Attributes:
         key: name of the tile.
-        rows: vectors, one per cycle.
-        width: bytes per element, a stream each.
+        rows: cycles.
+        width: streams: one per byte of an element, or more that carry rows side by side.
         words: of a weight tile that is written in turn: words per bank; 0 elsewhere.
         avoid: banks that what is read together with it lies in.
     """
@@ -101,8 +101,7 @@ class Floor:
                 self.banks[half].append(Bank(index, position, geometry.words))
         self.planes = tuple(Plane(n, half=HALVES[n * 2 // geometry.planes]) for n in range(geometry.planes))
         self.alus = tuple(Line() for _ in range(geometry.alus))
-        self.sxm = {half: Line() for half in HALVES}
-        self.sxm_out = {half: Line() for half in HALVES}
+        self.sxm = {half: [[Line() for _ in range(geometry.sxm_streams)] for _ in ("in", "out")] for half in HALVES}
         self._turn = 0
         self._paths: dict[tuple[int, tuple[int, ...]], tuple[Candidate, ...]] = {}
 
@@ -142,17 +141,17 @@ class Floor:
         )
         return [Need(ways, offset, out.rows, count=out.width, words=words or out.rows)]
 
-    def writing_in_turn(self, half: int, flow: int, offset: int, words: int) -> list[Need]:
-        """Banks that take a share of the rows each, one after the other, to be read side by side."""
+    def writing_in_turn(self, half: int, flow: int, offset: int, out: Out) -> list[Need]:
+        """Banks that take a share of the rows each, to be read side by side; as many at a time as there are streams."""
         count = self.geometry.load_streams
         return [
             Need(
                 tuple(
                     Candidate((bank.port,), flow * bank.position, bank=bank) for bank in self.banks[half][share::count]
                 ),
-                offset + share * words,
-                words,
-                words=words,
+                offset + share // out.width * out.words,
+                out.words,
+                words=out.words,
             )
             for share in range(count)
         ]

@@ -27,6 +27,7 @@ class Geometry:
         per_register: memory slices between two stream registers.
         load_streams: streams that carry weights to an array at once.
         alus: of the VXM per lane.
+        sxm_streams: that an SXM takes, and gives, at once.
         read, write, mxm, install, vxm, sxm: latencies in cycles; of the VXM per operation of a chain.
         c2c_vector, c2c_latency: cycles between two vectors on a link, and until the first arrives.
         clock_hz: the clock.
@@ -41,6 +42,7 @@ class Geometry:
     per_register: int
     load_streams: int
     alus: int
+    sxm_streams: int
     read: int
     write: int
     mxm: int
@@ -92,6 +94,7 @@ def geometry(facts: Facts) -> Geometry:
         per_register=facts.whole("memory.slices_per_register"),
         load_streams=facts.whole("mxm.load_streams"),
         alus=facts.whole("vxm.alus_per_lane"),
+        sxm_streams=facts.whole("sxm.streams"),
         read=facts.whole("latency.read"),
         write=facts.whole("latency.write"),
         mxm=facts.whole("latency.mxm"),

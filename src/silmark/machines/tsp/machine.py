@@ -116,9 +116,10 @@ def _energy(done: Executed, facts: Facts, floor: Geometry, chips: int) -> dict[s
 
 
 def _utilisation(done: Executed, floor: Geometry, chips: int) -> dict[str, float]:
-    """Busy share of each unit, over all chips; of banks and streams the mean of their kind."""
+    """Busy share of each unit, over all chips; of ALUs, banks and streams the mean of their kind."""
     counts = {"VXM": floor.alus}
     counts |= {f"MEM {side}": floor.slices * floor.banks for side in _SIDES.values()}
+    counts |= {f"SXM {side} {way}": floor.sxm_streams for side in _SIDES.values() for way in ("in", "out")}
     counts |= {f"streams {side} {way}": floor.streams for side in _SIDES.values() for way in ("outward", "inward")}
     busy: dict[str, int] = defaultdict(int)
     for name, cycles in done.busy.items():
@@ -127,10 +128,12 @@ def _utilisation(done: Executed, floor: Geometry, chips: int) -> dict[str, float
 
 
 def _unit(name: str, floor: Geometry) -> str:
-    """The unit of a resource: banks and streams by their half."""
+    """The unit of a resource: banks, streams and ways through an SXM by their half."""
     kind, _, rest = name.partition(" ")
     if kind == "VXM":
         return "VXM"
+    if kind == "SXM":
+        return name.rpartition(" ")[0]
     if kind == "bank":
         return f"MEM {'E' if int(rest) >= floor.slices * floor.banks else 'W'}"
     if kind == "stream":

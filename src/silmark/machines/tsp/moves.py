@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,10 +12,26 @@ from silmark.machines.tsp.floor import Out
 from silmark.machines.tsp.geometry import Geometry
 from silmark.machines.tsp.instructions import Values
 from silmark.machines.tsp.numbers import CHUNK
-from silmark.machines.tsp.tensors import RIGHT, Form, Key, Tensor, pieces, width
+from silmark.machines.tsp.tensors import RIGHT, VECTOR, Form, Key, Tensor, pieces, width
 
 Where = tuple[Form, int, int, int, int]
 """Form of a tile, its first row, rows, first column, columns."""
+
+
+def batches(
+    one: Move, tensors: Mapping[str, Tensor], out: Tensor, lanes: int
+) -> dict[tuple[tuple[str, Key], ...], list[Key]]:
+    """Regions of the result by the tiles that hold them: these are read once for all that they hold."""
+    found: dict[tuple[tuple[str, Key], ...], list[Key]] = {}
+    for region in regions(one, out, lanes):
+        held = tuple(
+            (tensor.name, key)
+            for tensor in tensors.values()
+            for key in tensor.tiles[VECTOR]
+            if overlaps(one, tensor, out, key, region, lanes)
+        )
+        found.setdefault(held, []).append(region)
+    return found
 
 
 def regions(one: Move, out: Tensor, lanes: int) -> list[Key]:
@@ -37,17 +53,23 @@ def overlaps(one: Move, tensor: Tensor, out: Tensor, key: Key, region: Key, lane
     return key[0] == group
 
 
-def tiles_of(out: Tensor, columns: int, geometry: Geometry) -> tuple[list[Out], list[Where]]:
-    """Tiles of a region of a moved tensor: what leaves, and what part of the region each is."""
+def tiles_of(one: Move, out: Tensor, columns: int, geometry: Geometry) -> tuple[list[Out], list[Where]]:
+    """Tiles of a region of a moved tensor: what leaves, and what part of the region each is.
+
+    Rows of weights leave in two vectors each, side by side; a transposition has them all and gives more at once.
+    """
     outs, places = [], []
     for form in out.tiles:
         blocks = out.blocks() if form != RIGHT else ((k, min(CHUNK, out.rows - k)) for k in range(0, out.rows, CHUNK))
         for row, rows in blocks:
             for column in range(0, columns, pieces(form, geometry.lanes)):
                 wide = min(pieces(form, geometry.lanes), columns - column)
-                words = -(-2 * rows // geometry.load_streams) if form == RIGHT else 0
-                key = f"{out.name}.{form}"
-                outs.append(Out(key, 2 * rows, 1, words) if words else Out(key, rows, width(form)))
+                key, side = f"{out.name}.{form}", geometry.load_streams
+                if form == RIGHT:
+                    streams, words = side if one.layout == "transpose" else 2, -(-2 * rows // side)
+                    outs.append(Out(key, side // streams * words, streams, words))
+                else:
+                    outs.append(Out(key, rows, width(form)))
                 places.append((form, row, rows, column, wide))
     return outs, places
 
@@ -65,3 +87,38 @@ def moved(one: Move, tensors: Mapping[str, Tensor], parts: Mapping[tuple[str, Ke
         inputs.append(whole.reshape(tensor.shape))
     result = move(one, inputs)
     return (result[group] if result.ndim == 3 else result)[:, first : first + columns]
+
+
+def due(
+    one: Move,
+    tensors: Mapping[str, Tensor],
+    first: Mapping[tuple[str, Key], int],
+    region: Key,
+    places: Sequence[Where],
+    lanes: int,
+) -> list[int]:
+    """The first cycle of each tile of a region at which no row leaves before all that it is made of came in.
+
+    Cycles are moved as values are: each element of a tile that is read stands for the cycle at which it comes.
+
+    Args:
+        one, tensors: as in `moved`.
+        first: cycle at which each tile that is read begins to pass the SXM.
+        region: of the result.
+        places: its tiles.
+        lanes: columns of a tile that is read.
+    """
+    start = max(first.values())
+    parts = {}
+    for (name, key), cycle in first.items():
+        of = tensors[name]
+        rows = dict(of.blocks())[key[1]]
+        late = (cycle - start + np.arange(rows, dtype=np.float32))[:, None]
+        parts[name, key] = np.broadcast_to(late, (rows, min(lanes, of.columns - key[2])))
+    came = moved(one, tensors, parts, region)
+    found = []
+    for _, row, rows, column, columns in places:
+        late = came[row : row + rows, column : column + columns].max(1)
+        lead = 0 if one.layout == "transpose" else np.arange(rows)
+        found.append(start + max(0, int((late - lead).max())))
+    return found
