@@ -252,7 +252,7 @@ class Compiler(Layout):
         done: list[Values] = []
         after = 0
         for number, operations in enumerate(passes):
-            ends = []
+            first = []
             for column in range(0, out.columns, lanes):
                 tile = x.tiles[VECTOR][group, row, column]
                 columns = min(lanes, out.columns - column)
@@ -272,13 +272,14 @@ class Compiler(Layout):
                     return cut_(done[0][:, at : at + lanes])
 
                 work = give if last else note
-                made, end = self.schedule.vector(
+                made, leaves = self.schedule.vector(
                     Task(one.name, self._chip, rows, operations, work), [tile], outs, after
                 )
-                ends.append(end)
+                first.append(leaves)
                 if last:
                     self._keep(out, (group, row, column), made, columns)
-            after = max(ends) + self.geometry.sxm  # lanes of a row meet in an SXM
+            # lanes of a row meet in an SXM, and the next pass follows row by row
+            after = max(first) + 2 * self.geometry.sxm_at + self.geometry.sxm
 
     def _move(self, one: Move) -> None:
         """Tiles through an SXM; what it gives begins when the rows that it needs are there."""

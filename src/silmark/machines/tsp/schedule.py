@@ -135,7 +135,7 @@ class Scheduler(Exchange):
     def vector(
         self, task: Task, tiles: Sequence[Tile], outs: Sequence[Out], earliest: int = 0
     ) -> tuple[list[Tile], int]:
-        """Tiles side by side through a chain of ALUs; also the cycle behind the last vector, for what follows."""
+        """Tiles side by side through a chain of ALUs; also the cycle at which the first vector leaves it."""
         floor, geometry = self.floors[task.chip], self.geometry
         needs: list[Need] = []
         parts: list[Part] = []
@@ -147,7 +147,7 @@ class Scheduler(Exchange):
             self._read(floor, task.name, part, placed.chosen[part.first], placed.base, task.rows) for part in parts
         ]
         made = self._finish(task, placed.base, takes, outs, placed)
-        return made, placed.base + task.rows + task.operations * geometry.vxm
+        return made, placed.base + task.operations * geometry.vxm
 
     def _apart(self, task: Task, tiles: Sequence[Tile]) -> list[Tile]:
         """Tiles that can be read at one time: what shares a bank with another is copied first."""
