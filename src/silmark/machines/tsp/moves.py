@@ -19,16 +19,16 @@ Where = tuple[Form, int, int, int, int]
 
 
 def batches(
-    one: Move, tensors: Mapping[str, Tensor], out: Tensor, lanes: int
+    ways: Sequence[Move], tensors: Mapping[str, Tensor], out: Tensor, lanes: int
 ) -> dict[tuple[tuple[str, Key], ...], list[Key]]:
     """Regions of the result by the tiles that hold them: these are read once for all that they hold."""
     found: dict[tuple[tuple[str, Key], ...], list[Key]] = {}
-    for region in regions(one, out, lanes):
+    for region in regions(ways[-1], out, lanes):
         held = tuple(
             (tensor.name, key)
             for tensor in tensors.values()
             for key in tensor.tiles[VECTOR]
-            if overlaps(one, tensor, out, key, region, lanes)
+            if overlaps(ways[0], tensor, out, key, region, lanes)
         )
         found.setdefault(held, []).append(region)
     return found
@@ -74,23 +74,27 @@ def tiles_of(one: Move, out: Tensor, columns: int, geometry: Geometry) -> tuple[
     return outs, places
 
 
-def moved(one: Move, tensors: Mapping[str, Tensor], parts: Mapping[tuple[str, Key], Values], region: Key) -> Values:
+def moved(
+    ways: Sequence[Move], tensors: Mapping[str, Tensor], parts: Mapping[tuple[str, Key], Values], region: Key
+) -> Values:
     """The values of a region of the result, from the tiles that were read; what was not read is not needed."""
     group, first, columns = region
     inputs = []
-    for name in one.inputs:
+    for name in ways[0].inputs:
         tensor = tensors[name]
         whole = np.zeros((tensor.groups, tensor.rows, tensor.columns), dtype=np.float32)
         for (of, (g, r, c)), value in parts.items():
             if of == name:
                 whole[g, r : r + value.shape[0], c : c + value.shape[1]] = value
         inputs.append(whole.reshape(tensor.shape))
-    result = move(one, inputs)
+    result = move(ways[0], inputs)
+    for one in ways[1:]:
+        result = move(one, [result])
     return (result[group] if result.ndim == 3 else result)[:, first : first + columns]
 
 
 def due(
-    one: Move,
+    ways: Sequence[Move],
     tensors: Mapping[str, Tensor],
     first: Mapping[tuple[str, Key], int],
     region: Key,
@@ -102,7 +106,7 @@ def due(
     Cycles are moved as values are: each element of a tile that is read stands for the cycle at which it comes.
 
     Args:
-        one, tensors: as in `moved`.
+        ways, tensors: as in `moved`.
         first: cycle at which each tile that is read begins to pass the SXM.
         region: of the result.
         places: its tiles.
@@ -115,10 +119,10 @@ def due(
         rows = dict(of.blocks())[key[1]]
         late = (cycle - start + np.arange(rows, dtype=np.float32))[:, None]
         parts[name, key] = np.broadcast_to(late, (rows, min(lanes, of.columns - key[2])))
-    came = moved(one, tensors, parts, region)
+    came = moved(ways, tensors, parts, region)
     found = []
     for _, row, rows, column, columns in places:
         late = came[row : row + rows, column : column + columns].max(1)
-        lead = 0 if one.layout == "transpose" else np.arange(rows)
+        lead = 0 if ways[-1].layout == "transpose" else np.arange(rows)
         found.append(start + max(0, int((late - lead).max())))
     return found

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from silmark.machines.tsp.bursts import Part
 from silmark.machines.tsp.exchange import Exchange
 from silmark.machines.tsp.floor import Floor, Out, Plane, Tile
-from silmark.machines.tsp.geometry import Geometry
 from silmark.machines.tsp.instructions import (
     Burst,
     Compute,
@@ -59,10 +58,6 @@ class _Placed:
 class Scheduler(Exchange):
     """Places instructions on the floors of one or several chips."""
 
-    def __init__(self, geometry: Geometry, chips: int) -> None:
-        super().__init__(geometry, chips)
-        self._copies: list[Tile] = []
-
     def load(self, name: str, chip: int, tile: Tile, planes: Sequence[Plane]) -> None:
         """Brings a weight tile into the arrays that hold it together, unless they hold it."""
         if all(plane.holds == tile.key for plane in planes):
@@ -88,16 +83,16 @@ class Scheduler(Exchange):
         self,
         task: Task,
         operands: Sequence[tuple[Tile, Sequence[Plane], int]],
-        before: Tile | None,
+        beside: Sequence[Tile],
         outs: Sequence[Out],
         exact: bool,
     ) -> list[Tile]:
-        """Rows through several arrays at once, their sums added in the VXM to what was summed before, results written.
+        """Rows through several arrays at once, their sums to the VXM, results written.
 
         Args:
-            task: what the VXM does with the sums; those of before come first.
+            task: what the VXM does with what is beside, and with the sums: in this order.
             operands: per array: activations, planes that hold its weights, multiply-adds of one row.
-            before: sums of earlier parts of the depth.
+            beside: what the VXM takes besides.
             outs: tiles to write.
             exact: 8-bit.
         """
@@ -108,9 +103,10 @@ class Scheduler(Exchange):
         needs: list[Need] = []
         sums: list[int] = []
         earliest = 0
-        if before is not None:
-            self._add(needs, parts, self._taken(floor, before, 0, middle, rows))
-            earliest = before.centre_from(-before.half, geometry.read) - middle
+        apart = self._apart(task, beside, [tile for tile, *_ in operands])
+        for tile in apart:
+            self._add(needs, parts, self._taken(floor, tile, 0, middle, rows))
+            earliest = max(earliest, tile.centre_from(-tile.half, geometry.read) - middle)
         for tile, planes, _ in operands:
             half = planes[0].half
             self._add(needs, parts, self._taken(floor, tile, half, 0, rows))
@@ -121,7 +117,8 @@ class Scheduler(Exchange):
         placed = self._place(floor, needs, earliest, middle, task, outs)
         base, chosen = placed.base, placed.chosen
         bursts = [self._read(floor, task.name, part, chosen[part.first], base, rows) for part in parts]
-        takes = bursts[: len(parts) - len(operands)]
+        takes = bursts[: len(apart)]
+        _release_copies(beside, apart)
         for burst, index, (_, planes, work) in zip(bursts[len(takes) :], sums, operands, strict=True):
             out = floor.burst(-burst.flow, chosen[index], base + middle, rows, (burst.flow,))
             numbers = tuple(plane.number for plane in planes)
@@ -139,19 +136,21 @@ class Scheduler(Exchange):
         floor, geometry = self.floors[task.chip], self.geometry
         needs: list[Need] = []
         parts: list[Part] = []
-        for tile in self._apart(task, tiles):
+        apart = self._apart(task, tiles)
+        for tile in apart:
             self._add(needs, parts, self._taken(floor, tile, 0, 0, task.rows))
             earliest = max(earliest, tile.centre_from(-tile.half, geometry.read))
         placed = self._place(floor, needs, earliest, 0, task, outs)
         takes = [
             self._read(floor, task.name, part, placed.chosen[part.first], placed.base, task.rows) for part in parts
         ]
+        _release_copies(tiles, apart)
         made = self._finish(task, placed.base, takes, outs, placed)
         return made, placed.base + task.operations * geometry.vxm
 
-    def _apart(self, task: Task, tiles: Sequence[Tile]) -> list[Tile]:
-        """Tiles that can be read at one time: what shares a bank with another is copied first."""
-        banks: set[int] = set()
+    def _apart(self, task: Task, tiles: Sequence[Tile], others: Sequence[Tile] = ()) -> list[Tile]:
+        """Tiles that can be read at one time, and with others: what shares a bank is copied first."""
+        banks = {bank for other in others for bank in other.place.banks}
         apart = []
         for tile in tiles:
             held = tile
@@ -159,7 +158,6 @@ class Scheduler(Exchange):
                 out = Out(tile.key, tile.length, len(tile.banks), avoid=frozenset(banks))
                 copy = Task(f"{task.name} copy", task.chip, tile.length, 1, list)
                 ((held,), _) = self.vector(copy, [tile], [out])
-                self._copies.append(held)
             banks |= set(held.place.banks)
             apart.append(held)
         return apart
@@ -200,3 +198,10 @@ class Scheduler(Exchange):
         )
         self._until(cycle + task.rows + delay)
         return tiles
+
+
+def _release_copies(tiles: Sequence[Tile], apart: Sequence[Tile]) -> None:
+    """Gives back the room of copies that were read instead of tiles."""
+    for tile, held in zip(tiles, apart, strict=True):
+        if held is not tile:
+            held.release()
