@@ -68,7 +68,7 @@ class Compiler(Products):
         shapes = {name: self.known[name].shape for name in self.lowered.outputs}
         return Schedule(
             tuple(self.schedule.instructions),
-            self.schedule.cycles,
+            self.schedule.cycles + self.geometry.skew,
             self.memory,
             results,
             shapes,

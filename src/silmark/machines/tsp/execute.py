@@ -112,7 +112,7 @@ class Executor:
                     self._send(one)
         outputs = {name: self._result(name) for name in self._schedule.results}
         self._check_overwritten()
-        return Executed(outputs, self._cycles, busy, dict(self.counts))
+        return Executed(outputs, self._cycles + self._geometry.skew, busy, dict(self.counts))
 
     def _until(self, cycle: int) -> None:
         self._cycles = max(self._cycles, cycle)

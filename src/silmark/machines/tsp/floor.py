@@ -134,8 +134,9 @@ class Floor:
 
     def writing(self, half: int, flow: int, offset: int, out: Out, words: int = 0) -> list[Need]:
         """Banks for the bytes of each element of a burst whose centre is at `offset`; a word per row unless told."""
-        shift = self._turn * 5 % len(self.banks[half])
-        banks = self.banks[half][shift:] + self.banks[half][:shift]
+        mine, rest = self._by_role(half, weights=False)
+        shift = self._turn * 5 % len(mine)
+        banks = (*mine[shift:], *mine[:shift], *rest)
         ways = tuple(
             Candidate((bank.port,), flow * bank.position, bank=bank) for bank in banks if bank.number not in out.avoid
         )
@@ -147,7 +148,9 @@ class Floor:
         return [
             Need(
                 tuple(
-                    Candidate((bank.port,), flow * bank.position, bank=bank) for bank in self.banks[half][share::count]
+                    Candidate((bank.port,), flow * bank.position, bank=bank)
+                    for banks in self._by_role(half, weights=True)
+                    for bank in banks[share::count]
                 ),
                 offset + share // out.width * out.words,
                 out.words,
@@ -158,18 +161,32 @@ class Floor:
 
     def stored(self, half: int, words: int, key: str) -> Tile | None:
         """Room for a weight tile that lies there before the run; None where there is none."""
-        ways = [bank for bank in self.banks[half] if bank.has_room(words, 0)]
-        count = self.geometry.load_streams
-        if len(ways) < count:
-            return None
-        return self._laid(sorted(ways, key=lambda bank: bank.used)[:count], half, words, key)
+        return self._laid_by_role(half, words, key, self.geometry.load_streams, weights=True)
 
     def resident(self, half: int, rows: int, width: int, key: str) -> Tile | None:
         """Room for a tile of activations that lies there before the run."""
-        ways = [bank for bank in self.banks[half] if bank.has_room(rows, 0)]
-        if len(ways) < width:
-            return None
-        return self._laid(sorted(ways, key=lambda bank: bank.used)[:width], half, rows, key)
+        return self._laid_by_role(half, rows, key, width, weights=False)
+
+    def _by_role(self, half: int, *, weights: bool) -> tuple[tuple[Bank, ...], tuple[Bank, ...]]:
+        """Banks of a half that are meant for weights, or for activations, and the others.
+
+        Activations lie in the first bank of each slice: a load of weights, which needs the ports of many banks at once,
+        does not meet them.
+        """
+        per_slice = self.geometry.banks
+        first = tuple(bank for bank in self.banks[half] if bank.number % per_slice == 0)
+        other = tuple(bank for bank in self.banks[half] if bank.number % per_slice)
+        return (other, first) if weights and other else (first, other)
+
+    def _laid_by_role(self, half: int, words: int, key: str, count: int, *, weights: bool) -> Tile | None:
+        """So many banks with room, the emptiest of those that are meant for it; None where there are too few."""
+        ways = [
+            bank
+            for banks in self._by_role(half, weights=weights)
+            for bank in sorted(banks, key=lambda bank: bank.used)
+            if bank.has_room(words, 0)
+        ]
+        return self._laid(ways[:count], half, words, key) if len(ways) >= count else None
 
     def _laid(self, banks: list[Bank], half: int, words: int, key: str) -> Tile:
         addresses = tuple(bank.take(words, 0) for bank in banks)

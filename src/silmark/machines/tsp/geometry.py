@@ -20,7 +20,8 @@ class Geometry:
     either side stand the memory slices, several of them per register, then SXM and MXM.
 
     Attributes:
-        lanes: elements of a vector, 20 superlanes of 16.
+        lanes: elements of a vector.
+        superlanes: an instruction reaches each a cycle after the one before it.
         planes: 8-bit arrays of lanes x lanes on both sides; two of a side join to one 16-bit array of half the depth.
         streams: per direction.
         slices, banks, words: memory slices per side, banks of each, vectors in each.
@@ -34,6 +35,7 @@ class Geometry:
     """
 
     lanes: int
+    superlanes: int
     planes: int
     streams: int
     slices: int
@@ -69,6 +71,11 @@ class Geometry:
         return self.memory_end + 2
 
     @property
+    def skew(self) -> int:
+        """Cycles by which the last superlane is behind the first; all cycles of a schedule are the first's."""
+        return self.superlanes - 1
+
+    @property
     def memory_bytes(self) -> int:
         """Of one chip."""
         return 2 * self.slices * self.banks * self.words * self.lanes
@@ -86,6 +93,7 @@ def geometry(facts: Facts) -> Geometry:
     link = facts.own("link.rate").value * facts.own("link.payload").value
     return Geometry(
         lanes=lanes,
+        superlanes=facts.whole("vector.superlanes"),
         planes=round(facts.of_chip("compute.arrays").value),
         streams=facts.whole("streams.per_direction"),
         slices=slices,

@@ -141,7 +141,7 @@ class Schedule:
 
     Attributes:
         instructions: in any order; each knows its cycle.
-        cycles: until the last result can be read, known before anything runs.
+        cycles: until the last superlane of the last result can be read, known before anything runs.
         memory: what lies in memory before the run: place -> values.
         results: tensor -> where its tiles lie in the end: (group, row, column) of the first element -> place.
         shapes: of the results: groups, rows, columns, and the tensor's own shape.
