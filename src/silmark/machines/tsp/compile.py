@@ -12,7 +12,7 @@ import numpy as np
 
 from silmark.machines.lowering import MatMul, Move, Vector
 from silmark.machines.semantics import vector
-from silmark.machines.tsp.chains import Chain, chained
+from silmark.machines.tsp.chains import Chain, chained, quantise
 from silmark.machines.tsp.floor import Out
 from silmark.machines.tsp.instructions import Schedule, Values
 from silmark.machines.tsp.moves import Where, batches, due, moved, tiles_of
@@ -20,6 +20,7 @@ from silmark.machines.tsp.numbers import half
 from silmark.machines.tsp.products import Products
 from silmark.machines.tsp.schedule import Task
 from silmark.machines.tsp.tensors import (
+    CODES,
     VECTOR,
     Key,
     Tensor,
@@ -94,16 +95,18 @@ class Compiler(Products):
         columns = min(self.geometry.lanes, out.columns - key[2])
         outs, shape = self._outs(out, key, rows, columns)
         tiles = [tensor.tiles[VECTOR][key] for tensor in inputs]
+        operations = stages(one)[0] + quantise(CODES in out.tiles)
 
         def work(parts: Sequence[Values]) -> Sequence[Values]:
             return shape(half(vector(one, parts, key[1])))
 
-        made, _ = self.schedule.vector(Task(one.name, self._chip, rows, stages(one)[0], work), tiles, outs)
+        made, _ = self.schedule.vector(Task(one.name, self._chip, rows, operations, work), tiles, outs)
         self._keep(out, key, made, columns)
 
     def _row_wise(self, one: Vector, out: Tensor, x: Tensor, learned: Sequence[Values], key: Key, rows: int) -> None:
         group, row, _ = key
-        lanes, passes = self.geometry.lanes, stages(one)
+        lanes, passes = self.geometry.lanes, list(stages(one))
+        passes[-1] += quantise(CODES in out.tiles)
         seen: dict[int, Values] = {}
         done: list[Values] = []
         after = 0
@@ -143,7 +146,7 @@ class Compiler(Products):
         one, lanes = ways[-1], self.geometry.lanes
         out, tensors = self._tensor(one.out, self.known[one.out]), {name: self._here(name) for name in ways[0].inputs}
         for keys, some in batches(ways, tensors, out, lanes).items():
-            tiles = [tensors[name].tiles[VECTOR][key] for name, key in keys]
+            tiles = [tensors[name].tiles[tensors[name].moving()][key] for name, key in keys]
             cut = [(region, *tiles_of(one, out, region[2], self.geometry)) for region in some]
 
             def work(
@@ -155,7 +158,7 @@ class Compiler(Products):
                 made = []
                 for region, _, places in cut:
                     value = moved(ways, tensors, held, region)
-                    made += [self._as(f, out.name, value[r : r + rs, c : c + cs], r) for f, r, rs, c, cs in places]
+                    made += [value[r : r + rows, c : c + columns] for _, r, rows, c, columns in places]
                 return made
 
             def begin(

@@ -20,6 +20,7 @@ from silmark.machines.tsp.tensors import (
     Tensor,
     cut,
     pieces,
+    quantised_early,
     readers,
     stages_of,
     wanted,
@@ -40,6 +41,7 @@ class Layout:
         self._chip = 0
         self.memory: dict[Place, Values] = {}
         self.forms = wanted(lowered, exact)
+        self._merged = {name: merged for merged, name in quantised_early(lowered).items()}
         self._made: dict[str, Tensor] = {}
         self._sent: dict[tuple[str, int], Tensor] = {}
         self._elsewhere: dict[tuple[str, int], int] = {}
@@ -63,8 +65,16 @@ class Layout:
         tensor.tiles = {form: {} for form in self.forms.get(name, ())}
         self._made[name] = tensor
         if CODES in tensor.tiles:
-            self._row_codes(name)
+            self._scale_rows(tensor)
         return tensor
+
+    def _scale_rows(self, tensor: Tensor) -> None:
+        """Scales of a tensor whose codes are wanted; heads that will be merged have those of the merged rows."""
+        merged = self._merged.get(tensor.name)
+        self._row_codes(merged or tensor.name)
+        if merged:
+            scales = self._scales[merged, -1]
+            self._scales[tensor.name, -1] = np.tile(scales, (tensor.rows // len(scales), 1))
 
     def _here(self, name: str) -> Tensor:
         """A tensor on this chip, sent to it when it is first needed."""

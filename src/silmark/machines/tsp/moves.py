@@ -12,7 +12,7 @@ from silmark.machines.tsp.floor import Out
 from silmark.machines.tsp.geometry import Geometry
 from silmark.machines.tsp.instructions import Values
 from silmark.machines.tsp.numbers import CHUNK
-from silmark.machines.tsp.tensors import RIGHT, VECTOR, Form, Key, Tensor, pieces, width
+from silmark.machines.tsp.tensors import RIGHT, Form, Key, Tensor, pieces, width
 
 Where = tuple[Form, int, int, int, int]
 """Form of a tile, its first row, rows, first column, columns."""
@@ -27,7 +27,7 @@ def batches(
         held = tuple(
             (tensor.name, key)
             for tensor in tensors.values()
-            for key in tensor.tiles[VECTOR]
+            for key in tensor.tiles[tensor.moving()]
             if overlaps(ways[0], tensor, out, key, region, lanes)
         )
         found.setdefault(held, []).append(region)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from silmark.machines.lowering import Instruction, Lowered, MatMul, Vector
+from silmark.machines.lowering import Instruction, Lowered, MatMul, Move, Vector
 from silmark.machines.tsp.floor import Tile
 from silmark.machines.tsp.numbers import CHUNK, Values
 
@@ -40,6 +40,10 @@ class Tensor:
     chip: int
     uses: int = 0
     tiles: dict[Form, dict[Key, Tile]] = field(default_factory=dict)
+
+    def moving(self) -> Form:
+        """The form that an SXM takes: codes where these are all that there is."""
+        return CODES if VECTOR not in self.tiles else VECTOR
 
     def blocks(self) -> Iterator[tuple[int, int]]:
         """First row and rows of each block: four or a multiple of four, so that four arrays share long tensors."""
@@ -87,7 +91,23 @@ def wanted(lowered: Lowered, exact: bool) -> dict[str, tuple[Form, ...]]:
                 want(name, VECTOR)
     for name in lowered.outputs:
         want(name, VECTOR)
+    for merged, name in quantised_early(lowered).items():
+        if found[merged] == {CODES}:
+            found[name] = {CODES}
     return {name: tuple(sorted(forms)) for name, forms in found.items()}
+
+
+def quantised_early(lowered: Lowered) -> dict[str, str]:
+    """Merged heads -> what they are merged from, where nothing else reads it: an SXM moves codes as it moves all else.
+
+    It computes nothing, so that the VXM makes the codes before.
+    """
+    read = [name for one in lowered.instructions for name in readers(one, lowered)]
+    return {
+        one.out: one.inputs[0]
+        for one in lowered.instructions
+        if isinstance(one, Move) and one.layout == "merge-heads" and read.count(one.inputs[0]) == 1
+    }
 
 
 def readers(one: Instruction, lowered: Lowered) -> tuple[str, ...]:
