@@ -66,8 +66,9 @@ def tiles_of(one: Move, out: Tensor, columns: int, geometry: Geometry) -> tuple[
                 wide = min(pieces(form, geometry.lanes), columns - column)
                 key, side = f"{out.name}.{form}", geometry.load_streams
                 if form == RIGHT:
-                    streams, words = side if one.layout == "transpose" else 2, -(-2 * rows // side)
-                    outs.append(Out(key, side // streams * words, streams, words))
+                    streams = min(side, geometry.sxm_streams) if one.layout == "transpose" else 2
+                    words = -(-2 * rows // side)
+                    outs.append(Out(key, -(-side // streams) * words, streams, words))
                 else:
                     outs.append(Out(key, rows, width(form)))
                 places.append((form, row, rows, column, wide))
