@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -128,7 +129,7 @@ def test_a_pass_follows_the_one_before_row_by_row(tokens: int) -> None:
     """The next pass waits for the first row's sum, or for the port of the bank that the pass before reads."""
     schedule = compiled(program("layer", **(LAYER | {"tokens": tokens, "norm": "layer"})))
     norm = [one for one in schedule.instructions if isinstance(one, Compute) and one.name == "0.attention.norm"]
-    for earlier, later in zip(norm, norm[1:], strict=False):
+    for earlier, later in pairwise(norm):
         sums = earlier.delay + 2 * FLOOR.sxm_at + FLOOR.sxm
         assert later.cycle - earlier.cycle == max(tokens, sums)
 
