@@ -226,6 +226,14 @@ def test_arrays_larger_than_a_part_are_whole():
         np.testing.assert_array_equal(number.quantize(x), number.decode(number.encode(x)))
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_overwriting_gives_what_quantizing_gives(name):
+    x, number = wild((3, 700, 300)), formats.get(name)
+    for part in (slice(None), slice(0, None, 3)):
+        expected = number.quantize(x[..., part])
+        assert_same_bits(number.overwrite(x.copy()[..., part]), expected)
+
+
 def test_the_argument_stays_and_may_be_of_any_real_kind():
     x = wild((4, 64))
     kept = x.copy()

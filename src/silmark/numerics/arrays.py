@@ -158,22 +158,24 @@ class Layout:
         """The inverse of `scales`."""
         return xp.reshape(scales, (self.outer * self.blocks, -1, self.inner))
 
-    def work(self, xp: Namespace, x: Array, change: Callable[[Array, Place], None]) -> Array:
-        """A new array: `change` is called on (rows, size, inner) parts of a copy, each small enough for caches.
+    def work(self, xp: Namespace, x: Array, change: Callable[[Array, Place], None], *, copy: bool = True) -> Array:
+        """The array changed: `change` is called on (rows, size, inner) parts, each small enough for caches.
 
         It gets the part, to change it in place, and where it lies, to index arrays of (outer * blocks, n, inner).
+        Without `copy` the array itself may be changed.
         """
         if not prod(self.shape):
             return xp.empty_like(x)
         source = self.split(xp, x)
-        out = xp.empty_like(source)
+        out = xp.empty_like(source) if copy else source
         rows = max(1, CHUNK // (self.size * self.inner))
         columns = max(1, CHUNK // self.size)
         for row in range(0, self.outer * self.blocks, rows):
             for column in range(0, self.inner, columns):
                 place = (slice(row, row + rows), slice(None), slice(column, column + columns))
                 part = out[place]
-                part[...] = source[place]
+                if copy:
+                    part[...] = source[place]
                 change(part, place)
         return self.join(xp, out)
 

@@ -102,6 +102,13 @@ class NumberFormat(ABC):
         NaN stays NaN and poisons what it shares a scale with, as an infinite value does.
         """
 
+    def overwrite(self, x: Array) -> Array:
+        """`quantize` of an array that nothing else needs: the result may lie in its memory.
+
+        Memory of another large array costs more than rounding: the system clears it page by page.
+        """
+        return self.quantize(x)
+
     def switched(
         self, *, ties: Ties | None = None, overflow: Overflow | None = None, most_negative: MostNegative | None = None
     ) -> Self:

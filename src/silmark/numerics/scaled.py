@@ -85,15 +85,22 @@ class Plain(NumberFormat):
         """Values of bit patterns."""
         return self.grid.value(array_namespace(encoded.codes), encoded.codes)
 
-    @unwarned
     def quantize(self, x: Array, axis: int = -1) -> Array:
         """Each element on its own."""
+        return self._rounded(x, axis, copy=True)
+
+    def overwrite(self, x: Array) -> Array:
+        """See `NumberFormat.overwrite`."""
+        return self._rounded(x, -1, copy=False)
+
+    @unwarned
+    def _rounded(self, x: Array, axis: int, *, copy: bool) -> Array:
         xp, x = as_float32(x)
 
         def change(part: Array, place: Place) -> None:
             self.grid.round_(xp, part, self.ties, self.overflow, self.most_negative)
 
-        return Layout.of(x.shape, axis, ELEMENT).work(xp, x, change)
+        return Layout.of(x.shape, axis, ELEMENT).work(xp, x, change, copy=copy)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,11 @@ class Digital(Arithmetic):
         """See `Arithmetic.matmul`."""
         prepared = weights if isinstance(weights, Prepared) else self.prepare(weights)
         check(self, left, prepared)
-        return self.out.quantize(self.sums(self.left.quantize(left, axis=-1), prepared.values))
+        return self.out.overwrite(self._product(left, prepared))
+
+    def _product(self, left: Array, prepared: Prepared) -> Array:
+        """A new array, to be rounded to `out`."""
+        return self.sums(self.left.quantize(left, axis=-1), prepared.values)
 
     def vector(self, x: Array, kind: str) -> Array:
         """See `Arithmetic.vector`."""

@@ -8,7 +8,7 @@ from typing import cast
 from array_api_compat import array_namespace
 
 from silmark.errors import BadValue
-from silmark.numerics.arithmetic.digital import Digital, check, matrix
+from silmark.numerics.arithmetic.digital import Digital, matrix
 from silmark.numerics.arrays import empty_product, row_blocks
 from silmark.numerics.base import Array, Prepared
 from silmark.numerics.scaled import Real
@@ -30,18 +30,16 @@ class Factored(Digital):
         matrix("weights", weights)
         return Prepared(*self.right.elements(weights, axis=-2), self.name)
 
-    def matmul(self, left: Array, weights: Prepared | Array, *, seed: int = 0) -> Array:
-        """See `Arithmetic.matmul`."""
-        prepared = weights if isinstance(weights, Prepared) else self.prepare(weights)
-        check(self, left, prepared)
+    def _product(self, left: Array, prepared: Prepared) -> Array:
+        """Elements multiplied, then scaled."""
         elements, scales = self.left.elements(left, axis=-1)
         if scales.shape[-1] <= 1 and cast("Array", prepared.scales).shape[-2] <= 1:
-            return self.out.quantize(self._sum(elements, scales, prepared))
+            return self._sum(elements, scales, prepared)
         out = empty_product(array_namespace(elements), elements, prepared.values)
         for rows in row_blocks(*out.shape[-2:]):  # each group passes over all outputs
             of_rows = scales[..., rows, :] if scales.shape[-2] > 1 else scales
             out[..., rows, :] = self._sum(elements[..., rows, :], of_rows, prepared)
-        return self.out.quantize(out)
+        return out
 
     def _sum(self, elements: Array, left_scales: Array, prepared: Prepared) -> Array:
         """Groups one after the other."""

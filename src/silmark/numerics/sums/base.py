@@ -16,5 +16,5 @@ class Sum(Protocol):
         ...
 
     def __call__(self, left: Array, right: Array) -> Array:
-        """(..., m, k) times (..., k, n), float32 values of their formats' elements; float32."""
+        """(..., m, k) times (..., k, n), float32 values of their formats' elements; a new array, float32."""
         ...
