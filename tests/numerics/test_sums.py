@@ -178,6 +178,14 @@ def test_products_are_near_and_prepared_weights_change_nothing(name):
     assert error < (0.5 if narrow < 5 else 0.15 if narrow < 8 else 0.12)
 
 
+@pytest.mark.parametrize("name", arithmetic.names())
+@pytest.mark.parametrize("shape", [(0, 40, 4), (3, 40, 0), (3, 0, 4)])
+def test_a_product_of_nothing_is_zero_or_empty(name, shape):
+    one, (rows, length, columns) = arithmetic.get(name), shape
+    product = one.matmul(np.ones((rows, length), np.float32), one.prepare(np.ones((length, columns), np.float32)))
+    assert_same_bits(product, np.zeros((rows, columns), np.float32))
+
+
 @pytest.mark.parametrize("name", ["int8", "int8-row", "int8-group128", "int4-row", "groq-int8"])
 def test_integer_products_are_scaled_sums_of_codes(name):
     one = arithmetic.get(name)

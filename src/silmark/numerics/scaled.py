@@ -173,7 +173,9 @@ class Shared(NumberFormat):
         whole = self._whole(xp, x)
         if self.group == TENSOR:
             values = Layout.of(x.shape, axis, ELEMENT).work(xp, x, lambda part, place: self._fit(xp, part, whole))
-            return values, layout.scales(xp, xp.ones((1, 1, 1), dtype=xp.float32) if whole is None else whole)
+            if whole is None:  # of no values
+                whole = xp.ones((0, 1, 1), dtype=xp.float32, device=device(x))
+            return values, layout.scales(xp, whole)
         steps = xp.empty((layout.outer * layout.blocks, 1, layout.inner), dtype=xp.float32, device=device(x))
 
         def change(part: Array, place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 
 from array_api_compat import array_namespace
 
@@ -42,6 +43,8 @@ class Digital(Arithmetic):
         """See `Arithmetic.matmul`."""
         prepared = weights if isinstance(weights, Prepared) else self.prepare(weights)
         check(self, left, prepared)
+        if not (prod(left.shape) and prod(prepared.values.shape)):
+            return as_float32(left)[1] @ prepared.values  # zeros, or nothing; there is nothing to find a scale by
         return self.out.overwrite(self._product(left, prepared))
 
     def _product(self, left: Array, prepared: Prepared) -> Array:

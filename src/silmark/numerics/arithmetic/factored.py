@@ -44,7 +44,7 @@ class Factored(Digital):
     def _sum(self, elements: Array, left_scales: Array, prepared: Prepared) -> Array:
         """Groups one after the other."""
         right, right_scales = prepared.values, cast("Array", prepared.scales)
-        groups = max(left_scales.shape[-1], right_scales.shape[-2], 1)
+        groups = max(left_scales.shape[-1], right_scales.shape[-2])
         size = max(self.left.block, self.right.block) if groups > 1 else right.shape[-2]
         total = None
         for group in range(groups):
