@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from silmark.errors import BadValue
 from silmark.numerics import analog, formats
-from silmark.numerics.analog import AnalogTile, Converter, Lines, sqnr_db
+from silmark.numerics.analog import AnalogTile, Converter, Lines, blocks, sqnr_db
 
 QUIET = AnalogTile(
     name="quiet", tile=128, gain=8.0, weight=Converter(7), input=Converter(10), output=Converter(11), lines=Lines(128)
@@ -90,6 +90,17 @@ def test_a_part_of_a_product_has_the_bytes_of_the_whole(tile: AnalogTile) -> Non
     x, w = normal(3, 1300, 200), normal(4, 200, 1100)
     whole = tile.matmul(x, w, seed=5)
     assert np.array_equal(tile.matmul(x[:30], w[:, :77], seed=5), whole[:30, :77])
+
+
+def test_threads_share_a_product_of_few_rows_and_change_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, w = normal(0, 20, 200), normal(1, 200, 8192)
+    shares, found = [], []
+    for count in (1, 3):
+        monkeypatch.setattr(blocks, "_threads", lambda count=count: count)
+        shares.append(len(blocks._parts(20, 8192)))
+        found.append(SILICON.matmul(x, w, seed=5))
+    assert shares == [1, 2]
+    assert np.array_equal(*found)
 
 
 def test_a_seed_gives_the_same_bytes_and_another_does_not() -> None:

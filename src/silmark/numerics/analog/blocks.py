@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 _BLOCK = 1 << 20
 """Outputs of a block: 4 MiB of products and as much of sums; of 2^18 to 2^20 none was faster (`make bench`)."""
-_LEAST_ROWS = 64
-"""Rows of a block below which a second thread costs more than it saves."""
+_LEAST = 1 << 16
+"""Outputs of a part: converting them takes 12 us, with noise 115; handing them to another thread takes 10 to 20."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def product(left: Floats, right: Floats, tile: int, readout: Readout) -> Floats:
 def _block(left: Floats, right: Floats, tile: int, readout: Readout, where: tuple[slice, slice]) -> Floats:
     m, n = left.shape[0], right.shape[1]
     products, sums = np.empty((m, n), np.float32), np.zeros((m, n), np.float32)
-    parts = _parts(m)
+    parts = _parts(m, n)
     for number in range(readout.row_scale.shape[0]):
         inside = slice(number * tile, (number + 1) * tile)
         np.matmul(left[:, inside], right[inside], out=products)
@@ -120,9 +120,9 @@ def _convert(
     kernel.digitise_noisy(products[part], sums[part], of_columns, of_rows, settings, place, noise.table)
 
 
-def _parts(rows: int) -> list[slice]:
+def _parts(rows: int, columns: int) -> list[slice]:
     """Rows shared among threads."""
-    count = max(1, min(_threads(), rows // _LEAST_ROWS))
+    count = max(1, min(_threads(), rows, rows * columns // _LEAST))
     edges = [rows * number // count for number in range(count + 1)]
     return [slice(*ends) for ends in pairwise(edges)]
 
