@@ -144,7 +144,8 @@ def test_laws_of_the_schedule(m: int, n: int, k: int, batch: int, dataflow: Data
     assert sum(layout.of_unit(unit) for layout in plan.layouts.values() for unit in range(layout.units)) == sum(
         layout.jobs for layout in plan.layouts.values()
     )
-    assert batch > 1 or more.cycles >= plan.cycles
+    # On the arrays alone: of a product in more jobs the first waits for a smaller share of the weights.
+    assert batch > 1 or more.layouts["v"].cycles >= plan.layouts["w"].cycles
     ends = {event.track: event.start + event.cycles for event in plan.events}
     assert ends["array 0"] == plan.cycles
     assert ends.get("main memory", 0) < plan.cycles  # no array is done before its last weights are there
