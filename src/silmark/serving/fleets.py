@@ -91,8 +91,14 @@ def fleet(pools: Sequence[Pool], led: Led | None = None, seed: int = 0) -> Fleet
 
 
 def _options(pool: Pool, led: Led) -> EngineOptions:
-    """What an engine is told: one with pools or tiers beside it takes KV and keeps it (vLLM's kv_both)."""
+    """What an engine is told: one with pools or tiers beside it takes KV and keeps it (vLLM's kv_both).
+
+    SGLang's that decode for a pool that prefills have no prefix cache (disaggregation_decode_enable_radix_cache is off)
+    and ask for KV in the order of arrival.
+    """
     options = pool.replica.options
+    if pool.role == "decode" and options.policy == "sglang":
+        return replace(options, kv_role="consumer", enable_prefix_caching=False, schedule_policy="fcfs")
     return options if pool.role == "both" and led.offload is None else replace(options, kv_role="both")
 
 
@@ -119,14 +125,24 @@ def _sglang(pools: Sequence[Pool], led: Led) -> None:
             raise BadValue(label, router.policy, "another router in front of SGLang: its tree is not looked into")
 
 
+def _check_policies(pools: Sequence[Pool], led: Led) -> None:
+    """Raises BadValue for schedulers that cannot decode what another pool prefills."""
+    prefill = [pool.replica.options.policy for pool in pools if pool.role == "prefill"]
+    for decode in (pool.replica.options.policy for pool in pools if pool.role == "decode"):
+        if decode not in ("vllm", "sglang"):
+            raise BadValue("policy", decode, "vllm or sglang for the pool that decodes: it fetches KV")
+        if decode == "sglang" and set(prefill) != {"sglang"}:
+            raise BadValue("policy", ", ".join(prefill), "sglang for the pool that prefills for SGLang")
+        if decode == "sglang" and led.non_cached_tokens > 0:
+            raise BadValue("non-cached-tokens", led.non_cached_tokens, "0: SGLang's pool that decodes cannot prefill")
+
+
 def _checked(pools: Sequence[Pool], led: Led) -> list[Pool]:
     """The pools, with as many replicas as an autoscaler may start; raises BadValue."""
     roles = {pool.role for pool in pools}
     if roles not in ({"both"}, {"prefill", "decode"}):
         raise BadValue("pools", ", ".join(sorted(roles)), "replicas that do both, or pools for prefill and for decode")
-    for pool in pools:
-        if pool.role == "decode" and pool.replica.options.policy != "vllm":
-            raise BadValue("policy", pool.replica.options.policy, "vllm for the pool that decodes: it fetches KV")
+    _check_policies(pools, led)
     _sglang(pools, led)
     scale = led.autoscale
     if scale is not None:

@@ -38,6 +38,7 @@ class EngineOptions:
         schedule_policy: SGLang's: first come first served, longest cached prefix first, longest output first.
         max_prefill_tokens: SGLang's: most tokens of a prefill besides the size of a chunk (max_num_batched_tokens).
         mixed_chunk: SGLang's enable_mixed_chunk: prefills and decodes share steps.
+        num_reserved_decode_tokens: SGLang's: tokens kept free for each request that holds KV, where it only decodes.
         ignore_eos: every answer is as long as its request says, which SGLang then counts on; benchmarks ask for it.
         max_new_tokens: what every request says that its answer may come to at least; 0 for what it comes to.
         capacity: TensorRT-LLM's capacity_scheduler_policy.
@@ -45,6 +46,7 @@ class EngineOptions:
         sequence_blocks: blocks that a running request takes beside those of its tokens: windows and recurrent states
             of a fixed size.
         kv_role: vLLM's, of a KV connector: KV comes from elsewhere (consumer), is kept for others (producer), or both.
+            An SGLang engine that is a consumer only decodes (disaggregation_mode decode).
         captured: numbers of tokens for which a step was recorded as a graph, ascending: a step is padded up to the
             next of them, a larger one runs as it is. Empty: none is padded.
     """
@@ -72,6 +74,7 @@ class EngineOptions:
     schedule_policy: Order = "fcfs"
     max_prefill_tokens: int = 16_384
     mixed_chunk: bool = False
+    num_reserved_decode_tokens: int = 512
     ignore_eos: bool = True
     max_new_tokens: int = 0
     capacity: Capacity = "guaranteed_no_evict"

@@ -22,6 +22,7 @@ from silmark.serving.kernel.state import (
     FAILED,
     GONE,
     HELD,
+    LOADING,
     NEVER,
     NONE,
     PARKED,
@@ -165,6 +166,8 @@ def _send_on(state: State, request: int, order: int) -> None:
     elif one["partner"] != NONE and state.live[one["partner"]]["status"] == HELD:
         let_go(state, one["partner"])
         wake(state, state.live[one["partner"]]["replica"])
+    elif one["partner"] != NONE:
+        refund(state, one["partner"])  # a prefill that had not begun
     again(state, whole, order)
 
 
@@ -181,12 +184,23 @@ def _is_there(state: State, replica: int, request: int) -> bool:
     if status == GONE:
         free_place(state, request)
         return False
+    if status == LOADING and _prefilled_elsewhere(state, one):
+        begin_anew(one)
+        one["status"] = PENDING
+        return False
     if status != PENDING:
         return True
-    if one["share"] == 0:
+    return bool(one["share"] > 0 and not _prefilled_elsewhere(state, one))
+
+
+@inner
+def _prefilled_elsewhere(state: State, one: np.void) -> bool:
+    """Whether another replica is at work on a request's prompt."""
+    if one["partner"] == NONE or one["leg"] == 1:
         return False
-    elsewhere = one["partner"] != NONE and one["leg"] == 0 and state.live[one["partner"]]["share"] > 0
-    return bool(not elsewhere)
+    leg = state.live[one["partner"]]
+    waits = leg["status"] == PENDING and leg["due_ns"] == NONE
+    return bool(leg["share"] > 0 and not waits)
 
 
 @inner

@@ -6,6 +6,7 @@ from silmark.serving.jit import extra, inner
 from silmark.serving.kernel.advance import cut_short
 from silmark.serving.kernel.blocks import blocks_for, idle_hits
 from silmark.serving.kernel.charges import charge, refund
+from silmark.serving.kernel.fetch import send_for
 from silmark.serving.kernel.prefixes import finish, most_new
 from silmark.serving.kernel.queue import add_event, drop_event, push
 from silmark.serving.kernel.requests import enqueue, leave
@@ -58,7 +59,11 @@ def dispatch(state: State, request: int) -> None:
         one["output"] = min(one["output"], most_new(settings, one["prompt"]))
     last = one["prompt"] + one["output"]  # whose KV nobody needs
     room = settings["usable"] - settings["aside"]
-    if one["output"] <= 0 or blocks_for(last - 1 + settings["ahead"], settings["block"]) > room:
+    fits = blocks_for(last - 1 + settings["ahead"], settings["block"]) <= room
+    if settings["fetches"]:  # its KV is sent only if that much stays free
+        held = blocks_for(one["prompt"] + one["done"], settings["block"]) * settings["block"]
+        fits = fits and held + settings["reserved"] <= room * settings["block"]
+    if one["output"] <= 0 or not fits:
         leave(state, replica, request, REFUSED)
         return
     one["fetch"] = 0
@@ -73,16 +78,31 @@ def _split(state: State, replica: int, request: int) -> bool:
     rules, one = state.rules[0], state.live[request]
     if not rules["split"]:
         return False
-    known = overlap(state, replica, request) * state.settings[state.engines[replica]["kind"]]["block"]
+    settings = state.settings[state.engines[replica]["kind"]]
+    known = overlap(state, replica, request) * settings["block"]
     if one["prompt"] + one["done"] - known < rules["least_tokens"]:
         return False
     helper = _helper(state, request)
     one["replica"] = replica
     if helper == NONE:
-        return False
+        return bool(settings["fetches"] and _sent_away(state, request))
     _count(state, replica, request, rules["router"], False)
     _count(state, helper, one["partner"], rules["prefill_router"], True)
-    _travel(state, helper, one["partner"])
+    if settings["fetches"]:
+        _travel(state, replica, request)  # the prefill starts when its KV has a place there
+    else:
+        _travel(state, helper, one["partner"])
+    return True
+
+
+@inner
+def _sent_away(state: State, request: int) -> bool:
+    """Nobody can prefill a request for an engine that only decodes: it waits until somebody is up, or is refused."""
+    one = state.live[request]
+    if state.live[one["partner"]]["replica"] == NONE:
+        _park(state, request)
+    else:
+        leave(state, one["replica"], request, REFUSED)
     return True
 
 
@@ -137,7 +157,9 @@ def _helper(state: State, request: int) -> int:
     leg["scheduled_ns"] = NONE
     leg["status"] = PENDING
     leg["share"] = 0
+    leg["due_ns"] = NONE
     replica = choose(state, place, PREFILL)
+    leg["replica"] = replica
     if replica == NONE:
         return NONE
     settings = state.settings[state.engines[replica]["kind"]]
@@ -226,6 +248,9 @@ def _handed(state: State, leg: int) -> None:
             wake(state, first["replica"])
         again(state, request, 0)
         return
+    if one["status"] == LOADING:  # its blocks are taken already
+        send_for(state, request, 0)
+        return
     _travel(state, one["replica"], request)
 
 
@@ -256,10 +281,12 @@ def arrived(state: State, request: int) -> None:
     if one["partner"] != NONE and state.live[one["partner"]]["status"] == HELD:
         let_go(state, one["partner"])
         wake(state, state.live[one["partner"]]["replica"])
-    state.engines[replica]["away"] -= 1
-    state.engines[replica]["loading"] -= 1
-    state.engines[replica]["skipped"] += 1
-    one["skipped"] = 1  # vLLM counts it as passed over until it runs
+    engine = state.engines[replica]
+    if not state.settings[engine["kind"]]["fetches"]:  # SGLang notices at its next decision
+        engine["away"] -= 1
+        engine["loading"] -= 1
+        engine["skipped"] += 1
+        one["skipped"] = 1  # vLLM counts it as passed over until it runs
     one["fetch"] = 0
     one["landed"] = 1
     one["status"] = QUEUED

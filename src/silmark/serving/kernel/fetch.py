@@ -67,12 +67,20 @@ def _begin(state: State, replica: int, request: int) -> bool:
     one["skipped"] = 0
     partner = one["partner"]
     if partner != NONE and state.live[partner]["status"] == HELD:
-        source = state.live[partner]["replica"]
-        one["due_ns"] = move(state, request, source, replica, hits * block, one["fetch"])
+        send_for(state, request, hits * block)
     else:
         one["due_ns"] = bring_back(state, replica, one["fetch"] // block - hits)
-    add_event(state, one["due_ns"], ARRIVED, request)
+        add_event(state, one["due_ns"], ARRIVED, request)
     return True
+
+
+@inner
+def send_for(state: State, request: int, first: int) -> None:
+    """Has the KV of a request's tokens from `first` on sent by the replica that prefilled them."""
+    one = state.live[request]
+    source = state.live[one["partner"]]["replica"]
+    one["due_ns"] = move(state, request, source, one["replica"], first, one["fetch"])
+    add_event(state, one["due_ns"], ARRIVED, request)
 
 
 @inner

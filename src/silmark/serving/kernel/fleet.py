@@ -90,7 +90,7 @@ def _logs_full(state: State) -> bool:
     most = state.running.shape[1] + 1
     steps = (state.batches.shape[1] + 1) * state.engines.size  # a router may settle them all
     return bool(
-        totals["answered"] + most > state.answered.size
+        totals["answered"] + 4 * most > state.answered.size  # those that end, and three times those that sit down
         or totals["steps"] + steps > state.steps.size
         or totals["events"] + most > state.events.size
     )

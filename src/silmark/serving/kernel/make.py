@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from silmark.serving.kernel.clock import Clock
 from silmark.serving.kernel.control import Control, plain
 from silmark.serving.kernel.gaps import BINS
+from silmark.serving.kernel.radix_nodes import NODE, RUN
 from silmark.serving.kernel.rules import POWER_OF_TWO, RANDOM, ROUND_ROBIN
 from silmark.serving.kernel.state import (
     BATCH,
@@ -22,9 +23,7 @@ from silmark.serving.kernel.state import (
     LIVE,
     MEMBER,
     NEVER,
-    NODE,
     NONE,
-    RUN,
     SAMPLE,
     SETTINGS,
     TOTALS,
@@ -40,6 +39,8 @@ _PLACES, _LOG, _ARENA, _SAMPLES = 4096, 1 << 16, 1 << 16, 4096
 _FIRST_SAMPLE_NS = 1_000_000
 _SORTED = 128
 """Most waiting requests that are put in order at once."""
+_FEW_SEATS = 32
+"""SGLang (pd_disaggregation_hook.py): so few seats or fewer have room for the KV of twice as many requests besides."""
 
 
 def settings_of(options: EngineOptions) -> NDArray[np.void]:
@@ -81,7 +82,10 @@ def settings_of(options: EngineOptions) -> NDArray[np.void]:
     row["ignore_eos"] = options.ignore_eos
     row["equal_chunks"] = options.equal_chunks
     row["waits"] = options.capacity == "static_batch"
-    row["defers"] = options.kv_role in ("consumer", "both") and row["depth"] > 1
+    row["fetches"] = options.policy == "sglang" and options.kv_role == "consumer"
+    row["reserved"] = options.num_reserved_decode_tokens
+    row["rows"] = options.max_num_seqs * (3 if options.max_num_seqs <= _FEW_SEATS else 1)
+    row["defers"] = options.kv_role in ("consumer", "both") and row["depth"] > 1 and not row["fetches"]
     row["delivers"] = options.kv_role in ("producer", "both")
     return row
 
@@ -149,7 +153,7 @@ def make(
         hits=np.zeros(max(longest, _SORTED), dtype=np.int64),
         order=np.zeros(max(seqs, _SORTED), dtype=np.int64),
         events=np.zeros(2 * seqs + 2 * _PLACES, dtype=EVENT),
-        answered=np.zeros(_LOG, dtype=ANSWERED),
+        answered=np.zeros(max(_LOG, 8 * seqs), dtype=ANSWERED),
         steps=np.zeros(_LOG, dtype=STEP),
         moves=np.zeros(_LOG if control.rules["split"][0] else 0, dtype=TRANSFER),
         samples=np.zeros(_SAMPLES, dtype=SAMPLE),
@@ -198,7 +202,7 @@ def _trees(
     for field, sizes in (("first_node", pages), ("first_run", tokens), ("first_edge", edges)):
         engines[field] = np.cumsum(sizes) - sizes
     engines["nodes"] = here
-    for field in ("chunked", "free_node", "free_run", "oldest_leaf", "newest_leaf"):
+    for field in ("chunked", "free_node", "free_run", "oldest_leaf", "newest_leaf", "first_standing"):
         engines[field] = NONE
     nodes = np.zeros(int(pages.sum()), dtype=NODE)
     nodes["parent"][engines["first_node"][here]] = NONE

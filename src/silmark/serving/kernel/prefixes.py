@@ -8,7 +8,7 @@ from silmark.serving.jit import door, inner
 from silmark.serving.kernel.blocks import blocks_for, release
 from silmark.serving.kernel.queue import pop, push
 from silmark.serving.kernel.radix import insert, lock, match, unlock
-from silmark.serving.kernel.state import NONE, State
+from silmark.serving.kernel.state import NONE, RUNNING, State
 from silmark.serving.kernel.tokens import piece
 from silmark.serving.kernel.words import LPM
 
@@ -19,6 +19,8 @@ _REFRESH = 32
 _IN_BATCH = 32
 """IN_BATCH_PREFIX_CACHING_CHECK_THRESHOLD and _DEPRIORITIZE_THRESHOLD, tokens."""
 _LAST = 1 << 40
+LONGEST_ESTIMATE = 4096
+"""SGLANG_CLIP_MAX_NEW_TOKENS_ESTIMATION: most tokens that one request is expected to still make."""
 
 
 @inner
@@ -26,6 +28,19 @@ def most_new(settings: np.void, prompt: int) -> int:
     """The longest answer that SGLang lets a request ask for: what an empty pool holds besides its prompt."""
     page = settings["block"]
     return int((settings["usable"] - blocks_for(prompt, page) - 1) * page - 1)
+
+
+@inner
+def may_make(state: State, replica: int, request: int) -> int:
+    """What a request says that it may make (max_new_tokens)."""
+    one, settings = state.live[request], state.settings[state.engines[replica]["kind"]]
+    return int(min(max(one["output"], settings["stated"]), most_new(settings, one["prompt"])))
+
+
+@inner
+def comes_to(state: State, replica: int, request: int) -> int:
+    """Tokens that a request is expected to come to at most."""
+    return int(state.live[request]["prompt"] + min(may_make(state, replica, request), LONGEST_ESTIMATE))
 
 
 @inner
@@ -70,6 +85,11 @@ def give_back(state: State, replica: int, request: int, publish: bool) -> None:
 @inner
 def _finish(state: State, replica: int, request: int) -> None:
     """Gives the pages of a finished request to the tree."""
+    engine, one = state.engines[replica], state.live[request]
+    if one["status"] == RUNNING:
+        engine["ended"] += 1
+        engine["ended_tokens"] += one["prompt"] + one["done"]
+        engine["ended_most"] = max(engine["ended_most"], comes_to(state, replica, request))
     give_back(state, replica, request, True)
 
 

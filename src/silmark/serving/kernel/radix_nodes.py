@@ -7,6 +7,28 @@ import numpy as np
 from silmark.serving.jit import inner
 from silmark.serving.kernel.state import FIRST_RATIO, NONE, State
 
+NODE = np.dtype(
+    [
+        ("digest", np.uint64),
+        ("used", np.int64),
+        ("parent", np.int64),
+        ("length", np.int64),
+        ("runs", np.int64),
+        ("children", np.int64),
+        ("locks", np.int64),
+        ("listed", np.int64),
+        ("older", np.int64),
+        ("newer", np.int64),
+    ],
+    align=True,
+)
+"""A node of a radix tree: the digest of its parent and its first page; when it was last used; its parent (of a free one
+the next free one), tokens, first run and number of children; requests that keep it; its neighbours in the list of
+evictable leaves, if `listed`."""
+
+RUN = np.dtype([("start", np.int64), ("length", np.int64), ("next", np.int64)], align=True)
+"""Tokens of a node whose ids count up from `start`, and the run after it."""
+
 _DEPTH = 20
 """Bits of a time that tell the nodes of one path apart."""
 
@@ -121,6 +143,14 @@ def count_evictable(state: State, replica: int, pages: int) -> None:
 
 
 @inner
+def forget_ended(engine: np.void) -> None:
+    """Nobody has ended since the last decision."""
+    engine["ended"] = 0
+    engine["ended_tokens"] = 0
+    engine["ended_most"] = 0
+
+
+@inner
 def uproot(state: State, replica: int) -> None:
     """Leaves a tree with no more than its root, and an engine of SGLang's as it was when it started."""
     engine = state.engines[replica]
@@ -139,6 +169,9 @@ def uproot(state: State, replica: int) -> None:
     engine["full"] = 0
     engine["last_prefill"] = 0
     engine["merged"] = 0
+    engine["standing"] = 0
+    engine["first_standing"] = NONE
+    forget_ended(engine)
     engine["passes"] = 0
     engine["ratio"] = min(FIRST_RATIO * settings["conservativeness"], 1.0)
     engine["ratio_steps"] = 0

@@ -185,7 +185,8 @@ def _hand_over(state: State, replica: int, leg: int, status: int) -> None:
     else:
         take_out(state, replica, leg)
         one["status"] = PENDING if status == DONE else ABSENT
-    one["due_ns"] = max(totals["now"] + 1, one["last_ns"])
+    told = one["last_ns"] if state.live[one["partner"]]["status"] != LOADING else 0  # who has blocks for it is sent it
+    one["due_ns"] = max(totals["now"] + 1, told)
     add_event(state, one["due_ns"], HANDED, leg)
 
 

@@ -24,9 +24,10 @@ NEVER = np.iinfo(np.int64).max
 """A time that does not come."""
 FIRST_RATIO = 0.7
 """SGLANG_INIT_NEW_TOKEN_RATIO: share of the tokens that requests may make that they are first expected to make."""
-ABSENT, QUEUED, RUNNING, PREEMPTED, LOADING, PENDING, GONE, HELD, PARKED = 0, 1, 2, 3, 4, 5, 6, 7, 8
+ABSENT, QUEUED, RUNNING, PREEMPTED, LOADING, PENDING, GONE, HELD, PARKED, STANDING = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 """Where a request stands: its place is free; waiting; running; waiting again; its KV is on the way; not with an engine
-yet; answered, but a step in flight still has it; prefilled, its blocks wait to be read; sent, but no replica is up."""
+yet; answered, but a step in flight still has it; prefilled, its blocks wait to be read; sent, but no replica is up;
+its KV is there, but no seat is free."""
 DOWN, UP, STARTING, DRAINING, FAILED = 0, 1, 2, 3, 4
 """Where a replica stands: off; takes requests; loads its weights; takes no more, and ends with its last; failed."""
 
@@ -159,6 +160,12 @@ ENGINE = np.dtype(
         ("chunked", np.int64),
         ("last_prefill", np.int64),
         ("merged", np.int64),
+        ("standing", np.int64),
+        ("first_standing", np.int64),
+        ("last_standing", np.int64),
+        ("ended", np.int64),
+        ("ended_tokens", np.int64),
+        ("ended_most", np.int64),
         ("cached", np.int64),
         ("nodes", np.int64),
         ("runs", np.int64),
@@ -192,7 +199,10 @@ and their blocks. tier: the row of the memory below its cache; host_ns: when the
 network port is free; port: times what transfers take. ready_ns: when it has started. paid_from, paid_ns: since when it
 is paid for, and for how long before. seed: of chances.
 Of SGLang's: full: its batch counts as full, no prefill is tried. chunked: the request whose prompt goes on in the next
-step. last_prefill: the last step was one. merged: requests that could decode then. cached: evictable pages of the tree.
+step. last_prefill: the last step was one. merged: requests that could decode then. standing, first_standing,
+last_standing: requests whose KV is there and that wait for a seat, as a list. ended, ended_tokens, ended_most: requests
+that ended since the last decision, their tokens, and the most that one of them could have come to. cached: evictable
+pages of the tree.
 nodes, runs, free_node, free_run, first_node, first_run, first_edge: where its nodes, their runs and its table of edges
 start, how many were ever used, and the first free ones. oldest_leaf, newest_leaf: ends of the list of evictable leaves.
 uses: of nodes so far, the tree's clock. passes: over the queue so far.
@@ -234,6 +244,9 @@ SETTINGS = np.dtype(
         ("order", np.int64),
         ("mixed", np.bool_),
         ("ignore_eos", np.bool_),
+        ("fetches", np.bool_),
+        ("reserved", np.int64),
+        ("rows", np.int64),
         ("equal_chunks", np.bool_),
         ("waits", np.bool_),
         ("defers", np.bool_),
@@ -255,10 +268,11 @@ somebody may find something there, so that blocks are told apart (`apart.py`). w
 its prompt fits. lookahead: a step is scheduled before the one in flight has returned (async scheduling). evicts:
 TensorRT-LLM's max_utilization. entries: size of the table of digests, a power of two. prefill_tokens: SGLang's
 max_prefill_tokens. stated: tokens that every request says it may make. order: of SGLang's queue. mixed: chunks of
-prompts run with decodes. ignore_eos: answers are as long as their requests say. equal_chunks: TensorRT-LLM's prompts
-progress evenly. waits: static batches. defers: KV may arrive in blocks as soon as they are free, so that none are freed
-that a step in flight may write. delivers: KV is kept for others, so that a token whose KV was given up meanwhile does
-not count.
+prompts run with decodes. ignore_eos: answers are as long as their requests say. fetches: SGLang only decodes what
+others prefill. reserved: tokens that it then keeps free for each request that holds KV. rows: most requests that may
+hold some. equal_chunks: TensorRT-LLM's prompts progress evenly. waits: static batches. defers: KV may arrive in blocks
+as soon as they are free, so that none are freed that a step in flight may write. delivers: KV is kept for others, so
+that a token whose KV was given up meanwhile does not count.
 """
 
 BLOCK = np.dtype(
@@ -287,28 +301,6 @@ MEMBER = np.dtype(
 )
 """A request of a batch: its tokens, drafted ones among them, whether the step makes a token of it, and whether it is
 part of SGLang's prefill, which publishes what it computed."""
-
-NODE = np.dtype(
-    [
-        ("digest", np.uint64),
-        ("used", np.int64),
-        ("parent", np.int64),
-        ("length", np.int64),
-        ("runs", np.int64),
-        ("children", np.int64),
-        ("locks", np.int64),
-        ("listed", np.int64),
-        ("older", np.int64),
-        ("newer", np.int64),
-    ],
-    align=True,
-)
-"""A node of a radix tree: the digest of its parent and its first page; when it was last used; its parent (of a free one
-the next free one), tokens, first run and number of children; requests that keep it; its neighbours in the list of
-evictable leaves, if `listed`."""
-
-RUN = np.dtype([("start", np.int64), ("length", np.int64), ("next", np.int64)], align=True)
-"""Tokens of a node whose ids count up from `start`, and the run after it."""
 
 EVENT = np.dtype([("time_ns", np.int64), ("kind", np.int64), ("serial", np.int64), ("what", np.int64)], align=True)
 """Something that happens to a request at a time; at equal times by kind, then in the order in which it was noted."""

@@ -13,9 +13,10 @@ import numpy as np
 from silmark.serving.jit import inner
 from silmark.serving.kernel.batch import newest
 from silmark.serving.kernel.blocks import blocks_for
-from silmark.serving.kernel.prefixes import checkpoint, order_queue
+from silmark.serving.kernel.prefixes import LONGEST_ESTIMATE, checkpoint, may_make, order_queue
 from silmark.serving.kernel.queue import pop
 from silmark.serving.kernel.radix import lock, make_room, match, unlock
+from silmark.serving.kernel.radix_nodes import forget_ended
 from silmark.serving.kernel.state import NONE, RUNNING, State
 from silmark.serving.policies.sglang_decode import (
     add_decoders,
@@ -23,14 +24,12 @@ from silmark.serving.policies.sglang_decode import (
     finishing,
     first_ratio,
     join,
-    may_make,
     new_token_ratio,
     room_to_decode,
     take,
 )
+from silmark.serving.policies.sglang_fetch import decode_only, stays_apart
 
-LONGEST_ESTIMATE = 4096
-"""SGLANG_CLIP_MAX_NEW_TOKENS_ESTIMATION: most tokens that one request is expected to still make."""
 _OTHER, _NO_TOKEN = 0, -1
 """Why a request is not admitted: this step has no tokens left, or the pool has none."""
 
@@ -39,6 +38,10 @@ _OTHER, _NO_TOKEN = 0, -1
 def schedule(state: State, replica: int, _: int) -> int:
     """Decides one step: writes its members, hands out pages. Returns how many requests take part."""
     engine = state.engines[replica]
+    if state.settings[engine["kind"]]["fetches"]:
+        size = decode_only(state, replica)
+        _advance(state, replica, size)
+        return int(size)
     if engine["running"] == 0 and engine["waiting"] == 0:
         engine["ratio"] = first_ratio(state, replica)
         engine["ratio_steps"] = 0
@@ -288,6 +291,8 @@ def _advance(state: State, replica: int, size: int) -> None:
 def admits_later(state: State, replica: int, _: int) -> bool:
     """Whether nothing is prefilled while running requests only decode: nobody waits, or the batch counts as full."""
     engine = state.engines[replica]
+    if state.settings[engine["kind"]]["fetches"]:
+        return bool(stays_apart(state, replica))
     if engine["last_prefill"] == 1 or engine["chunked"] != NONE:
         return False
     return bool(engine["waiting"] == 0 or engine["full"] == 1)
@@ -298,6 +303,7 @@ def ran(state: State, replica: int, steps: int) -> None:
     """Does what single decode steps of a run would have done besides: the ratio shrinks, the cache makes room."""
     engine = state.engines[replica]
     page, begun = state.settings[engine["kind"]]["block"], 0
+    forget_ended(engine)
     engine["ratio_steps"] += steps
     for i in range(engine["running"]):
         if (state.live[state.running[replica, i]]["computed"] - 1) % page == 0:

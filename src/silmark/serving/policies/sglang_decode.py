@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from silmark.serving.jit import inner
+from silmark.serving.jit import extra, inner
 from silmark.serving.kernel.batch import newest
 from silmark.serving.kernel.blocks import blocks_for
-from silmark.serving.kernel.prefixes import give_back, most_new
+from silmark.serving.kernel.prefixes import give_back, may_make
 from silmark.serving.kernel.queue import push, rank_last
 from silmark.serving.kernel.radix import make_room
-from silmark.serving.kernel.requests import stand_up
+from silmark.serving.kernel.requests import leave, stand_up
 from silmark.serving.kernel.state import FIRST_RATIO, PREEMPTED, State
+from silmark.serving.records import LOST
 
 LEAST, DECAY_STEPS = 0.14, 600
 """SGLANG_MIN_NEW_TOKEN_RATIO_FACTOR, SGLANG_NEW_TOKEN_RATIO_DECAY_STEPS."""
@@ -38,13 +39,6 @@ def new_token_ratio(state: State, replica: int) -> float:
 
 
 @inner
-def may_make(state: State, replica: int, request: int) -> int:
-    """What a request says that it may make (max_new_tokens)."""
-    one, settings = state.live[request], state.settings[state.engines[replica]["kind"]]
-    return int(min(max(one["output"], settings["stated"]), most_new(settings, one["prompt"])))
-
-
-@inner
 def join(state: State, replica: int, place: int, size: int, request: int, tokens: int, makes: bool) -> None:
     """Writes a member of the prefill."""
     member = state.members[replica, place, size]
@@ -67,8 +61,10 @@ def take(state: State, replica: int, request: int, tokens: int) -> None:
 
 @inner
 def finishing(state: State, request: int) -> bool:
-    """Whether a step in flight makes a request's last token."""
+    """Whether a step in flight makes a request's last token; engines that only decode do not look."""
     one = state.live[request]
+    if state.settings[state.engines[one["replica"]]["kind"]]["fetches"]:
+        return False
     return bool(one["placeholders"] > 0 and one["done"] + one["placeholders"] >= one["output"])
 
 
@@ -149,6 +145,7 @@ def _retract(state: State, replica: int, batch: int) -> None:
         make_room(state, replica, blocks_for(batch * RETRACT_STEPS, page))
         if room_to_decode(state, replica, 0):
             break
+    lose_last(state, replica)
     made, may = 0, 0
     for i in range(engine["running"]):
         request = state.running[replica, i]
@@ -156,6 +153,26 @@ def _retract(state: State, replica: int, batch: int) -> None:
         may += may_make(state, replica, request)
     engine["ratio"] = min(1.0, (made + RETRACT_STEPS * batch) / (may + 1))
     engine["ratio_steps"] = 0
+
+
+@inner
+def _lose_last(state: State, replica: int) -> None:
+    """Gives up the last request if it finds no room either: KV that is on its way cannot be taken back."""
+    engine = state.engines[replica]
+    if engine["running"] != 1 or room_to_decode(state, replica, 0):
+        return
+    request = stand_up(state, replica, 0)
+    give_back(state, replica, request, False)
+    leave(state, replica, request, LOST)
+
+
+@inner
+def _keep_last(state: State, replica: int) -> None:
+    """It always finds room."""
+
+
+lose_last = extra(_lose_last, _keep_last)
+"""Gives up the last request that decodes."""
 
 
 @inner
@@ -168,6 +185,9 @@ def _wait_again(state: State, replica: int, request: int) -> None:
     one["placeholders"] = 0
     one["stale"] = one["flying"]
     one["preemptions"] += 1
+    if state.settings[state.engines[replica]["kind"]]["fetches"]:  # its KV went to the host, its turn is before others
+        one["landed"] = 1
+        one["priority"] = -1
     rank_last(state, replica, request)
     state.totals[0]["running"] -= 1
     push(state, replica, request)
