@@ -114,17 +114,6 @@ def pools_of(found: Replica, helper: Pool | None = None) -> tuple[Pool, ...]:
     return helper, Pool(found, found.count, "decode")
 
 
-def _sglang(pools: Sequence[Pool], led: Led) -> None:
-    """Raises BadValue for routers that look into the caches of SGLang's engines: its tree is not looked into."""
-    for label, router, roles in (
-        ("router", led.router, ("both", "decode")),
-        ("prefill-router", led.prefill_router, ("prefill",)),
-    ):
-        looked_into = [pool for pool in pools if pool.role in roles and pool.replica.options.policy == "sglang"]
-        if looked_into and router.policy in ("kv", "scores"):
-            raise BadValue(label, router.policy, "another router in front of SGLang: its tree is not looked into")
-
-
 def _check_policies(pools: Sequence[Pool], led: Led) -> None:
     """Raises BadValue for schedulers that cannot decode what another pool prefills."""
     prefill = [pool.replica.options.policy for pool in pools if pool.role == "prefill"]
@@ -143,7 +132,6 @@ def _checked(pools: Sequence[Pool], led: Led) -> list[Pool]:
     if roles not in ({"both"}, {"prefill", "decode"}):
         raise BadValue("pools", ", ".join(sorted(roles)), "replicas that do both, or pools for prefill and for decode")
     _check_policies(pools, led)
-    _sglang(pools, led)
     scale = led.autoscale
     if scale is not None:
         growing = [i for i, pool in enumerate(pools) if pool.role != "prefill"]

@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 from silmark.errors import BadValue
-from silmark.serving.fleet_options import ON_FAULT, Fault, Led, Router
+from silmark.serving.fleet_options import ON_FAULT, Fault, Led, Router, RouterName, Scores
 from silmark.serving.fleets import Pool, fleet
+from silmark.serving.kernel import prefixes, routers
+from silmark.serving.kernel.state import State
 from silmark.serving.records import DONE, LOST
 from silmark.serving.replica import Replica
 from silmark.serving.simulate import simulate
@@ -140,9 +142,48 @@ def test_pools_that_cannot_work_together() -> None:
         fleet([prefill, Pool(other, 1, "decode")])
 
 
-def test_its_tree_is_not_looked_into() -> None:
-    pools = [Pool(_sglang(), 1, "prefill"), Pool(one(), 1, "decode")]
-    with pytest.raises(BadValue, match="its tree is not looked into"):
-        fleet(pools, Led(prefill_router=Router("kv")))
-    with pytest.raises(BadValue, match="its tree is not looked into"):
-        fleet([Pool(_sglang(), 2)], Led(router=Router("scores")))
+@interpreted
+@pytest.mark.parametrize("policy", ["least-kv", "kv", "scores"])
+@pytest.mark.parametrize("shared", [0, 3])
+def test_routers_look_into_its_tree(policy: RouterName, shared: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They see what is there when a request is sent, and leave it as it is."""
+    trace, led = Made(prefixes=shared, turns=True), Led(router=Router(policy))
+    three = fleet([Pool(_sglang(ahead=True), 3)], led)
+    done = served(three, trace, monkeypatch)
+    same(done, served(three, trace, monkeypatch, one_by_one=True))
+    assert np.unique(done.answered["replica"]).size == 3
+    alone = served(fleet([Pool(_sglang(140))], led), trace, monkeypatch)
+    same(alone, served(fleet([Pool(_sglang(140))]), trace, monkeypatch))
+
+
+@interpreted
+@pytest.mark.parametrize("policy", ["kv", "scores"])
+def test_what_routers_find_is_what_requests_then_have(policy: RouterName, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With one request at a time, the best replica has as many tokens cached as the request starts with."""
+    seen: list[tuple[int, int]] = []
+
+    def find(state: State, replica: int, request: int) -> int:
+        seen.append((int(state.live["name"][request]), prefixes.find(state, replica, request)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(routers, "find", find)
+    led = Led(router=Router(policy, overlap_credit=10.0, scores=Scores(prefix=100.0)))
+    answered = np.sort(
+        served(fleet([Pool(_sglang(), 3)], led), Made(rate=0.05, prefixes=4), monkeypatch).answered, order="name"
+    )
+    best = [max(pages for name, pages in seen if name == row) for row in answered["name"]]
+    assert answered["cached"].tolist() == [16 * pages for pages in best]
+    assert np.count_nonzero(answered["cached"]) > 50
+
+
+@interpreted
+def test_pools_of_its_own_behind_routers_that_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefills go where their prefix is; where requests are decoded there is none to be found."""
+    led = Led(router=Router("kv"), prefill_router=Router("kv"))
+    pools = _pools(140, ahead=True, reserved=64)
+    pools[0] = replace(pools[0], count=2)
+    trace = Made(rate=100.0, prefixes=2)
+    done = served(fleet(pools, led), trace, monkeypatch)
+    same(done, served(fleet(pools, led), trace, monkeypatch, one_by_one=True))
+    turns = served(fleet(pools, Led()), trace, monkeypatch)
+    assert done.answered["cached"].sum() > turns.answered["cached"].sum()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from silmark.serving.jit import extra, inner
 from silmark.serving.kernel.advance import cut_short
-from silmark.serving.kernel.blocks import blocks_for, idle_hits
+from silmark.serving.kernel.blocks import blocks_for
 from silmark.serving.kernel.charges import charge, refund
 from silmark.serving.kernel.fetch import send_for
-from silmark.serving.kernel.prefixes import finish, most_new
+from silmark.serving.kernel.prefixes import finish, idle, most_new
 from silmark.serving.kernel.queue import add_event, drop_event, push
 from silmark.serving.kernel.requests import enqueue, leave
 from silmark.serving.kernel.routers import choose, overlap
@@ -126,7 +126,7 @@ def _count(state: State, replica: int, request: int, router: int, prefills: bool
     totals["largest"] = max(totals["largest"], blocks_for(one["prompt"] + one["output"] + settings["spare"], block))
     if router == KV and state.engines.size > 1:
         hits = known(state, replica, request)
-        shared = hits - idle_hits(state, hits)
+        shared = hits - idle(state, replica, hits)
     charge(state, replica, request, length - hits * block if prefills else 0, blocks_for(length, block) - shared)
 
 

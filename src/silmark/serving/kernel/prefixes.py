@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from silmark.serving.jit import door, inner
-from silmark.serving.kernel.blocks import blocks_for, release
+from silmark.serving.kernel.blocks import blocks_for, find_prefix, idle_hits, release
 from silmark.serving.kernel.queue import pop, push
-from silmark.serving.kernel.radix import insert, lock, match, unlock
+from silmark.serving.kernel.radix import insert, lock, match, peek, unlock
 from silmark.serving.kernel.state import NONE, RUNNING, State
 from silmark.serving.kernel.tokens import piece
 from silmark.serving.kernel.words import LPM
@@ -123,12 +123,35 @@ def _keeps(state: State, replica: int, request: int) -> bool:
     return False
 
 
+@inner
+def _find_pages(state: State, replica: int, request: int) -> int:
+    """Pages of a request's tokens that the tree has, without its last token; `hits` begins with those in use."""
+    one, settings = state.live[request], state.settings[state.engines[replica]["kind"]]
+    found, held = peek(state, replica, request, one["prompt"] + one["done"] - 1)
+    state.hits[0] = held // settings["block"]
+    return int(found // settings["block"])
+
+
+@inner
+def _idle_blocks(state: State, replica: int, hits: int) -> int:
+    return int(idle_hits(state, hits))
+
+
+@inner
+def _idle_pages(state: State, replica: int, hits: int) -> int:
+    return int(hits - state.hits[0])
+
+
 finish = door(release, _finish, release)
 """Takes back all that a finished request holds."""
 publish = door(_later, _publish, _later)
 """Makes a prompt known to others once it is computed."""
 repeats = door(_delivers, _repeats, _keeps)
 """Whether the token that a step made for a request is lost."""
+find = door(find_prefix, _find_pages, find_prefix)
+"""Cached blocks that a request's tokens start with; looking changes nothing."""
+idle = door(_idle_blocks, _idle_pages, _idle_blocks)
+"""How many of the blocks just found nobody uses."""
 
 
 @inner

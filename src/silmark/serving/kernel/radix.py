@@ -81,6 +81,36 @@ def match(state: State, replica: int, request: int, end: int) -> tuple[int, int]
 
 
 @inner
+def _child(state: State, replica: int, request: int, at: int, index: int, begin: int, node: int) -> int:
+    """The child of a node that goes on with the page at a request's token `at`, which lies in the run `index`."""
+    page = state.settings[state.engines[replica]["kind"]]["block"]
+    digest = page_digest(state, request, at, index, begin, node, page)
+    return int(state.edges[edge(state, replica, digest)] - 1)
+
+
+@inner
+def peek(state: State, replica: int, request: int, end: int) -> tuple[int, int]:
+    """How many of a request's first `end` tokens the tree has, and how many of them others hold. Changes nothing."""
+    page = state.settings[state.engines[replica]["kind"]]["block"]
+    node, at, held, index, begin = state.engines[replica]["first_node"], 0, 0, 0, 0
+    while at + page <= end:
+        _, length = piece(state, request, index, begin)
+        if at >= begin + length:
+            index, begin = index + 1, begin + length
+            continue
+        node = _child(state, replica, request, at, index, begin, node)
+        if node == NONE:
+            break
+        same = _common(state, node, request, at, end, index, begin) // page * page
+        at += same
+        if state.nodes[node]["locks"] > 0:
+            held += same
+        if same < state.nodes[node]["length"]:
+            break
+    return at, held
+
+
+@inner
 def _walk(state: State, replica: int, request: int, end: int, using: bool) -> tuple[int, int]:
     """Follows a request's first `end` tokens down the tree, and cuts the node where they part from it."""
     page = state.settings[state.engines[replica]["kind"]]["block"]
@@ -90,8 +120,7 @@ def _walk(state: State, replica: int, request: int, end: int, using: bool) -> tu
         if at >= begin + length:
             index, begin = index + 1, begin + length
             continue
-        digest = page_digest(state, request, at, index, begin, node, page)
-        child = state.edges[edge(state, replica, digest)] - 1
+        child = _child(state, replica, request, at, index, begin, node)
         if child == NONE:
             break
         if using:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from silmark.serving.jit import extra, inner
-from silmark.serving.kernel.blocks import blocks_for, find_prefix, idle_hits
+from silmark.serving.kernel.blocks import blocks_for
 from silmark.serving.kernel.chance import uniform
+from silmark.serving.kernel.prefixes import find, idle
 from silmark.serving.kernel.rules import (
     KV,
     LEAST_KV,
@@ -62,7 +63,7 @@ def takes(state: State, replica: int, pool: int) -> bool:
 def overlap(state: State, replica: int, request: int) -> int:
     """Blocks of a request's prompt that a replica has cached now; written to `hits`."""
     state.live[request]["replica"] = replica  # whose size of blocks counts
-    return int(find_prefix(state, replica, request))
+    return int(find(state, replica, request))
 
 
 @inner
@@ -148,7 +149,7 @@ def _kv_cost(state: State, request: int, replica: int) -> float:
     rules, engine, one = state.rules[0], state.engines[replica], state.live[request]
     block = state.settings[engine["kind"]]["block"]
     hits = overlap(state, replica, request)
-    shared = hits - idle_hits(state, hits)
+    shared = hits - idle(state, replica, hits)
     prompt = float(one["prompt"] + one["done"]) / block
     prefill = engine["prefilling"] / block + prompt - rules["credit"] * hits
     room = engine["share"] + blocks_for(one["prompt"] + one["done"], block) - shared
