@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 DONE, REFUSED, LOST = 0, 1, 2
-"""How a request ended: answered; never started, for it can never fit; given up after a fault."""
+"""How a request ended: answered; can never fit; given up after a fault, or for want of room for its next token."""
 
 ANSWERED = np.dtype(
     [

@@ -184,7 +184,7 @@ def _is_there(state: State, replica: int, request: int) -> bool:
     if status == GONE:
         free_place(state, request)
         return False
-    if status == LOADING and _prefilled_elsewhere(state, one):
+    if status == LOADING and _prefilled_elsewhere(state, one):  # the blocks that waited for its KV are gone
         begin_anew(one)
         one["status"] = PENDING
         return False

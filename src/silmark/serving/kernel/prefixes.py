@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from silmark.serving.jit import door, inner
+from silmark.serving.jit import door, extra, inner
 from silmark.serving.kernel.blocks import blocks_for, find_prefix, idle_hits, release
 from silmark.serving.kernel.queue import pop, push
 from silmark.serving.kernel.radix import insert, lock, match, peek, unlock
@@ -83,13 +83,29 @@ def give_back(state: State, replica: int, request: int, publish: bool) -> None:
 
 
 @inner
+def _note_end(state: State, replica: int, request: int) -> None:
+    """A request has ended that counts as running for one decision more."""
+    engine, one = state.engines[replica], state.live[request]
+    if one["status"] != RUNNING:
+        return
+    engine["ended"] += 1
+    engine["ended_tokens"] += one["prompt"] + one["done"]
+    engine["ended_most"] = max(engine["ended_most"], comes_to(state, replica, request))
+
+
+@inner
+def _forget_end(state: State, replica: int, request: int) -> None:
+    """Only engines that decode for others count it."""
+
+
+note_end = extra(_note_end, _forget_end)
+"""Notes that a request has ended."""
+
+
+@inner
 def _finish(state: State, replica: int, request: int) -> None:
     """Gives the pages of a finished request to the tree."""
-    engine, one = state.engines[replica], state.live[request]
-    if one["status"] == RUNNING:
-        engine["ended"] += 1
-        engine["ended_tokens"] += one["prompt"] + one["done"]
-        engine["ended_most"] = max(engine["ended_most"], comes_to(state, replica, request))
+    note_end(state, replica, request)
     give_back(state, replica, request, True)
 
 
