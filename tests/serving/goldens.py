@@ -4,13 +4,14 @@ A file is xz-compressed JSON: scenarios by name, each with its `config` and its 
 expected one, else the fields that differ. Expected are, one after the other: everybody still running gets one token;
 nobody is admitted or preempted; running are those before, without the finished and preempted, then the admitted;
 waiting are those before without the admitted; blocks free as before; everybody who was given one token emits one;
-nobody finishes.
+nobody finishes. Of what a tier holds only the number of blocks and a checksum is kept.
 """
 
 from __future__ import annotations
 
 import json
 import lzma
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,18 @@ def _expected(before: Step, actual: Step) -> Step:
         "free_blocks": before["free_blocks"],
         "tokens": {name: 1 for name, count in sched.items() if count == 1},
         "finished": [],
-    }
+    } | ({"tier": before["tier"]} if "tier" in before else {})
 
 
 _START: Step = {"step": -1, "running": [], "finished": [], "waiting": [], "free_blocks": 0}
+
+
+def short(steps: list[Step]) -> list[Step]:
+    """Steps in which what the tier holds is a number of blocks and a checksum of all that is known of them."""
+    return [
+        step | {"tier": [len(step["tier"]), zlib.crc32(json.dumps(step["tier"]).encode())]} if "tier" in step else step
+        for step in steps
+    ]
 
 
 def pack(steps: list[Step]) -> list[Any]:

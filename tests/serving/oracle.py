@@ -14,8 +14,10 @@ IN maps names to scenarios, OUT maps them to steps. A scenario is one dictionary
 - async_scheduling (False), pipeline (1), draft_tokens (0), acceptance (0.0), drafter ("ngram", "eagle",
   "draft_model");
 - requests: id, arrive_step, segments ([start, stop) of ascending token ids), out, priority (0);
-- kv_role ("consumer", "producer", "both"; none), restore_steps (0), and of requests fetch_steps (0), fetch_fails
-  (False), hold_steps (0): KV that comes from elsewhere or goes there (`oracle_kv.py`).
+- kv_role ("consumer", "producer", "both"; none), and of requests fetch_steps (0), fetch_fails (False), hold_steps (0):
+  KV that comes from elsewhere or goes there (`oracle_kv.py`);
+- tier_blocks (0), tier_policy ("lru"), store_steps (1), restore_steps (1): vLLM's own offloading connector
+  (`oracle_tier.py`).
 
 Every request emits token id 7 whenever its computed tokens reach its length. Of the drafts that a step checks as many
 are right as `kept` says; those that only fill up a batch never are.
@@ -24,6 +26,8 @@ A step is one call of schedule(): `sched` (tokens by request), `total`, `new` (c
 `preempted`, `running`, `waiting` and `free_blocks` right after it; then `tokens` (emitted) and `finished` of the output
 that arrives before the next call: of the batch that was scheduled `depth` - 1 calls before. `loading` are those whose
 KV is on the way; `waiting` starts with those that hold blocks.
+`tier` is what the tier holds then, first what would go first: row of a request, place of its block, copies under way
+(-1: it is not there yet).
 """
 
 from __future__ import annotations
@@ -33,10 +37,11 @@ import json
 import sys
 from collections import deque
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import oracle_kv
+import oracle_tier
 import torch
 from vllm.config import CacheConfig, SchedulerConfig
 from vllm.sampling_params import SamplingParams
@@ -95,6 +100,11 @@ def depth(config: dict[str, Any]) -> int:
     return int(config.get("pipeline", 1)) + bool(config.get("async_scheduling"))
 
 
+def _connector(config: dict[str, Any]) -> ModuleType:
+    """Whose connector the scenario has."""
+    return oracle_tier if config.get("tier_blocks") else oracle_kv
+
+
 def _vllm_config(config: dict[str, Any]) -> SimpleNamespace:
     whole = config["max_num_batched_tokens"]  # without chunks vLLM lets no prompt be longer than a step
     length = config.get("max_model_len", 1 << 20 if config.get("enable_chunked_prefill", True) else whole)
@@ -133,6 +143,7 @@ def _vllm_config(config: dict[str, Any]) -> SimpleNamespace:
             prefill_context_parallel_size=1,
             data_parallel_index=0,
             data_parallel_size=1,
+            world_size=1,
         ),
         observability_config=SimpleNamespace(per_request_spec_decode_metrics="none", kv_cache_metrics=False),
         aux_output_config=SimpleNamespace(enabled=False),
@@ -140,7 +151,7 @@ def _vllm_config(config: dict[str, Any]) -> SimpleNamespace:
         speculative_config=_speculation(config),
         lora_config=None,
         kv_events_config=None,
-        kv_transfer_config=oracle_kv.transfer_config(config),
+        kv_transfer_config=_connector(config).transfer_config(config),
         ec_transfer_config=None,
         is_mm_encoder_only=False,
         num_speculative_tokens=drafts,
@@ -239,14 +250,13 @@ def record(config: dict[str, Any], most: int = 1 << 20) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = []
     connector = scheduler.connector
     if connector:
-        connector.told(config)
-    while (coming or scheduler.get_num_unfinished_requests() or (connector and connector.due)) and len(steps) < most:
+        connector.told(config, [_request(entry, row, config) for row, entry in enumerate(config["requests"])])
+    while (coming or scheduler.get_num_unfinished_requests() or (connector and connector.busy())) and len(steps) < most:
         while coming and coming[0]["arrive_step"] <= len(steps):
             entry = coming.popleft()
             scheduler.add_request(_request(entry, rows[entry["id"]], config))
         if connector:
             connector.step = len(steps)
-            connector.keep(scheduler)  # what the last step's tokens completed
             connector.deliver(scheduler)
         started = {request.request_id for request in scheduler.running}
         counts = {name: request.num_preemptions for name, request in scheduler.requests.items()}
@@ -273,8 +283,8 @@ def record(config: dict[str, Any], most: int = 1 << 20) -> list[dict[str, Any]]:
         )
         if connector and (loading := _loading(scheduler)):
             steps[-1]["loading"] = loading
-        if connector:
-            connector.keep(scheduler)
+        if connector and (holds := connector.holds()) is not None:
+            steps[-1]["tier"] = holds
         flying.append((output, _emissions(scheduler, output, admitted)))
         if len(flying) == depth(config):
             steps[-1]["tokens"], steps[-1]["finished"] = _deliver(scheduler, *flying.popleft(), rows, config)

@@ -3,7 +3,7 @@
 Only the scheduler's side is there. A request with `fetch_steps` finds the KV of its whole prompt elsewhere, once, as
 with NIXL (nixl/pull_scheduler.py): it is there so many steps after it was asked for, or is reported as failed then
 (`fetch_fails`). One with `hold_steps` keeps its blocks for so many steps after its end, as a prefill for another
-engine does. With `restore_steps` every full block that was ever computed is found in a memory below the cache.
+engine does.
 """
 
 from __future__ import annotations
@@ -35,11 +35,10 @@ class Connector(KVConnectorBase_V1):
         self.config: dict[str, Any] = {}
         self.entries: dict[str, dict[str, Any]] = {}
         self.asked: set[str] = set()
-        self.below: set[Any] = set()
         self.step = 0
         self.due: list[tuple[int, str, str]] = []
 
-    def told(self, config: dict[str, Any]) -> None:
+    def told(self, config: dict[str, Any], requests: list[Any]) -> None:
         """Takes the scenario, which a constructor that vLLM calls cannot."""
         self.config = config
         self.entries = {entry["id"]: entry for entry in config["requests"]}
@@ -54,32 +53,24 @@ class Connector(KVConnectorBase_V1):
         sent = {name for _, kind, name in ended if kind == "hold"}
         scheduler._update_from_kv_xfer_finished(KVConnectorOutput(finished_sending=sent, finished_recving=arrived))
 
-    def keep(self, scheduler: Any) -> None:
-        """Copies full blocks below the cache once the step that computes them has been decided."""
-        for request in scheduler.running:
-            known = min(request.num_computed_tokens, request.num_tokens) // self.config["block_size"]
-            self.below.update(request.block_hashes[:known])
+    def busy(self) -> bool:
+        """Whether something is still under way."""
+        return bool(self.due)
+
+    def holds(self) -> None:
+        """There is no tier."""
 
     def get_num_new_matched_tokens(self, request: Any, num_computed_tokens: int) -> tuple[int, bool]:
         entry, found = self.entries[request.request_id], 0
         if entry.get("fetch_steps") and request.request_id not in self.asked:
             found = request.num_prompt_tokens
-        elif self.config.get("restore_steps"):
-            block = self.config["block_size"]
-            place = num_computed_tokens // block
-            while (place + 1) * block < request.num_tokens and request.block_hashes[place] in self.below:
-                place += 1
-            found = place * block
         return max(0, found - num_computed_tokens), found > num_computed_tokens
 
     def update_state_after_alloc(self, request: Any, blocks: Any, num_external_tokens: int) -> None:
         name = request.request_id
-        steps = self.config.get("restore_steps", 0)
-        if self.entries[name].get("fetch_steps") and name not in self.asked:
-            steps = self.entries[name]["fetch_steps"]
-            self.asked.add(name)
         if num_external_tokens > 0:
-            self.due.append((self.step + steps, "fetch", name))
+            self.asked.add(name)
+            self.due.append((self.step + self.entries[name]["fetch_steps"], "fetch", name))
 
     def request_finished(self, request: Any, block_ids: list[int]) -> tuple[bool, None]:
         steps = self.entries[request.request_id].get("hold_steps", 0)

@@ -7,20 +7,17 @@ from typing import Any
 
 import scenarios
 
-KINDS = ("decode", "prefill", "both", "host")
-_ROLES = {"decode": "consumer", "prefill": "producer", "both": "both", "host": "both"}
+KINDS = ("decode", "prefill", "both")
+_ROLES = {"decode": "consumer", "prefill": "producer", "both": "both"}
 
 
 def scenario(kind: str, seed: int) -> dict[str, Any]:
-    """One scenario: on the side that decodes, on the one that prefills, on both, or with a memory below the cache."""
+    """One scenario: on the side that decodes, on the one that prefills, or on both."""
     draw = random.Random(f"{kind}/{seed}")
     config = scenarios.scenario(draw.choice(["plain", "edge", "async", "drafts", "all"]), draw.randrange(1 << 20))
     config["kv_role"] = _ROLES[kind]
     if config.get("draft_tokens") and config.get("async_scheduling"):
         config["pipeline"] = 1  # with more, blocks of ended requests come back a step later than here
-    if kind == "host":
-        config["prefix_caching"] = True
-        config["restore_steps"] = draw.choice([1, 2, 5, 12])
     far = draw.choice([1, 3, 10, 40])
     for entry in config["requests"]:
         if kind in {"decode", "both"} and draw.random() < 0.7:

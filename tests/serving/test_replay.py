@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import goldens
 import pytest
@@ -21,7 +22,7 @@ from silmark.serving.scenario import parse
 RECORDED = {f"{name}/{key}": entry for name in ("recorded", "fresh", "kv") for key, entry in goldens.read(name).items()}
 
 
-def _first_difference(mine: list[goldens.Step], theirs: list[goldens.Step]) -> str:
+def first_difference(mine: list[goldens.Step], theirs: list[goldens.Step]) -> str:
     for one, other in zip(mine, theirs, strict=False):
         if one != other:
             fields = [field for field in other if one.get(field) != other[field]]
@@ -33,7 +34,7 @@ def _first_difference(mine: list[goldens.Step], theirs: list[goldens.Step]) -> s
 def test_decisions_are_those_of_vllm(name: str) -> None:
     config, steps = RECORDED[name]
     mine = replay(parse(config))
-    assert _first_difference(mine, steps) == ""
+    assert first_difference(mine, steps) == ""
     assert [list(step["sched"]) for step in mine] == [list(step["sched"]) for step in steps]
 
 
@@ -59,12 +60,15 @@ def test_recordings_cover_transfers() -> None:
     steps = [step for _, recorded in found for step in recorded]
     assert sum(len(step["preempted"]) for step in steps) > 300
     assert sum("loading" in step for step in steps) > 1000
-    assert any(config.get("restore_steps") for config, _ in found)
 
 
 @pytest.mark.parametrize(
     ("more", "message"),
-    [({"restore_steps": 2}, "kv_role"), ({"kv_role": "both", "restore_steps": 2, "prefix_caching": False}, "caching")],
+    [
+        ({"tier_blocks": 9}, "kv_role"),
+        ({"kv_role": "both", "tier_blocks": 9, "prefix_caching": False}, "caching"),
+        ({"kv_role": "both", "tier_blocks": 9, "store_steps": 0}, "store_steps"),
+    ],
 )
 def test_transfers_that_make_no_sense(more: dict[str, object], message: str) -> None:
     request = {"id": "a", "arrive_step": 0, "segments": [[0, 20]], "out": 2}
@@ -96,16 +100,23 @@ def _python_with_vllm() -> str:
     return sys.executable if importlib.util.find_spec("vllm") else ""
 
 
+def recorded_now(asked: dict[str, dict[str, Any]], folder: Path) -> dict[str, list[goldens.Step]]:
+    """What vLLM's own scheduler decides in scenarios."""
+    (folder / "in.json").write_text(json.dumps(asked))
+    oracle = Path(__file__).with_name("oracle.py")
+    command = [_python_with_vllm(), oracle, folder / "in.json", folder / "out.json"]
+    subprocess.run(command, check=True, capture_output=True)
+    return dict(json.loads((folder / "out.json").read_text()))
+
+
+needs_vllm = pytest.mark.skipif(not _python_with_vllm(), reason="needs vllm 0.33.0, here or in SILMARK_VLLM_PYTHON")
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not _python_with_vllm(), reason="needs vllm 0.33.0, here or in SILMARK_VLLM_PYTHON")
+@needs_vllm
 @pytest.mark.parametrize("kind", [*scenarios.KINDS, *scenarios_kv.KINDS])
 def test_fresh_scenarios_too(kind: str, tmp_path: Path) -> None:
     source = scenarios_kv if kind in scenarios_kv.KINDS else scenarios
     asked = {str(seed): source.scenario(kind, seed) for seed in range(20)}
-    (tmp_path / "in.json").write_text(json.dumps(asked))
-    oracle = Path(__file__).with_name("oracle.py")
-    subprocess.run(
-        [_python_with_vllm(), oracle, tmp_path / "in.json", tmp_path / "out.json"], check=True, capture_output=True
-    )
-    for seed, steps in json.loads((tmp_path / "out.json").read_text()).items():
-        assert _first_difference(replay(parse(asked[seed])), steps) == "", seed
+    for seed, steps in recorded_now(asked, tmp_path).items():
+        assert first_difference(replay(parse(asked[seed])), steps) == "", seed

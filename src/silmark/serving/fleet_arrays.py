@@ -20,6 +20,7 @@ from silmark.systems.spec import Level
 if TYPE_CHECKING:  # what runs on numba takes half a second to import
     from silmark.serving.kernel.control import Control
     from silmark.serving.kernel.rules import Links
+    from silmark.serving.options import EngineOptions
 
 _NS = 1e9
 _MOST_BLOCKS = 1 << 22
@@ -136,6 +137,11 @@ def _tier(found: Replica, told: Offload | None) -> tuple[int, KvTier | None]:
     return min(room, _MOST_BLOCKS), replace(tier, pays_from=least)
 
 
+def _copied(options: EngineOptions) -> int:
+    """Decisions until a stored block can be read: its copy starts with the next step, whose return reports it."""
+    return 1 + options.pipeline + options.async_scheduling
+
+
 def _links(pools: Sequence[Pool], states: list[Condition], tiers: list[tuple[int, KvTier | None]]) -> Links:
     """What moving KV between replicas costs, by state of a replica; the core slows the links of a fault itself."""
     from silmark.serving.kernel.rules import Links  # noqa: PLC0415
@@ -155,4 +161,5 @@ def _links(pools: Sequence[Pool], states: list[Condition], tiers: list[tuple[int
         tier_latency_ns=np.array([round(one.latency_s * _NS) if one else 0 for one in below], dtype=np.int64),
         tier_block_ns=np.array([one.block_s * _NS if one else 0.0 for one in below]),
         tier_least=np.array([one.pays_from if one else 0 for one in below], dtype=np.int64),
+        tier_steps=np.array([_copied(pools[state.pool].replica.options) for state in states], dtype=np.int64),
     )

@@ -91,15 +91,18 @@ def fleet(pools: Sequence[Pool], led: Led | None = None, seed: int = 0) -> Fleet
 
 
 def _options(pool: Pool, led: Led) -> EngineOptions:
-    """What an engine is told: one with pools or tiers beside it takes KV and keeps it (vLLM's kv_both).
+    """What an engine is told: one with another pool takes KV and keeps it (vLLM's kv_both), one with a tier takes it.
 
-    SGLang's that decode for a pool that prefills have no prefix cache (disaggregation_decode_enable_radix_cache is off)
-    and ask for KV in the order of arrival.
+    vLLM's offloading connector is kv_both too, but a token is not thrown away for it (requires_kv_delivery). SGLang's
+    that decode for a pool that prefills have no prefix cache (disaggregation_decode_enable_radix_cache is off) and ask
+    for KV in the order of arrival.
     """
     options = pool.replica.options
     if pool.role == "decode" and options.policy == "sglang":
         return replace(options, kv_role="consumer", enable_prefix_caching=False, schedule_policy="fcfs")
-    return options if pool.role == "both" and led.offload is None else replace(options, kv_role="both")
+    if pool.role != "both":
+        return replace(options, kv_role="both")
+    return options if led.offload is None else replace(options, kv_role="consumer")
 
 
 def members(found: Replica) -> Members:

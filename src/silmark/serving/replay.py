@@ -69,7 +69,7 @@ def decisions(scenario: Scenario) -> Iterator[tuple[State, Step]]:
             transfers.ended(state, number)
         yield state, step
         number += 1
-        waits = not coming and state.totals["open"][0] > 0 and not transfers.due and not step["preempted"]
+        waits = not coming and state.totals["open"][0] > 0 and not transfers.goes_on(state) and not step["preempted"]
         if waits and not state.batches["size"][0].any():
             raise BadValue("scenario", step["waiting"][0], "requests that can start: this one never can")
 

@@ -6,30 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from silmark.serving.kernel.control import Control, plain
-from silmark.serving.kernel.state import HELD, LOADING, PENDING, State
+from silmark.serving.kernel.state import HELD, LOADING, NONE, PENDING, State
 from silmark.serving.kernel.stepping import bring, release
 from silmark.serving.scenario import Scenario, Transfers
 
 
 def led(scenario: Scenario) -> Control | None:
-    """How the engine is led: with a place for the source of each request's KV, and a memory that holds all blocks."""
+    """How the engine is led: with a place for the source of each request's KV, and a tier below its cache."""
     if scenario.transfers is None:
         return None
     control = plain(1, 1)
     control.rules["split"] = True
-    control.rules["restores"] = scenario.transfers.restore > 0
-    if not scenario.transfers.restore:
-        return control
-    rows, block = scenario.requests.rows, scenario.options.block_size
-    most = int(((rows["prompt"] + rows["output"]) // block).sum()) + 1
-    return control._replace(tiers=np.array([most]))
+    control.rules["restores"] = scenario.transfers.tier > 0
+    links = control.links._replace(tier_steps=np.array([scenario.transfers.store]))
+    return control._replace(links=links, tiers=np.array([scenario.transfers.tier]))
 
 
 def longest(transfers: Transfers | None) -> int:
     """Steps that pass at most while nothing but transfers goes on."""
     if transfers is None:
         return 0
-    return sum(transfers.fetch) + sum(transfers.hold) + transfers.restore * len(transfers.fetch)
+    copies = (transfers.store + transfers.restore) * len(transfers.fetch) if transfers.tier else 0
+    return sum(transfers.fetch) + sum(transfers.hold) + copies
 
 
 def kept(state: State, batch: NDArray[np.int64]) -> list[int]:
@@ -75,6 +73,11 @@ class Journal:
             row = int(state.live["name"][place])
             bring(state, place, bool(self._told.fails[row] and row not in self._asked))
             self._asked.add(row)
+
+    def goes_on(self, state: State) -> bool:
+        """Whether something is under way that somebody may wait for."""
+        tier = state.engines[state.engines["tier"][0]]
+        return bool(self.due) or bool(state.engines["tier"][0] != NONE and tier["moved"] > tier["calls"])
 
     def begun(self, state: State, step: int) -> list[int]:
         """Rows whose KV is on the way after a decision; notes those for which it was asked just then."""

@@ -25,6 +25,7 @@ EMITTED = 7
 _MOST_BYTES = 1 << 28
 _MOST_TOKENS = 1 << 28
 """Of all prompts and answers."""
+_TIER = ("tier_blocks", "store_steps", "restore_steps")
 _CLOSED = ConfigDict(extra="forbid", strict=True)
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Steps = Annotated[int, Field(ge=0, le=1 << 20)]
@@ -68,7 +69,9 @@ class _Config(BaseModel):
     acceptance: _Share = 0.0
     drafter: Literal["ngram", "eagle", "draft_model"] = "ngram"
     kv_role: Literal["consumer", "producer", "both"] | None = None
-    restore_steps: _Steps = 0
+    tier_blocks: Annotated[int, Field(ge=0, le=1 << 22)] = 0
+    store_steps: Annotated[int, Field(ge=1, le=1 << 20)] = 1
+    restore_steps: Annotated[int, Field(ge=1, le=1 << 20)] = 1
     requests: Annotated[list[_Request], Field(min_length=1, max_length=20_000)]
 
 
@@ -80,12 +83,16 @@ class Transfers:
         fetch: of each request: until the KV of its prompt is there, from when it is asked for.
         fails: of each request: it is not there then.
         hold: of each request: for how long its blocks stay after its end.
-        restore: until blocks are there that are found below the prefix cache; all that were computed are.
+        tier: blocks of the memory below the prefix cache; 0 for none.
+        store: until blocks that were copied there can be read.
+        restore: until blocks that were found there are back.
     """
 
     fetch: tuple[int, ...]
     fails: tuple[bool, ...]
     hold: tuple[int, ...]
+    tier: int
+    store: int
     restore: int
 
 
@@ -170,7 +177,9 @@ def _options(config: _Config) -> EngineOptions:
     if config.max_num_seqs > config.max_num_batched_tokens:
         raise _Wrong("max_num_seqs", "expected at most max_num_batched_tokens")
     longest = 1 << 20 if config.enable_chunked_prefill else config.max_num_batched_tokens
-    same = config.model_dump(exclude={"requests", "policy", "prefix_caching", "restore_steps"}, exclude_none=True)
+    same = config.model_dump(exclude={"requests", "policy", "prefix_caching", *_TIER}, exclude_none=True)
+    if config.tier_blocks and config.kv_role == "both":
+        same["kv_role"] = "consumer"  # vLLM's offloading connector promises nobody its KV
     return EngineOptions(
         **{"max_model_len": longest}
         | same
@@ -217,14 +226,18 @@ def _transfers(config: _Config) -> Transfers | None:
         for i, one in enumerate(requests):
             if one.fetch_steps or one.hold_steps:
                 raise _Wrong(f"requests.{i}", "expected a kv_role for KV that comes from elsewhere or goes there")
-        if config.restore_steps:
-            raise _Wrong("restore_steps", "expected a kv_role for KV that is restored")
+        if config.tier_blocks:
+            raise _Wrong("tier_blocks", "expected a kv_role for KV that is restored")
         return None
-    if config.restore_steps and not config.prefix_caching:
-        raise _Wrong("restore_steps", "expected prefix_caching: blocks are found by its digests")
+    if config.tier_blocks and not config.prefix_caching:
+        raise _Wrong("tier_blocks", "expected prefix_caching: blocks are found by its digests")
+    if config.tier_blocks and any(one.fetch_steps or one.hold_steps for one in requests):
+        raise _Wrong("tier_blocks", "expected no fetch_steps or hold_steps beside it: these are another connector's")
     return Transfers(
         tuple(one.fetch_steps for one in requests),
         tuple(one.fetch_fails for one in requests),
         tuple(one.hold_steps for one in requests),
+        config.tier_blocks,
+        config.store_steps,
         config.restore_steps,
     )

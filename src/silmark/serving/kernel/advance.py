@@ -15,6 +15,7 @@ from silmark.serving.kernel.clock import run_j, run_ns, step_j, step_ns, steps_u
 from silmark.serving.kernel.gaps import add_run, bin_of
 from silmark.serving.kernel.logs import log_steps
 from silmark.serving.kernel.requests import close_ranks, leave
+from silmark.serving.kernel.spill import spill_run
 from silmark.serving.kernel.state import State
 from silmark.serving.policies import admits_later, ran
 from silmark.serving.records import DONE
@@ -169,11 +170,12 @@ def _let_go(state: State, replica: int) -> None:
 
 @inner
 def _take_blocks(state: State, replica: int, steps: int) -> None:
-    """Hands out the blocks of a run, and makes known those that it fills.
+    """Hands out the blocks of a run, and makes known those that it fills, here and in a tier.
 
     Where steps are scheduled ahead, a block that a step fills becomes known with the next one, for its last token is
     only then there.
     """
+    spill_run(state, replica, steps)
     settings = state.settings[state.engines[replica]["kind"]]
     filled = 0 if settings["lookahead"] else 1
     if not settings["apart"]:

@@ -14,15 +14,18 @@ from silmark.serving.jit import compiled
 from silmark.serving.kernel.arenas import least_tables, roomy
 from silmark.serving.kernel.blocks import clear, extend, make_known
 from silmark.serving.kernel.control import Control
-from silmark.serving.kernel.state import BLOCK, State
+from silmark.serving.kernel.state import BLOCK, KEY, State
 
 
 def looked_for(control: Control | None) -> bool:
     """Whether requests may look for what they left behind without having been preempted.
 
-    They do if the replica that decodes them fails and they are sent again to one that has prefilled them.
+    They do if the replica that decodes them fails and they are sent again to one that has prefilled them. A tier fills
+    with what they leave behind, wanted or not.
     """
-    return control is not None and bool(control.rules["split"][0]) and control.changes.size > 0
+    if control is None:
+        return False
+    return bool(control.tiers.any()) or (bool(control.rules["split"][0]) and control.changes.size > 0)
 
 
 def tell_apart(state: State) -> State:
@@ -39,6 +42,8 @@ def tell_apart(state: State) -> State:
     live["table"][holders] = np.cumsum(rooms) - rooms
     totals["tables"] = rooms.sum()
     state = state._replace(blocks=blocks, entries=entries, tables=roomy(state.tables, 0, least_tables(state)))
+    if state.keys.size > 0:
+        state = state._replace(keys=np.zeros(state.tables.size, dtype=KEY))
     _hand_out(state)
     return state
 

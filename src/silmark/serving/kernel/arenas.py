@@ -17,7 +17,7 @@ def seat(state: State, request: int) -> None:
     """Gives a request that is admitted the room of its block table; `tables_suffice` has seen that it is there."""
     one, totals = state.live[request], state.totals[0]
     settings = state.settings[state.engines[one["replica"]]["kind"]]
-    if not settings["apart"]:
+    if not settings["apart"] or (state.keys.size > 0 and one["room"] > 0):
         return
     one["table"] = totals["tables"]
     one["room"] = blocks_for(one["prompt"] + one["output"] + settings["spare"], settings["block"])
@@ -41,10 +41,16 @@ def tables_suffice(state: State, replica: int) -> bool:
 def pack_tables(state: State) -> State:
     """Moves the block tables in use to the front; doubles the arena where that leaves less than half of it."""
     live, totals = state.live, state.totals[0]
-    used = live["held"] > 0
-    tables, live["table"][used] = _packed(state.tables, live["table"][used], live["room"][used])
-    totals["tables"] = live["room"][used].sum()
-    return state._replace(tables=roomy(tables, int(totals["tables"]), least_tables(state)))
+    keyed = state.keys.size > 0  # digests stay when blocks are given back
+    used = (live["room"] > 0) & (live["status"] != ABSENT) if keyed else live["held"] > 0
+    starts, sizes = live["table"][used].copy(), live["room"][used]
+    tables, live["table"][used] = _packed(state.tables, starts, sizes)
+    totals["tables"] = sizes.sum()
+    least = least_tables(state)
+    state = state._replace(tables=roomy(tables, int(totals["tables"]), least))
+    if not keyed:
+        return state
+    return state._replace(keys=roomy(_packed(state.keys, starts, sizes)[0], int(totals["tables"]), least))
 
 
 def least_tables(state: State) -> int:

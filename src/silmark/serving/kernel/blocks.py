@@ -270,6 +270,8 @@ def clear(state: State, replica: int) -> None:
         one["digest"] = np.uint64(0)
         one["refs"] = 0
         one["twin"] = NONE
+        one["order"] = 0
+        one["ready"] = 0
         one["before"] = block - 1 if block > first else NONE
         one["after"] = block + 1 if block < last else NONE
     engine["head"] = first

@@ -15,6 +15,7 @@ from silmark.serving.kernel.radix_nodes import uproot
 from silmark.serving.kernel.requests import begin_anew, free_place, leave, take_out
 from silmark.serving.kernel.rules import PREFILL, QUEUE, SEATS
 from silmark.serving.kernel.settle import settle_all
+from silmark.serving.kernel.spill import forget_ended
 from silmark.serving.kernel.state import (
     ABSENT,
     DOWN,
@@ -244,6 +245,7 @@ def _empty(state: State, replica: int) -> None:
         clear(state, replica)
         if engine["tier"] != NONE:
             clear(state, engine["tier"])
+            forget_ended(state, replica)
 
 
 @inner

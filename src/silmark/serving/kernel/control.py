@@ -46,7 +46,7 @@ def no_rules() -> NDArray[np.void]:
 def no_links(kinds: int) -> Links:
     """Nothing costs time."""
     nothing = np.zeros(kinds, dtype=np.int64)
-    return Links(nothing, np.zeros((kinds, _SIZES)), nothing, np.zeros(kinds), nothing)
+    return Links(nothing, np.zeros((kinds, _SIZES)), nothing, np.zeros(kinds), nothing, nothing)
 
 
 def plain(kinds: int, replicas: int) -> Control:

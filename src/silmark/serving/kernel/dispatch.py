@@ -30,6 +30,7 @@ from silmark.serving.kernel.state import (
     SEND,
     State,
 )
+from silmark.serving.kernel.tier import unpin
 from silmark.serving.kernel.words import SGLANG
 from silmark.serving.records import LOST, REFUSED
 
@@ -157,6 +158,7 @@ def _helper(state: State, request: int) -> int:
     leg["scheduled_ns"] = NONE
     leg["status"] = PENDING
     leg["share"] = 0
+    leg["room"] = 0
     leg["due_ns"] = NONE
     replica = choose(state, place, PREFILL)
     leg["replica"] = replica
@@ -281,6 +283,7 @@ def arrived(state: State, request: int) -> None:
     if one["partner"] != NONE and state.live[one["partner"]]["status"] == HELD:
         let_go(state, one["partner"])
         wake(state, state.live[one["partner"]]["replica"])
+    unpin(state, replica, request)
     engine = state.engines[replica]
     if not state.settings[engine["kind"]]["fetches"]:  # SGLang notices at its next decision
         engine["away"] -= 1

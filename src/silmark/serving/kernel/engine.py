@@ -6,6 +6,7 @@ from silmark.serving.jit import inner
 from silmark.serving.kernel.advance import finish_run, plan, start_run
 from silmark.serving.kernel.batch import complete, launch, send_empty
 from silmark.serving.kernel.requests import leave
+from silmark.serving.kernel.spill import catch_up
 from silmark.serving.kernel.state import NEVER, STOPPED, State
 from silmark.serving.policies import schedule
 from silmark.serving.records import REFUSED
@@ -31,6 +32,8 @@ def turn(state: State, replica: int) -> None:
             return
         if size > 0:
             launch(state, replica, size, engine["end_ns"] < now)
+        elif engine["flying"] == 0 and catch_up(state, replica):
+            continue
         elif engine["flying"] == 0 and engine["waiting"] > 0 and engine["running"] == 0 and engine["away"] == 0:
             leave(state, replica, engine["root"], REFUSED)  # fits not even into an empty engine
         elif engine["flying"] > 0 and settings["stages"] > 1 and settings["lookahead"]:

@@ -24,16 +24,16 @@ from silmark.serving.kernel.blocks import (
 from silmark.serving.kernel.links import move
 from silmark.serving.kernel.queue import add_event, pop
 from silmark.serving.kernel.state import ARRIVED, HELD, LOADING, NONE, State
-from silmark.serving.kernel.tier import bring_back, restorable
+from silmark.serving.kernel.tier import bring_back, pin, restorable
 
 
 @inner
-def _wants(state: State, replica: int, request: int, hits: int) -> bool:
-    """Whether a waiting request has KV to fetch beyond its cached blocks: from a prefill elsewhere, or from a tier."""
+def _wants(state: State, replica: int, request: int, hits: int) -> int:
+    """Tokens of a waiting request with the KV that it fetches: from a prefill elsewhere, or a tier; 0, or LATER."""
     one = state.live[request]
     if one["partner"] == NONE or state.live[one["partner"]]["status"] != HELD:
         one["fetch"] = restorable(state, replica, request, hits) if state.rules[0]["restores"] else 0
-    return bool(one["fetch"] > 0)
+    return int(one["fetch"])
 
 
 @inner
@@ -69,6 +69,7 @@ def _begin(state: State, replica: int, request: int) -> bool:
     if partner != NONE and state.live[partner]["status"] == HELD:
         send_for(state, request, hits * block)
     else:
+        pin(state, replica, request, hits, need)
         one["due_ns"] = bring_back(state, replica, one["fetch"] // block - hits)
         add_event(state, one["due_ns"], ARRIVED, request)
     return True
@@ -133,9 +134,9 @@ def settle(state: State, replica: int, request: int) -> None:
 
 
 @inner
-def _wants_nothing(state: State, replica: int, request: int, hits: int) -> bool:
+def _wants_nothing(state: State, replica: int, request: int, hits: int) -> int:
     """There are no tiers or pools."""
-    return False
+    return 0
 
 
 @inner
@@ -150,7 +151,7 @@ def _nothing(state: State, replica: int, request: int) -> None:
 
 
 wants = extra(_wants, _wants_nothing)
-"""Whether a waiting request has KV to fetch."""
+"""How far KV is fetched for a waiting request."""
 begin = extra(_begin, _never)
 """Begins to fetch it."""
 land = extra(_land, _nothing)

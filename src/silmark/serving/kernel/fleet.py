@@ -159,13 +159,13 @@ def _reset(one: np.void) -> None:
     one["last_ns"] = NONE
     one["joules"] = 0.0
     one["done"] = 0
-    one["room"] = 0
     one["cached"] = 0
     one["preemptions"] = 0
     one["retries"] = 0
     one["partner"] = NONE
     one["leg"] = 0
     one["fetch"] = 0
+    one["parting"] = 0
     one["due_ns"] = NONE
     one["charge"] = 0
     one["share"] = 0

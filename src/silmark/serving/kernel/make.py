@@ -20,6 +20,7 @@ from silmark.serving.kernel.state import (
     EVENT,
     FAILED,
     FIRST_RATIO,
+    KEY,
     LIVE,
     MEMBER,
     NEVER,
@@ -30,6 +31,7 @@ from silmark.serving.kernel.state import (
     UP,
     State,
 )
+from silmark.serving.kernel.trees import NODE, RUN
 from silmark.serving.kernel.words import ORDERS, POLICIES, SGLANG, mark
 from silmark.serving.options import EngineOptions
 from silmark.serving.records import ANSWERED, STEP, TRANSFER
@@ -146,6 +148,7 @@ def make(
         blocks=np.zeros(0, dtype=BLOCK),
         entries=np.zeros(0, dtype=np.int64),
         tables=np.zeros(_ARENA, dtype=np.int64),
+        keys=np.zeros(_ARENA if control.tiers.any() else 0, dtype=KEY),
         segments=np.zeros(_ARENA, dtype=SEGMENT),
         nodes=nodes,
         runs=runs,

@@ -24,7 +24,7 @@ from silmark.serving.kernel.state import (
     SEND,
     State,
 )
-from silmark.serving.kernel.tier import store
+from silmark.serving.kernel.tier import part, unpin
 from silmark.serving.kernel.words import TRTLLM
 from silmark.serving.records import DONE
 
@@ -34,7 +34,10 @@ _GRACE = 1000
 
 @inner
 def free_place(state: State, request: int) -> None:
-    """Makes the place of a request free for another."""
+    """Makes the place of a request free for another, once nothing is left to do for it."""
+    if state.live[request]["parting"]:
+        state.live[request]["status"] = GONE
+        return
     state.live[request]["status"] = ABSENT
     state.live[request]["left"] = state.totals[0]["free_live"]
     state.totals[0]["free_live"] = request
@@ -58,6 +61,13 @@ def begin_anew(one: np.void) -> None:
     one["known"] = 0
     one["owed"] = 0
     one["landed"] = 0
+    one["room"] = 0
+    one["keyed"] = 0
+    one["stored"] = 0
+    one["storing"] = 0
+    one["pinned"] = NONE
+    one["used"] = 0
+    one["beside"] = 0
 
 
 @inner
@@ -98,7 +108,6 @@ def preempt(state: State, replica: int, request: int) -> None:
     longest = totals["largest"] * state.settings[engine["kind"]]["block"]
     if engine["steps"] - engine["moved"] > 2 * longest + _GRACE:
         totals["endless"] = True
-    store(state, replica, request)
     release(state, replica, request)
     one["status"] = PREEMPTED
     one["computed"] = 0
@@ -118,6 +127,8 @@ def preempt(state: State, replica: int, request: int) -> None:
 def leave(state: State, replica: int, request: int, status: int) -> None:
     """Writes what became of a request, and frees what it held; `running` is put in order by `close_ranks`."""
     one, totals = state.live[request], state.totals[0]
+    if status == DONE:
+        part(state, replica, request)
     if one["leg"]:
         hand_over(state, replica, request, status)
         return
@@ -165,11 +176,10 @@ def take_out(state: State, replica: int, request: int) -> None:
     elif one["status"] == LOADING:
         state.engines[replica]["away"] -= 1
         state.engines[replica]["loading"] -= 1
+        unpin(state, replica, request)
     settle(state, replica, request)
-    if one["held"] > 0:
-        store(state, replica, request)
-        if one["flying"] == 0 or not state.settings[state.engines[replica]["kind"]]["defers"]:
-            finish(state, replica, request)
+    if one["held"] > 0 and (one["flying"] == 0 or not state.settings[state.engines[replica]["kind"]]["defers"]):
+        finish(state, replica, request)
 
 
 @inner

@@ -100,6 +100,7 @@ class Links(NamedTuple):
         body_ns: [kind, k], of the KV of 2^k tokens, beyond the latency.
         tier_latency_ns, tier_block_ns: [kind], of bringing blocks back from the tier below.
         tier_least: [kind], fewest blocks that are brought back and not computed anew.
+        tier_steps: [kind], decisions until blocks that were stored can be read.
     """
 
     latency_ns: NDArray[np.int64]
@@ -107,3 +108,4 @@ class Links(NamedTuple):
     tier_latency_ns: NDArray[np.int64]
     tier_block_ns: NDArray[np.float64]
     tier_least: NDArray[np.int64]
+    tier_steps: NDArray[np.int64]

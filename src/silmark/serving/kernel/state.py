@@ -78,6 +78,14 @@ LIVE = np.dtype(
         ("fetch", np.int64),
         ("owed", np.int64),
         ("landed", np.int64),
+        ("keyed", np.int64),
+        ("stored", np.int64),
+        ("storing", np.int64),
+        ("pinned", np.int64),
+        ("used", np.int64),
+        ("beside", np.int64),
+        ("parting", np.int64),
+        ("next", np.int64),
         ("due_ns", np.int64),
         ("charge", np.int64),
         ("share", np.int64),
@@ -103,7 +111,12 @@ passed over in the queue. eligible: the decision from which on it may decode aga
 returns. hashed: blocks that the prefix cache knows; known: as long as blocks are not told apart, the tokens up to which
 it would know them. cached: tokens found in the prefix cache at the first admission. fetch: tokens whose KV is to be
 brought; owed: blocks that it needs besides those which that takes; landed: it is there, or failed to come. follower:
-the request that waits for its end. left, right: children in a heap of waiting requests; left also links free places.
+the request that waits for its end.
+Of the tier below the cache: keyed: blocks whose digests stand in `keys`. stored: blocks that were offered to it;
+storing: the decision by which all of them are there. pinned: the first of those that are read from it, up to `stored`.
+used: when it began to use blocks there; beside: one that stands where its others do. parting, next: it has ended and is
+still to be settled, and who is after it.
+Of queues: left, right: children in a heap of waiting requests; left also links free places.
 node: last node of SGLang's radix tree that it has locked. key, alone: what a schedule policy works with.
 """
 
@@ -198,6 +211,8 @@ joules: so far. prefill_step: the last step with prompts in it. load, active, pr
 and their blocks. tier: the row of the memory below its cache; host_ns: when the link to that is free. port_ns: when its
 network port is free; port: times what transfers take. ready_ns: when it has started. paid_from, paid_ns: since when it
 is paid for, and for how long before. seed: of chances.
+Of a tier: head, tail: its blocks in the order in which they go. calls: decisions of its engine; moved: by which of them
+all copies have arrived. rank_back: uses so far. root: the first of those that have ended and are still to be settled.
 Of SGLang's: full: its batch counts as full, no prefill is tried. chunked: the request whose prompt goes on in the next
 step. last_prefill: the last step was one. merged: requests that could decode then. standing, first_standing,
 last_standing: requests whose KV is there and that wait for a seat, as a list. ended, ended_tokens, ended_most: requests
@@ -276,11 +291,23 @@ that a token whose KV was given up meanwhile does not count.
 """
 
 BLOCK = np.dtype(
-    [("digest", np.uint64), ("refs", np.int64), ("before", np.int64), ("after", np.int64), ("twin", np.int64)],
+    [
+        ("digest", np.uint64),
+        ("refs", np.int64),
+        ("before", np.int64),
+        ("after", np.int64),
+        ("twin", np.int64),
+        ("order", np.int64),
+        ("ready", np.int64),
+    ],
     align=True,
 )
 """A KV block: digest of its tokens and all before them (0: none), requests that use it, neighbours in the free
-list, the next block of equal digest."""
+list, the next block of equal digest. In a tier: requests that read it; order: when it was used last; ready: the
+decision from which on it is there."""
+
+KEY = np.dtype([("digest", np.uint64), ("seen", np.bool_)], align=True)
+"""Of a block of a request, where there is a tier: its digest, and whether the request has used it there."""
 
 BATCH = np.dtype(
     [
@@ -376,6 +403,7 @@ class State(NamedTuple):
     blocks: NDArray[np.void]
     entries: NDArray[np.int64]
     tables: NDArray[np.int64]
+    keys: NDArray[np.void]
     segments: NDArray[np.void]
     nodes: NDArray[np.void]
     runs: NDArray[np.void]

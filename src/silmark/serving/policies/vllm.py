@@ -17,7 +17,9 @@ from silmark.serving.kernel.blocks import adopt, blocks_for, cache_full, extend,
 from silmark.serving.kernel.fetch import begin, land, settle, wants
 from silmark.serving.kernel.queue import pop, push
 from silmark.serving.kernel.requests import preempt, stand_up
+from silmark.serving.kernel.spill import spill
 from silmark.serving.kernel.state import NONE, PREEMPTED, RUNNING, STOPPED, State
+from silmark.serving.kernel.tier import LATER
 
 
 @inner
@@ -45,6 +47,7 @@ def schedule(state: State, replica: int, _: int) -> int:
     if prompts:
         engine["prefill_step"] = engine["steps"] + (1 if size > 0 else 0)
     _advance(state, replica, size)
+    spill(state, replica, size)
     return int(size)
 
 
@@ -200,16 +203,16 @@ def _waiting(
         request = engine["root"]
         one = live[request]
         if one["stale"] > 0 and not settings["delivers"]:  # its last token is still on the way
-            pop(state, replica)
-            one["left"] = aside
-            aside = request
-            engine["skipped"] += 1 - one["skipped"]
-            one["skipped"] = 1
+            aside = _pass_over(state, replica, request, aside)
             continue
         land(state, replica, request)
         fetched = one["held"] > 0
         hits = 0 if fetched else find_prefix(state, replica, request)
-        if not fetched and wants(state, replica, request, hits):
+        fetch = 0 if fetched else wants(state, replica, request, hits)
+        if fetch == LATER:
+            aside = _pass_over(state, replica, request, aside)
+            continue
+        if fetch > 0:
             if not begin(state, replica, request):
                 engine["stuck"] = 1
                 break
@@ -236,6 +239,17 @@ def _waiting(
         aside = live[request]["left"]
         push(state, replica, request)
     return size, prompts
+
+
+@inner
+def _pass_over(state: State, replica: int, request: int, aside: int) -> int:
+    """Takes the first of the queue out of it until the step is decided. Returns those taken out, it first."""
+    pop(state, replica)
+    one = state.live[request]
+    one["left"] = aside
+    state.engines[replica]["skipped"] += 1 - one["skipped"]
+    one["skipped"] = 1
+    return request
 
 
 @inner
@@ -346,4 +360,5 @@ def admits_later(state: State, replica: int, _: int) -> bool:
     if engine["waiting"] == 0 or engine["running"] >= settings["seqs"]:
         return True
     quiet = not settings["apart"] or (settings["whole"] and not state.totals[0]["answers"])
+    quiet = quiet and engine["tier"] == NONE  # what the head would find there changes with every step
     return bool(engine["stuck"] == 1 and quiet)
