@@ -12,6 +12,7 @@ from silmark.serving.kernel.control import Control, plain
 from silmark.serving.kernel.gaps import BINS
 from silmark.serving.kernel.radix_nodes import NODE, RUN
 from silmark.serving.kernel.rules import POWER_OF_TWO, RANDOM, ROUND_ROBIN
+from silmark.serving.kernel.settings import row
 from silmark.serving.kernel.state import (
     BATCH,
     BLOCK,
@@ -26,13 +27,11 @@ from silmark.serving.kernel.state import (
     NEVER,
     NONE,
     SAMPLE,
-    SETTINGS,
     TOTALS,
     UP,
     State,
 )
-from silmark.serving.kernel.trees import NODE, RUN
-from silmark.serving.kernel.words import ORDERS, POLICIES, SGLANG, mark
+from silmark.serving.kernel.words import SGLANG, mark
 from silmark.serving.options import EngineOptions
 from silmark.serving.records import ANSWERED, STEP, TRANSFER
 from silmark.workloads.requests import SEGMENT
@@ -41,55 +40,6 @@ _PLACES, _LOG, _ARENA, _SAMPLES = 4096, 1 << 16, 1 << 16, 4096
 _FIRST_SAMPLE_NS = 1_000_000
 _SORTED = 128
 """Most waiting requests that are put in order at once."""
-_FEW_SEATS = 32
-"""SGLang (pd_disaggregation_hook.py): so few seats or fewer have room for the KV of twice as many requests besides."""
-
-
-def settings_of(options: EngineOptions) -> NDArray[np.void]:
-    """One row of SETTINGS."""
-    row = np.zeros(1, dtype=SETTINGS)
-    row["policy"] = POLICIES.index(options.policy)
-    row["seqs"] = options.max_num_seqs
-    row["tokens"] = options.max_num_batched_tokens
-    row["scheduled"] = options.max_num_scheduled_tokens or options.max_num_batched_tokens
-    row["interval"] = options.prefill_schedule_interval
-    row["length"] = options.max_model_len
-    row["block"] = options.block_size
-    # Block 0 is vLLM's null block, SGLang's slot for padding lies besides, TensorRT-LLM has none.
-    row["usable"] = options.num_blocks - (1 if options.policy == "vllm" else 0)
-    row["aside"] = options.sequence_blocks
-    row["threshold"] = options.long_prefill_token_threshold
-    row["watermark"] = int(options.watermark * options.num_blocks)
-    row["stages"] = options.pipeline
-    row["depth"] = options.pipeline + options.async_scheduling
-    row["drafts"] = options.draft_tokens
-    row["slots"] = 1 if options.draft_tokens and options.drafter == "draft_model" else 0
-    row["ahead"] = 0 if options.drafter == "ngram" else options.draft_tokens
-    row["behind"] = 1 if options.draft_tokens and options.drafter == "eagle" else 0
-    row["spare"] = (row["depth"] + 1) * (1 + row["drafts"])
-    row["acceptance"] = options.acceptance
-    row["caching"] = options.enable_prefix_caching
-    row["digests"] = options.enable_prefix_caching and options.policy != "sglang"
-    row["chunked"] = options.enable_chunked_prefill
-    row["priority"] = options.priority
-    row["whole"] = options.reserve_full_isl
-    row["lookahead"] = options.async_scheduling
-    row["evicts"] = options.capacity == "max_utilization"
-    row["conservativeness"] = options.conservativeness
-    row["entries"] = 1 << (2 * options.num_blocks - 1).bit_length()
-    row["prefill_tokens"] = options.max_prefill_tokens
-    row["stated"] = options.max_new_tokens
-    row["order"] = ORDERS.index(options.schedule_policy)
-    row["mixed"] = options.mixed_chunk
-    row["ignore_eos"] = options.ignore_eos
-    row["equal_chunks"] = options.equal_chunks
-    row["waits"] = options.capacity == "static_batch"
-    row["fetches"] = options.policy == "sglang" and options.kv_role == "consumer"
-    row["reserved"] = options.num_reserved_decode_tokens
-    row["rows"] = options.max_num_seqs * (3 if options.max_num_seqs <= _FEW_SEATS else 1)
-    row["defers"] = options.kv_role in ("consumer", "both") and row["depth"] > 1 and not row["fetches"]
-    row["delivers"] = options.kv_role in ("producer", "both")
-    return row
 
 
 def make(
@@ -109,7 +59,7 @@ def make(
         control: how the fleet is led; None for round robin and nothing else.
     """
     control = control or plain(len(kinds), len(replicas))
-    settings = np.concatenate([settings_of(options) for options in kinds])
+    settings = np.concatenate([row(options) for options in kinds])
     engines = np.zeros(len(replicas), dtype=ENGINE)
     engines["kind"] = replicas
     engines["pool"] = control.pools
