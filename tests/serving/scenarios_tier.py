@@ -11,7 +11,7 @@ KINDS = ("tight", "roomy", "ahead")
 
 
 def scenario(kind: str, seed: int) -> dict[str, Any]:
-    """One scenario: a tier smaller than the cache, one of any size, or one beside steps scheduled ahead and drafts."""
+    """One scenario: a tier smaller than the cache, one of any size, or one beside steps scheduled ahead or drafts."""
     draw = random.Random(f"{kind}/{seed}")
     base = draw.choice(["async", "pipeline", "drafts", "all"] if kind == "ahead" else ["plain", "edge"])
     config = scenarios.scenario(base, draw.randrange(1 << 20))

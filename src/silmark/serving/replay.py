@@ -103,16 +103,16 @@ def _decide(state: State, names: tuple[str, ...]) -> Step:
     size = begin(state)
     members = state.members[0, place, :size]
     running = state.running[0, : engine["running"]].tolist()
-    name = {place: names[row] for place, row in enumerate(state.live["name"].tolist())}
+    row = state.live["name"]
     tokens = dict(zip(members["live"].tolist(), members["tokens"].tolist(), strict=True))
     held = set(before)
     return {
-        "sched": {name[one]: count for one, count in tokens.items()},
+        "sched": {names[row[one]]: count for one, count in tokens.items()},
         "total": sum(tokens.values()),
-        "new": {name[one]: int(state.live["computed"][one]) - tokens[one] for one in running if one not in held},
-        "preempted": sorted(name[one] for one in held.difference(running)),
-        "running": [name[one] for one in running],
-        "waiting": [name[one] for one in _waiting(state)],
+        "new": {names[row[one]]: int(state.live["computed"][one]) - tokens[one] for one in running if one not in held},
+        "preempted": sorted(names[row[one]] for one in held.difference(running)),
+        "running": [names[row[one]] for one in running],
+        "waiting": [names[row[one]] for one in _waiting(state)],
         "free_blocks": int(engine["free"]),
         "tokens": {},
         "finished": [],
