@@ -83,7 +83,7 @@ def parse(config: dict[str, Any]) -> Scenario:
         tuple(one["id"] for one in entries),
         tuple(one["arrive_step"] for one in entries),
         Requests.unshared(rows),
-        Transfers(fetch, (False,) * rows.size, nothing, 0),
+        Transfers(fetch, (False,) * rows.size, nothing, tier=0, store=0, restore=0),
     )
 
 
