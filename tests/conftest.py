@@ -43,7 +43,7 @@ _CORES = {
 class _ByCore(LoadScopeScheduling):  # type: ignore[misc]
     """Gives tests to processes one by one, but those that need the same variant of the core to the same process.
 
-    Each variant takes a minute to compile on a fresh machine; without this every process compiles all of them.
+    Each takes up to half a minute to compile on a fresh machine; without this every process compiles all of them.
     """
 
     def _split_scope(self, nodeid: str) -> str:

@@ -1,6 +1,6 @@
 """SGLang's engines in fleets: they fail, prefill for vLLM's where prompts are worth it, and decode for each other.
 
-These variants of the core take minutes to compile and seconds to interpret: a process without compiler runs the tests.
+These variants of the core take longer to compile than to interpret: a process without compiler runs the tests.
 """
 
 from __future__ import annotations
