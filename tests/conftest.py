@@ -41,13 +41,14 @@ _CORES = {
 
 
 class _ByCore(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives tests to processes one by one, but those that need the same variant of the core to the same process.
+    """Gives functions of tests to processes one by one, but those that need the same variant of the core to the same.
 
     Each takes up to half a minute to compile on a fresh machine; without this every process compiles all of them.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((core for core, words in _CORES.items() if any(word in nodeid for word in words)), nodeid)
+        function = nodeid.partition("[")[0]
+        return next((core for core, words in _CORES.items() if any(word in nodeid for word in words)), function)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
