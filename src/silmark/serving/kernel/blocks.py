@@ -114,30 +114,26 @@ def unlink(state: State, replica: int, block: int) -> None:
 
 
 @inner
-def _to_head(state: State, replica: int, block: int) -> None:
+def link(state: State, replica: int, block: int, before: int) -> None:
+    """Puts a block into the free list behind another one; as the first if that is NONE."""
     engine, blocks = state.engines[replica], state.blocks
-    head = engine["head"]
-    blocks[block]["before"] = NONE
-    blocks[block]["after"] = head
-    if head == NONE:
+    after = engine["head"] if before == NONE else blocks[before]["after"]
+    blocks[block]["before"] = before
+    blocks[block]["after"] = after
+    if before == NONE:
+        engine["head"] = block
+    else:
+        blocks[before]["after"] = block
+    if after == NONE:
         engine["tail"] = block
     else:
-        blocks[head]["before"] = block
-    engine["head"] = block
+        blocks[after]["before"] = block
 
 
 @inner
 def to_tail(state: State, replica: int, block: int) -> None:
     """Makes a block the last to be handed out again."""
-    engine, blocks = state.engines[replica], state.blocks
-    tail = engine["tail"]
-    blocks[block]["before"] = tail
-    blocks[block]["after"] = NONE
-    if tail == NONE:
-        engine["head"] = block
-    else:
-        blocks[tail]["after"] = block
-    engine["tail"] = block
+    link(state, replica, block, state.engines[replica]["tail"])
 
 
 @inner
@@ -250,7 +246,7 @@ def release(state: State, replica: int, request: int) -> None:
         for i in range(one["held"]):
             block = state.tables[one["table"] + i]
             if state.blocks[block]["refs"] == 0 and state.blocks[block]["digest"] == 0:
-                _to_head(state, replica, block)
+                link(state, replica, block, NONE)
                 held += 1
     engine["free"] += held
     state.totals[0]["free_blocks"] += held

@@ -89,19 +89,35 @@ def _child(state: State, replica: int, request: int, at: int, index: int, begin:
 
 
 @inner
+def _step(
+    state: State, replica: int, request: int, at: int, end: int, index: int, begin: int, node: int
+) -> tuple[int, int, int, int]:
+    """One node further down the path of a request's first `end` tokens, from its token `at`.
+
+    Returns:
+        The child, NONE if there is none; how many tokens in whole pages it shares; the run that `at` lies in, and where
+        that begins.
+    """
+    _, length = piece(state, request, index, begin)
+    while at >= begin + length:
+        index, begin = index + 1, begin + length
+        _, length = piece(state, request, index, begin)
+    child = _child(state, replica, request, at, index, begin, node)
+    if child == NONE:
+        return NONE, 0, index, begin
+    page = state.settings[state.engines[replica]["kind"]]["block"]
+    return child, int(_common(state, child, request, at, end, index, begin) // page * page), index, begin
+
+
+@inner
 def peek(state: State, replica: int, request: int, end: int) -> tuple[int, int]:
     """How many of a request's first `end` tokens the tree has, and how many of them others hold. Changes nothing."""
     page = state.settings[state.engines[replica]["kind"]]["block"]
     node, at, held, index, begin = state.engines[replica]["first_node"], 0, 0, 0, 0
     while at + page <= end:
-        _, length = piece(state, request, index, begin)
-        if at >= begin + length:
-            index, begin = index + 1, begin + length
-            continue
-        node = _child(state, replica, request, at, index, begin, node)
+        node, same, index, begin = _step(state, replica, request, at, end, index, begin, node)
         if node == NONE:
             break
-        same = _common(state, node, request, at, end, index, begin) // page * page
         at += same
         if state.nodes[node]["locks"] > 0:
             held += same
@@ -116,16 +132,11 @@ def _walk(state: State, replica: int, request: int, end: int, using: bool) -> tu
     page = state.settings[state.engines[replica]["kind"]]["block"]
     node, at, index, begin = state.engines[replica]["first_node"], 0, 0, 0
     while at + page <= end:
-        _, length = piece(state, request, index, begin)
-        if at >= begin + length:
-            index, begin = index + 1, begin + length
-            continue
-        child = _child(state, replica, request, at, index, begin, node)
+        child, same, index, begin = _step(state, replica, request, at, end, index, begin, node)
         if child == NONE:
             break
         if using:
             use(state, replica, child, tick(state, replica))
-        same = _common(state, child, request, at, end, index, begin) // page * page
         at += same
         if same < state.nodes[child]["length"]:
             return _split(state, replica, child, same), at

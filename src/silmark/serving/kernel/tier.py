@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from silmark.serving.jit import extra, inner
-from silmark.serving.kernel.blocks import entry_of, forget, insert, to_tail, unlink
+from silmark.serving.kernel.blocks import entry_of, forget, insert, link, to_tail, unlink
 from silmark.serving.kernel.state import NONE, State
 from silmark.serving.kernel.tokens import SEED, digest_of
 
@@ -38,6 +38,12 @@ def write_keys(state: State, request: int, count: int) -> None:
         state.keys[one["table"] + i]["digest"] = digest
         state.keys[one["table"] + i]["seen"] = False
     one["keyed"] = max(one["keyed"], count)
+
+
+@inner
+def _copy_of(state: State, tier: int, request: int, place: int) -> int:
+    """The tier's copy of a request's block whose digest is written down; NONE if it has none."""
+    return int(state.entries[entry_of(state, tier, state.keys[state.live[request]["table"] + place]["digest"])])
 
 
 @inner
@@ -90,8 +96,7 @@ def pin(state: State, replica: int, request: int, first: int, end: int) -> None:
     tier, one = state.engines[replica]["tier"], state.live[request]
     write_keys(state, request, end)
     for i in range(first, end):
-        key = state.keys[one["table"] + i]
-        block = state.entries[entry_of(state, tier, key["digest"])]
+        block = _copy_of(state, tier, request, i)
         state.blocks[block]["refs"] += 1
         _see(state, tier, request, i, block)
     one["stored"] = end
@@ -105,7 +110,7 @@ def unpin(state: State, replica: int, request: int) -> None:
     if tier == NONE or one["pinned"] == NONE:
         return
     for i in range(one["pinned"], one["stored"]):
-        block = state.entries[entry_of(state, tier, state.keys[one["table"] + i]["digest"])]
+        block = _copy_of(state, tier, request, i)
         if block != NONE:  # the tier may have been lost meanwhile
             state.blocks[block]["refs"] -= 1
     one["pinned"] = NONE
@@ -158,26 +163,9 @@ def _enter(state: State, tier: int, request: int, block: int, place: int) -> Non
             before, after = blocks[before]["before"], blocks[after]["after"]
         if after != NONE and blocks[after]["order"] > order:
             before = blocks[after]["before"]
-    _link(state, tier, block, before)
+    link(state, tier, block, before)
     blocks[block]["order"] = order
     one["beside"] = block
-
-
-@inner
-def _link(state: State, tier: int, block: int, before: int) -> None:
-    """Puts a block into the list behind another one; as the first if that is NONE."""
-    blocks, engine = state.blocks, state.engines[tier]
-    after = engine["head"] if before == NONE else blocks[before]["after"]
-    blocks[block]["before"] = before
-    blocks[block]["after"] = after
-    if before == NONE:
-        engine["head"] = block
-    else:
-        blocks[before]["after"] = block
-    if after == NONE:
-        engine["tail"] = block
-    else:
-        blocks[after]["before"] = block
 
 
 @inner
@@ -194,7 +182,7 @@ def store(state: State, replica: int, request: int, end: int) -> None:
         return
     write_keys(state, request, end)
     for i in range(first, end):
-        block = state.entries[entry_of(state, tier, state.keys[one["table"] + i]["digest"])]
+        block = _copy_of(state, tier, request, i)
         missing += block == NONE
         if block == NONE or state.blocks[block]["ready"] <= now:
             _see(state, tier, request, i, block)
@@ -217,7 +205,7 @@ def _hold(state: State, tier: int, request: int, end: int, count: int) -> None:
     """Keeps what a request offers from being evicted for the rest of it, or (-1) no more."""
     one = state.live[request]
     for i in range(one["stored"], end):
-        block = state.entries[entry_of(state, tier, state.keys[one["table"] + i]["digest"])]
+        block = _copy_of(state, tier, request, i)
         if block != NONE:
             state.blocks[block]["refs"] += count
 
@@ -241,8 +229,7 @@ def _write(state: State, tier: int, request: int, end: int, ready: int) -> None:
     """
     one, blocks, following = state.live[request], state.blocks, state.engines[tier]["head"]
     for i in range(one["stored"], end):
-        digest = state.keys[one["table"] + i]["digest"]
-        if state.entries[entry_of(state, tier, digest)] != NONE:
+        if _copy_of(state, tier, request, i) != NONE:
             continue
         while not _may_go(state, tier, following):
             following = blocks[following]["after"]
@@ -250,7 +237,7 @@ def _write(state: State, tier: int, request: int, end: int, ready: int) -> None:
         following = blocks[block]["after"]
         unlink(state, tier, block)
         forget(state, tier, block)
-        insert(state, tier, block, digest)
+        insert(state, tier, block, state.keys[one["table"] + i]["digest"])
         blocks[block]["refs"] = 1  # until all are written
         blocks[block]["ready"] = ready
         blocks[block]["order"] = 0
@@ -288,9 +275,8 @@ def use_anew(state: State, replica: int, request: int) -> None:
     """All that a request has used counts as used now, the first block of its prompt last."""
     one, tier = state.live[request], state.engines[replica]["tier"]
     for i in range(one["keyed"] - 1, -1, -1):
-        key = state.keys[one["table"] + i]
-        block = state.entries[entry_of(state, tier, key["digest"])]
-        if not key["seen"] or block == NONE:
+        block = _copy_of(state, tier, request, i)
+        if not state.keys[one["table"] + i]["seen"] or block == NONE:
             continue
         state.engines[tier]["rank_back"] += 1
         unlink(state, tier, block)
