@@ -26,8 +26,8 @@ if "NUMBA_CACHE_DIR" not in os.environ:
 
 LED = 64
 """Bits of the type of `State.led` where a fleet is led."""
-_OPTIONS: Any = {"_nrt": False, "error_model": "numpy", "no_cpython_wrapper": True, "pipeline_class": Parts}
-_INNER: Any = {"cache": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": Parts}
+_EVERY: Any = {"_nrt": False, "error_model": "numpy"}
+_INNER: Any = _EVERY | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": Parts}
 
 
 def compiled(function: _Function) -> _Function:
@@ -36,7 +36,7 @@ def compiled(function: _Function) -> _Function:
     Arrays belong to the caller in Python and compiled functions make none of their own, so that references need no
     counting (twenty times as fast: a fleet's state is forty arrays, and every call would count each of them).
     """
-    return _jit(function, cache=True, pipeline_class=Wholes)
+    return _jit(function, **_EVERY, cache=True, pipeline_class=Wholes)
 
 
 def inner(function: _Function) -> _Function:
@@ -49,9 +49,9 @@ def small(function: _Function) -> _Function:
     return _jit(function, **_INNER, forceinline=True)
 
 
-def _jit(function: _Function, **more: object) -> _Function:
+def _jit(function: _Function, **options: object) -> _Function:
     jit: Any = numba.njit  # whose types do not know all of its options
-    return cast("_Function", jit(error_model="numpy", _nrt=False, **more)(function))
+    return cast("_Function", jit(**options)(function))
 
 
 def door(vllm: _Function, sglang: _Function, trtllm: _Function) -> _Function:
@@ -86,7 +86,7 @@ def door(vllm: _Function, sglang: _Function, trtllm: _Function) -> _Function:
 
         return alone
 
-    overload(stub, jit_options=_OPTIONS, strict=False)(choose)
+    overload(stub, jit_options=_INNER, strict=False)(choose)
     return cast("_Function", stub)
 
 
@@ -111,7 +111,7 @@ def extra(full: _Function, otherwise: _Function) -> _Function:
 
     if _CONFIG.DISABLE_JIT:  # a debugger walks through it
         return full
-    overload(stub, jit_options=_OPTIONS, strict=False)(choose)
+    overload(stub, jit_options=_INNER, strict=False)(choose)
     return cast("_Function", stub)
 
 
