@@ -6,16 +6,15 @@ one per row, before the program runs. What is computed at run time is computed f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from silmark.machines.lowering import MatMul, Move, Vector
 from silmark.machines.semantics import vector
 from silmark.machines.tsp.chains import Chain, chained, quantise
-from silmark.machines.tsp.floor import Out
 from silmark.machines.tsp.instructions import Schedule, Values
-from silmark.machines.tsp.moves import Where, batches, due, moved, tiles_of
+from silmark.machines.tsp.moves import batches, due, moved, tiles_of
 from silmark.machines.tsp.numbers import half
 from silmark.machines.tsp.products import Products
 from silmark.machines.tsp.schedule import Task
@@ -143,36 +142,37 @@ class Compiler(Products):
     def _move(self, chain: Chain) -> None:
         """Tiles through an SXM; what it gives begins when the rows that it needs are there."""
         ways = [one for one in chain if isinstance(one, Move)]
-        one, lanes = ways[-1], self.geometry.lanes
-        out, tensors = self._tensor(one.out, self.known[one.out]), {name: self._here(name) for name in ways[0].inputs}
-        for keys, some in batches(ways, tensors, out, lanes).items():
-            tiles = [tensors[name].tiles[tensors[name].moving()][key] for name, key in keys]
-            cut = [(region, *tiles_of(one, out, region[2], self.geometry)) for region in some]
+        out = self._tensor(ways[-1].out, self.known[ways[-1].out])
+        tensors = {name: self._here(name) for name in ways[0].inputs}
+        for keys, some in batches(ways, tensors, out, self.geometry.lanes).items():
+            self._exchange(ways, tensors, out, keys, some)
 
-            def work(
-                parts: Sequence[Values],
-                keys: Sequence[tuple[str, Key]] = keys,
-                cut: Sequence[tuple[Key, list[Out], list[Where]]] = cut,
-            ) -> Sequence[Values]:
-                held = dict(zip(keys, parts, strict=True))
-                made = []
-                for region, _, places in cut:
-                    value = moved(ways, tensors, held, region)
-                    made += [value[r : r + rows, c : c + columns] for _, r, rows, c, columns in places]
-                return made
+    def _exchange(
+        self,
+        ways: Sequence[Move],
+        tensors: Mapping[str, Tensor],
+        out: Tensor,
+        keys: Sequence[tuple[str, Key]],
+        regions: Sequence[Key],
+    ) -> None:
+        """Reads tiles once, by the names and keys of their tensors, and gives all regions that lie in them."""
+        tiles = [tensors[name].tiles[tensors[name].moving()][key] for name, key in keys]
+        cut = [(region, *tiles_of(ways[-1], out, region[2], self.geometry)) for region in regions]
 
-            def begin(
-                cycles: Sequence[int],
-                keys: Sequence[tuple[str, Key]] = keys,
-                cut: Sequence[tuple[Key, list[Out], list[Where]]] = cut,
-            ) -> Sequence[int]:
-                first = dict(zip(keys, cycles, strict=True))
-                return [
-                    cycle for region, _, places in cut for cycle in due(ways, tensors, first, region, places, lanes)
-                ]
+        def work(parts: Sequence[Values]) -> Sequence[Values]:
+            held = dict(zip(keys, parts, strict=True))
+            made = []
+            for region, _, places in cut:
+                value = moved(ways, tensors, held, region)
+                made += [value[r : r + rows, c : c + columns] for _, r, rows, c, columns in places]
+            return made
 
-            outs = [tile for _, more, _ in cut for tile in more]
-            made = iter(self.schedule.permute(one.name, self._chip, tiles, outs, work, begin))
-            for (group, first, _), _, places in cut:
-                for form, row, _, column, _ in places:
-                    out.tiles[form][group, row, first + column] = next(made)
+        def begin(cycles: Sequence[int]) -> Sequence[int]:
+            first, lanes = dict(zip(keys, cycles, strict=True)), self.geometry.lanes
+            return [cycle for region, _, places in cut for cycle in due(ways, tensors, first, region, places, lanes)]
+
+        outs = [tile for _, more, _ in cut for tile in more]
+        made = iter(self.schedule.permute(ways[-1].name, self._chip, tiles, outs, work, begin))
+        for (group, first, _), _, places in cut:
+            for form, row, _, column, _ in places:
+                out.tiles[form][group, row, first + column] = next(made)
