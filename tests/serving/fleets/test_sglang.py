@@ -21,7 +21,7 @@ from silmark.serving.kernel import prefixes, routers
 from silmark.serving.kernel.state import State
 from silmark.serving.records import DONE, LOST
 from silmark.serving.replica import Replica
-from silmark.serving.simulate import simulate
+from silmark.serving.simulate import Simulation, simulate
 
 from .conftest import Made, one, same, served
 
@@ -44,6 +44,14 @@ def _sglang(blocks: int = 800, ahead: bool = False) -> Replica:
     return replace(found, options=replace(found.options, policy="sglang"))
 
 
+def _sent_anew_or_lost(done: Simulation, on_fault: str) -> None:
+    """Some requests met a fault, and only these may be lost."""
+    touched = done.answered["retries"] > 0
+    assert touched.any()
+    assert (done.answered["status"][touched] == (LOST if on_fault == "lose" else DONE)).all()
+    assert (done.answered["status"][~touched] == DONE).all()
+
+
 @interpreted
 @pytest.mark.parametrize("on_fault", ON_FAULT)
 @pytest.mark.parametrize("ahead", [False, True])
@@ -53,10 +61,7 @@ def test_requests_of_a_failed_replica(on_fault: str, ahead: bool, monkeypatch: p
     made, trace = fleet([Pool(_sglang(200, ahead), 2)], led), Made(rate=200.0, prefixes=4)
     done = served(made, trace, monkeypatch)
     same(done, served(made, trace, monkeypatch, one_by_one=True))
-    touched = done.answered["retries"] > 0
-    assert touched.any()
-    assert (done.answered["status"][touched] == (LOST if on_fault == "lose" else DONE)).all()
-    assert (done.answered["status"][~touched] == DONE).all()
+    _sent_anew_or_lost(done, on_fault)
 
 
 @interpreted
@@ -104,10 +109,7 @@ def test_either_pool_fails(on_fault: str, replica: int, blocks: int, monkeypatch
     made, trace = fleet(_pools(blocks, reserved=8), led), Made(rate=400.0)
     done = served(made, trace, monkeypatch)
     same(done, served(made, trace, monkeypatch, one_by_one=True))
-    touched = done.answered["retries"] > 0
-    assert touched.any()
-    assert (done.answered["status"][touched] == (LOST if on_fault == "lose" else DONE)).all()
-    assert (done.answered["status"][~touched] == DONE).all()
+    _sent_anew_or_lost(done, on_fault)
     assert done.tokens_out >= done.answered["output"].sum()
 
 
